@@ -1,0 +1,1 @@
+"""posebank: see ARCHITECTURE.md."""

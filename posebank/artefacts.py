@@ -1,0 +1,256 @@
+"""Artefact folders: Parquet parts and a manifest, replaced whole or not at all.
+
+A writer fills a staging folder beside the artefact, writes ``_manifest.json`` into it last, and
+exchanges the folders by rename. A folder without a manifest is unfinished and is never read. An
+artefact has one or more *sections* (the bank has one per MoCap data set); each remembers the
+fingerprint of what made it, so that a section whose fingerprint matches is not made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from posebank import __version__
+from posebank.errors import ArtefactError, Rejected
+from posebank.schemas import SCHEMAS, VERSIONS
+
+MANIFEST = "_manifest.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of an artefact."""
+
+    name: str
+    rows: int
+    sha256: str
+    section: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What made one section of an artefact, and what it counted on the way."""
+
+    fingerprint: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    rejected: Sequence[Rejected] = ()
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of ``_manifest.json``."""
+
+    kind: str
+    schema_version: int
+    code_version: str
+    rows: int
+    parts: Sequence[Part]
+    sections: Mapping[str, Section]
+
+    @property
+    def content(self) -> str:
+        """Hash of the parts: what a stage that reads this artefact depends on."""
+        return digest([[p.name, p.sha256] for p in self.parts])
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON of ``value``."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint(
+    kind: str, settings: Mapping[str, Any], inputs: Mapping[str, str], seed: int = 0
+) -> str:
+    """Fingerprint of what determines a section: kind, versions, settings, inputs and seed."""
+    return digest([kind, VERSIONS[kind], __version__, dict(settings), dict(inputs), seed])
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def source_stamp(paths: Iterable[Path]) -> str:
+    """Hash of the names, sizes and times of source files: changes when one of them does."""
+    rows = []
+    for path in sorted(paths):
+        stat = path.stat()
+        rows.append([str(path), stat.st_size, stat.st_mtime_ns])
+    return digest(rows)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` if the body succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old content or the new, never a part."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def staging_folder(artefact: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``artefact``; it is removed unless ``commit`` took it."""
+    artefact.parent.mkdir(parents=True, exist_ok=True)
+    staging = artefact.parent / f".{artefact.name}.{uuid.uuid4().hex[:8]}.tmp"
+    staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_part(
+    staging: Path, name: str, table: pa.Table, *, section: str = "", row_group_rows: int = 1 << 16
+) -> Part:
+    """Write one Parquet part (zstd) into a staging folder."""
+    path = staging / name
+    pq.write_table(table, path, compression="zstd", row_group_size=row_group_rows)
+    return Part(name, table.num_rows, file_sha256(path), section)
+
+
+def adopt_part(staging: Path, path: Path, *, rows: int = 0, section: str = "") -> Part:
+    """Describe a file already written into the staging folder (an index, a card)."""
+    return Part(str(path.relative_to(staging)), rows, file_sha256(path), section)
+
+
+def keep_parts(artefact: Path, staging: Path, manifest: Manifest, sections: set[str]) -> list[Part]:
+    """Carry the parts of the given sections over from the present artefact, unchanged."""
+    kept = [p for p in manifest.parts if p.section in sections]
+    for part in kept:
+        target = staging / part.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(artefact / part.name, target)
+        except OSError:  # another file system, or one without hard links
+            shutil.copyfile(artefact / part.name, target)
+    return kept
+
+
+def commit(
+    staging: Path, artefact: Path, kind: str, parts: Sequence[Part], sections: Mapping[str, Section]
+) -> Manifest:
+    """Write the manifest into the staging folder and put the folder in the artefact's place."""
+    manifest = Manifest(
+        kind=kind,
+        schema_version=VERSIONS[kind],
+        code_version=__version__,
+        rows=sum(p.rows for p in parts),
+        parts=sorted(parts, key=lambda p: p.name),
+        sections=dict(sorted(sections.items())),
+    )
+    write_text_atomic(staging / MANIFEST, json.dumps(asdict(manifest), indent=1, default=str))
+    old = artefact.parent / f".{artefact.name}.{uuid.uuid4().hex[:8]}.old"
+    if artefact.exists():
+        os.replace(artefact, old)
+    os.replace(staging, artefact)
+    shutil.rmtree(old, ignore_errors=True)
+    return manifest
+
+
+def find_manifest(artefact: Path) -> Manifest | None:
+    """The manifest of a finished artefact, None where there is none.
+
+    Raises
+    ------
+    ArtefactError
+        If the manifest is not readable.
+    """
+    path = artefact / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return Manifest(
+            kind=raw["kind"],
+            schema_version=raw["schema_version"],
+            code_version=raw["code_version"],
+            rows=raw["rows"],
+            parts=[Part(**p) for p in raw["parts"]],
+            sections={
+                name: Section(**{**s, "rejected": [Rejected(**r) for r in s["rejected"]]})
+                for name, s in raw["sections"].items()
+            },
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{path}: expected a posebank manifest, found {error!r}") from error
+
+
+def read_manifest(artefact: Path, kind: str) -> Manifest:
+    """The manifest of a finished artefact of the given kind and of this version.
+
+    Raises
+    ------
+    ArtefactError
+        If the artefact is missing, unfinished, or of another kind or version.
+    """
+    manifest = find_manifest(artefact)
+    if manifest is None:
+        state = "unfinished (no manifest)" if artefact.exists() else "missing"
+        raise ArtefactError(f"{artefact}: expected a {kind} artefact, found it {state}")
+    if manifest.kind != kind or manifest.schema_version != VERSIONS[kind]:
+        raise ArtefactError(
+            f"{artefact}: expected {kind} version {VERSIONS[kind]}, "
+            f"found {manifest.kind} version {manifest.schema_version}; make it again"
+        )
+    return manifest
+
+
+def read_table(artefact: Path, kind: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """All Parquet parts of a finished artefact as one table, in the order of the part names."""
+    manifest = read_manifest(artefact, kind)
+    schema = SCHEMAS[kind]
+    if columns is not None:
+        schema = pa.schema([schema.field(c) for c in columns], metadata=schema.metadata)
+    tables = []
+    for part in manifest.parts:
+        if not part.name.endswith(".parquet"):
+            continue
+        try:
+            table = pq.read_table(artefact / part.name, columns=columns)
+            tables.append(table.cast(schema))
+        except (OSError, ValueError, pa.ArrowInvalid) as error:
+            raise ArtefactError(f"{artefact / part.name}: damaged part: {error}") from error
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def verify(artefact: Path, kind: str) -> list[Rejected]:
+    """Check every part against its hash; what differs is returned with the reason."""
+    damaged = []
+    for part in read_manifest(artefact, kind).parts:
+        path = artefact / part.name
+        if not path.exists():
+            damaged.append(Rejected(str(path), "listed in the manifest but missing"))
+            continue
+        found = file_sha256(path)
+        if found != part.sha256:
+            damaged.append(
+                Rejected(str(path), f"expected sha256 {part.sha256[:12]}, found {found[:12]}")
+            )
+    return damaged

@@ -1,0 +1,1 @@
+"""Rotations, kinematics, orthographic cameras, Procrustes alignment."""

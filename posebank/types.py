@@ -1,0 +1,282 @@
+"""The data that flows between stages: frozen column records, validated when made.
+
+Every record is a set of columns with one row per pose, person or anchor. Text columns are object
+arrays of ``str``. In memory an optional number that is not known is NaN (or -1 for the optional
+flag ``single_person``) and an optional text is ``""``; on disk each of them is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from posebank.skeleton import N_JOINTS
+
+Texts = NDArray[np.object_]
+
+
+def texts(values: Sequence[str] | ArrayLike) -> Texts:
+    """Object array of ``str`` from any sequence of strings."""
+    array = np.empty(len(values), dtype=object)  # type: ignore[arg-type]
+    array[:] = list(values)  # type: ignore[arg-type]
+    return array
+
+
+@dataclass(frozen=True)
+class Records:
+    """Columns of equal length. Subclasses name the columns and check their shapes."""
+
+    def __post_init__(self) -> None:
+        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: expected columns of one length, got {lengths}"
+            )
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    def take(self, rows: NDArray[Any] | slice | Sequence[int]) -> Self:
+        """The rows given by an index array, a boolean mask or a slice."""
+        if not isinstance(rows, slice):
+            rows = np.asarray(rows)
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    @classmethod
+    def concat(cls, parts: Sequence[Self]) -> Self:
+        """The parts (at least one), one after the other."""
+        names = [f.name for f in fields(cls)]
+        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
+
+    def _expect(self, name: str, *tail: int) -> None:
+        """Raise ValueError unless column ``name`` has shape (n, *tail)."""
+        shape = getattr(self, name).shape
+        if shape != (len(self), *tail):
+            raise ValueError(
+                f"{type(self).__name__}.{name}: expected shape {(len(self), *tail)}, got {shape}"
+            )
+
+
+@dataclass(frozen=True)
+class MotionClip:
+    """One MoCap clip, reduced to the 13 joints.
+
+    joints : (n_frames, 13, 3) float64, metres, right-handed world with y up, absolute.
+    frames : (n_frames,) int, frame numbers as in the source (some may have been lost).
+    fps : frames per second of the source.
+    lost : what was set aside while reading, in words.
+    """
+
+    dataset: str
+    subject: str
+    name: str
+    joints: NDArray[np.float64]
+    frames: NDArray[np.int64]
+    fps: float
+    source_sha256: str = ""
+    lost: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.joints.shape != (len(self.frames), N_JOINTS, 3):
+            raise ValueError(
+                f"MotionClip.joints: expected shape {(len(self.frames), N_JOINTS, 3)}, "
+                f"got {self.joints.shape}"
+            )
+        if not self.fps > 0:
+            raise ValueError(f"MotionClip.fps: expected a positive rate, got {self.fps}")
+
+
+@dataclass(frozen=True)
+class PoseBank(Records):
+    """3D poses, one row each.
+
+    joints_3d : (n, 13, 3) float32, metres, MoCap world axes (y up), relative to the body centre.
+    pose_id : unique text, ``dataset/clip:frame``, with ``m`` after it for a mirrored pose.
+    """
+
+    pose_id: Texts
+    dataset: Texts
+    subject: Texts
+    clip: Texts
+    frame: NDArray[np.int32]
+    time_s: NDArray[np.float32]
+    mirrored: NDArray[np.bool_]
+    joints_3d: NDArray[np.float32]
+    source_sha256: Texts
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._expect("joints_3d", N_JOINTS, 3)
+
+
+@dataclass(frozen=True)
+class People(Records):
+    """Annotated people, one row each.
+
+    joints_2d : (n, 13, 2) float32, pixels, origin at the top-left corner of the top-left pixel;
+        (0, 0) where ``state`` is 0.
+    state : (n, 13) uint8, see ``JointState``.
+    head_box : (n, 4) float32, x1 y1 x2 y2 in pixels, NaN where the source has none.
+    scale : (n,) float32, person height / 200 px as in MPII, NaN where unknown.
+    single_person : (n,) int8, 1 yes, 0 no, -1 unknown.
+    image : file name as in the source, relative to the source's image folder.
+    split : ``train``, ``val`` or ``test``.
+    joints_3d : (n, 13, 3) float32, metres, camera axes, relative to the body centre; NaN unless
+        the source measures 3D (Human3.6M).
+    """
+
+    person_id: Texts
+    dataset: Texts
+    split: Texts
+    image: Texts
+    image_width: NDArray[np.int32]
+    image_height: NDArray[np.int32]
+    joints_2d: NDArray[np.float32]
+    state: NDArray[np.uint8]
+    head_box: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    single_person: NDArray[np.int8]
+    group_id: Texts
+    video_id: Texts
+    joints_3d: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._expect("joints_2d", N_JOINTS, 2)
+        self._expect("state", N_JOINTS)
+        self._expect("head_box", 4)
+        self._expect("joints_3d", N_JOINTS, 3)
+
+
+@dataclass(frozen=True)
+class Matches(Records):
+    """The k best bank poses of each person, best first.
+
+    pose_row : (n, k) int64, row in the bank, -1 where fewer than k poses were found.
+    rotation : (n, k, 3, 3) float64, world to camera axes.
+    scale : (n, k) float64, pixels per metre.
+    translation : (n, k, 2) float64, pixels, so that
+        ``x_image = scale * (rotation @ X)[:2] + translation`` for body-centred X.
+    error_norm : (n, k) float64, RMS residual over the annotated joints / RMS size of the query's
+        annotated joints; inf where there is no match.
+    error_mm : (n, k) float64, RMS residual / scale, millimetres.
+    n_annotated : (n,) int32
+    gap : (n,) float64, certificate: no pose and camera within the settings can have an
+        ``error_norm`` smaller than the best one minus ``gap``. 0 is exact, inf is unknown.
+    """
+
+    person_id: Texts
+    pose_row: NDArray[np.int64]
+    rotation: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    translation: NDArray[np.float64]
+    error_norm: NDArray[np.float64]
+    error_mm: NDArray[np.float64]
+    n_annotated: NDArray[np.int32]
+    gap: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pose_row.ndim != 2:
+            raise ValueError(f"Matches.pose_row: expected (n, k), got {self.pose_row.shape}")
+        k = self.pose_row.shape[1]
+        self._expect("rotation", k, 3, 3)
+        self._expect("scale", k)
+        self._expect("translation", k, 2)
+        self._expect("error_norm", k)
+        self._expect("error_mm", k)
+
+
+@dataclass(frozen=True)
+class Labels(Records):
+    """Full-body 2D + 3D labels, one row per person.
+
+    The first columns are those of ``People``, with ``joints_2d`` completed and ``state`` 3 for
+    the joints that were filled in.
+
+    joints_3d : (n, 13, 3) float32, metres, camera axes, relative to the body centre.
+    camera_rotation : (n, 3, 3) float32; camera_scale : (n,) pixels per metre;
+    camera_translation : (n, 2) pixels: the camera of the best match.
+    error_norm, error_mm : the best match's.
+    trust : (n,) float32 in [0, 1]; ambiguity_mm : (n,) float32.
+    pose_id : the best match; provenance : matcher, estimator and what else made the label.
+    """
+
+    person_id: Texts
+    dataset: Texts
+    split: Texts
+    image: Texts
+    image_width: NDArray[np.int32]
+    image_height: NDArray[np.int32]
+    joints_2d: NDArray[np.float32]
+    state: NDArray[np.uint8]
+    head_box: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    single_person: NDArray[np.int8]
+    group_id: Texts
+    video_id: Texts
+    joints_3d: NDArray[np.float32]
+    camera_rotation: NDArray[np.float32]
+    camera_scale: NDArray[np.float32]
+    camera_translation: NDArray[np.float32]
+    error_norm: NDArray[np.float32]
+    error_mm: NDArray[np.float32]
+    trust: NDArray[np.float32]
+    ambiguity_mm: NDArray[np.float32]
+    pose_id: Texts
+    provenance: Texts
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._expect("joints_2d", N_JOINTS, 2)
+        self._expect("state", N_JOINTS)
+        self._expect("head_box", 4)
+        self._expect("joints_3d", N_JOINTS, 3)
+        self._expect("camera_rotation", 3, 3)
+        self._expect("camera_translation", 2)
+
+
+@dataclass(frozen=True)
+class Anchors(Records):
+    """Anchor-poses: first the K full-body ones, then (if made) the K upper-body ones.
+
+    kind : ``full`` or ``upper``.
+    pose_2d : (n, 13, 2) float32, relative to the box ((0, 0) its top-left, (1, 1) its
+        bottom-right corner); an upper-body anchor's legs lie below 1.
+    pose_3d : (n, 13, 3) float32, metres, camera axes, relative to the body centre.
+    count : (n,) int64, poses in the cluster.
+    """
+
+    anchor_id: NDArray[np.int32]
+    kind: Texts
+    pose_2d: NDArray[np.float32]
+    pose_3d: NDArray[np.float32]
+    count: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._expect("pose_2d", N_JOINTS, 2)
+        self._expect("pose_3d", N_JOINTS, 3)
+
+
+@dataclass(frozen=True)
+class Predictions(Records):
+    """Poses found by a network, one row each; several rows may share an image.
+
+    joints_2d : (n, 13, 2) float32 pixels; joints_3d : (n, 13, 3) float32 metres, camera axes,
+    relative to the body centre; score : (n,) float32.
+    """
+
+    image_id: Texts
+    joints_2d: NDArray[np.float32]
+    joints_3d: NDArray[np.float32]
+    score: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._expect("joints_2d", N_JOINTS, 2)
+        self._expect("joints_3d", N_JOINTS, 3)
