@@ -267,7 +267,7 @@ def matches_from_table(table: pa.Table) -> Matches:
     """Inverse of ``matches_to_table``; people in the order of their first row."""
     person_ids = column_array(table, "person_id")
     rank = column_array(table, "rank").astype(np.int64)
-    first = {}
+    first: dict[str, int] = {}
     for i, p in enumerate(person_ids):
         first.setdefault(p, i)
     order = {p: i for i, p in enumerate(first)}

@@ -7,22 +7,23 @@ flag ``single_person``) and an optional text is ``""``; on disk each of them is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from posebank.skeleton import N_JOINTS
 
 Texts = NDArray[np.object_]
 
 
-def texts(values: Sequence[str] | ArrayLike) -> Texts:
-    """Object array of ``str`` from any sequence of strings."""
-    array = np.empty(len(values), dtype=object)  # type: ignore[arg-type]
-    array[:] = list(values)  # type: ignore[arg-type]
+def texts(values: Iterable[str]) -> Texts:
+    """Object array of ``str`` from any iterable of strings."""
+    listed = list(values)
+    array: Texts = np.empty(len(listed), dtype=np.object_)
+    array[:] = listed
     return array
 
 
