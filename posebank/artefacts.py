@@ -153,10 +153,10 @@ def keep_parts(artefact: Path, staging: Path, manifest: Manifest, sections: set[
     return kept
 
 
-def commit(
-    staging: Path, artefact: Path, kind: str, parts: Sequence[Part], sections: Mapping[str, Section]
+def write_manifest(
+    folder: Path, kind: str, parts: Sequence[Part], sections: Mapping[str, Section]
 ) -> Manifest:
-    """Write the manifest into the staging folder and put the folder in the artefact's place."""
+    """Write the manifest that makes a folder a finished artefact; the last thing to write."""
     manifest = Manifest(
         kind=kind,
         schema_version=VERSIONS[kind],
@@ -165,13 +165,47 @@ def commit(
         parts=sorted(parts, key=lambda p: p.name),
         sections=dict(sorted(sections.items())),
     )
-    write_text_atomic(staging / MANIFEST, json.dumps(asdict(manifest), indent=1, default=str))
+    write_text_atomic(folder / MANIFEST, json.dumps(asdict(manifest), indent=1, default=str))
+    return manifest
+
+
+def commit(
+    staging: Path, artefact: Path, kind: str, parts: Sequence[Part], sections: Mapping[str, Section]
+) -> Manifest:
+    """Write the manifest into the staging folder and put the folder in the artefact's place."""
+    manifest = write_manifest(staging, kind, parts, sections)
     old = artefact.parent / f".{artefact.name}.{uuid.uuid4().hex[:8]}.old"
     if artefact.exists():
         os.replace(artefact, old)
     os.replace(staging, artefact)
     shutil.rmtree(old, ignore_errors=True)
     return manifest
+
+
+def commit_section(
+    staging: Path, artefact: Path, kind: str, parts: Sequence[Part], name: str, section: Section
+) -> Manifest:
+    """Commit one section, carrying the artefact's other sections over unchanged.
+
+    Sections that another schema version wrote are dropped: their parts could not be read.
+    """
+    old = find_manifest(artefact)
+    if old is None or (old.kind, old.schema_version) != (kind, VERSIONS[kind]):
+        return commit(staging, artefact, kind, parts, {name: section})
+    others = {n: s for n, s in old.sections.items() if n != name}
+    kept = keep_parts(artefact, staging, old, set(others))
+    return commit(staging, artefact, kind, [*kept, *parts], {**others, name: section})
+
+
+def keep_sections(artefact: Path, kind: str, names: set[str]) -> None:
+    """Take every section that is not named out of an artefact, if there is any such."""
+    manifest = find_manifest(artefact)
+    if manifest is None or set(manifest.sections) <= names:
+        return
+    with staging_folder(artefact) as staging:
+        parts = keep_parts(artefact, staging, manifest, names)
+        sections = {n: s for n, s in manifest.sections.items() if n in names}
+        commit(staging, artefact, kind, parts, sections)
 
 
 def find_manifest(artefact: Path) -> Manifest | None:

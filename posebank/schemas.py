@@ -135,6 +135,13 @@ ANCHORS = _schema("anchors", [
     _field("count", pa.int64(), "poses in the cluster"),
 ])  # fmt: skip
 
+PREDICTIONS = _schema("predictions", [
+    _field("image_id", _STR, "image the pose was found in"),
+    _field("joints_2d", _F32, "2D joints", shape=_2D, unit="px", frame="image"),
+    _field("joints_3d", _F32, "3D joints, body-centred", shape=_3D, unit="m", frame="camera"),
+    _field("score", _F32, "score of the pose"),
+])  # fmt: skip
+
 SHARD_PERSON = pa.struct([
     _field("person_id", _STR, "unique person"),
     _field("box", _F32, "x1 y1 x2 y2 around all joints, margin included", shape=(4,), unit="px",
@@ -159,7 +166,7 @@ SHARDS = _schema("shards", [
 
 SCHEMAS = {
     "bank": BANK, "annotations": ANNOTATIONS, "matches": MATCHES, "labels": LABELS,
-    "anchors": ANCHORS, "shards": SHARDS,
+    "anchors": ANCHORS, "shards": SHARDS, "predictions": PREDICTIONS,
 }  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""posebank: see ARCHITECTURE.md."""
+"""Dask stages around the posebank library: configuration, manifests, the run. Wiring only."""

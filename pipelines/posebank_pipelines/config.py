@@ -1,0 +1,217 @@
+"""The TOML configuration of a run, checked key by key.
+
+Angles are degrees here, in keys that end in ``_deg``, and radians everywhere else. Relative paths
+are relative to the configuration file.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from posebank.anchors import AnchorSettings
+from posebank.errors import SettingsError
+from posebank.evaluation import EvaluationSettings
+from posebank.geometry.cameras import CameraLimits
+from posebank.lcrnet import TrainSettings, preset
+from posebank.matching import LabelSettings, MatchSettings
+from posebank.mocap.bank import BankSettings
+from posebank.shards import ShardSettings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class MocapSource:
+    """One ``[[mocap]]`` table."""
+
+    dataset: str
+    sources: Sequence[Path]
+    fps: float | None = None
+
+
+@dataclass(frozen=True)
+class AnnotationSource:
+    """One ``[[annotations]]`` table; ``options`` go to the reader."""
+
+    kind: str
+    source: Path
+    images: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything ``posebank run`` needs."""
+
+    mocap: Sequence[MocapSource]
+    annotations: Sequence[AnnotationSource]
+    bank: BankSettings
+    matching: MatchSettings
+    labels: LabelSettings
+    anchors: AnchorSettings
+    shards: ShardSettings
+    train: TrainSettings | None
+    evaluate: EvaluationSettings | None
+    split: str = "val"
+    run: str = "default"
+
+
+def limits_from_degrees(
+    min_elevation_deg: float | None = None,
+    max_elevation_deg: float | None = None,
+    max_roll_deg: float | None = None,
+    free: bool = False,
+) -> CameraLimits:
+    """Camera limits from degrees; what is not given keeps its default.
+
+    Raises
+    ------
+    SettingsError
+        If the limits contradict each other.
+    """
+    base = CameraLimits.free() if free else CameraLimits()
+
+    def radians(value: float | None, default: float) -> float:
+        return default if value is None else math.radians(value)
+
+    try:
+        return CameraLimits(
+            radians(min_elevation_deg, base.min_elevation),
+            radians(max_elevation_deg, base.max_elevation),
+            radians(max_roll_deg, base.max_roll),
+        )
+    except ValueError as error:
+        raise SettingsError(f"camera limits: {error}") from error
+
+
+def _only(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    unknown = sorted(set(table) - set(known))
+    if unknown:
+        raise SettingsError(
+            f"{where}: expected keys among {', '.join(sorted(known))}; found {', '.join(unknown)}"
+        )
+
+
+def _settings(cls: type[T], table: Mapping[str, Any], where: str, **common: Any) -> T:
+    """A settings dataclass from a TOML table; ``common`` fills the fields of that name."""
+    names = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    shared = {k: v for k, v in common.items() if k in names}
+    _only(table, [n for n in names if n not in ("limits",)], where)
+    values: dict[str, Any] = {**shared}
+    for key, value in table.items():
+        default = names[key].default
+        # bool is an int; an int is fine where a float is expected, nothing else is.
+        if default is not MISSING and default is not None and not isinstance(value, list):
+            expected = type(default)
+            fits = isinstance(value, expected) and isinstance(value, bool) == (expected is bool)
+            if expected is float and isinstance(value, int) and not isinstance(value, bool):
+                value, fits = float(value), True
+            if not fits:
+                raise SettingsError(f"{where}.{key}: expected {expected.__name__}, found {value!r}")
+        values[key] = tuple(value) if isinstance(value, list) else value
+    try:
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{where}: {error}") from error
+
+
+def _path(base: Path, text: Any, where: str) -> Path:
+    if not isinstance(text, str):
+        raise SettingsError(f"{where}: expected a path, found {text!r}")
+    path = Path(text).expanduser()
+    return path if path.is_absolute() else (base / path)
+
+
+_TOP = (
+    "seed", "run", "split", "camera", "mocap", "annotations", "bank", "matching", "labels",
+    "anchors", "shards", "train", "evaluate",
+)  # fmt: skip
+
+
+def train_settings(table: Mapping[str, Any], where: str, **common: Any) -> TrainSettings:
+    """Training settings: the backbone's preset, with what the table says on top."""
+    base = preset(str(table.get("backbone", TrainSettings.backbone)))
+    given = {f.name: getattr(base, f.name) for f in fields(base)}
+    _settings(TrainSettings, table, where)  # reports unknown keys and wrong types by name
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+    return TrainSettings(**{**given, **common, **values})
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    SettingsError
+        Naming the file, the key, what was expected and what was found.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path}: expected a configuration file, found nothing") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    base = path.resolve().parent
+    try:
+        return _checked(raw, base)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
+    _only(raw, _TOP, "top level")
+    camera = raw.get("camera", {})
+    _only(camera, ("min_elevation_deg", "max_elevation_deg", "max_roll_deg", "free"), "[camera]")
+    common = {"seed": raw.get("seed", 0), "limits": limits_from_degrees(**camera)}
+    mocap = []
+    for i, table in enumerate(raw.get("mocap", [])):
+        _only(table, ("dataset", "sources", "fps"), f"[[mocap]] {i + 1}")
+        mocap.append(
+            MocapSource(
+                dataset=table.get("dataset", ""),
+                sources=[
+                    _path(base, s, f"[[mocap]] {i + 1} sources") for s in table.get("sources", [])
+                ],
+                fps=table.get("fps"),
+            )
+        )
+    annotations = []
+    for i, table in enumerate(raw.get("annotations", [])):
+        where = f"[[annotations]] {i + 1}"
+        if "kind" not in table or "source" not in table:
+            raise SettingsError(f"{where}: expected kind and source, found {sorted(table)}")
+        images = table.get("images")
+        annotations.append(
+            AnnotationSource(
+                kind=table["kind"],
+                source=_path(base, table["source"], where),
+                images=_path(base, images, where) if images else None,
+                options={k: v for k, v in table.items() if k not in ("kind", "source", "images")},
+            )
+        )
+    if not mocap or not annotations:
+        raise SettingsError("expected at least one [[mocap]] and one [[annotations]] table")
+    return RunConfig(
+        mocap=mocap,
+        annotations=annotations,
+        bank=_settings(BankSettings, raw.get("bank", {}), "[bank]", **common),
+        matching=_settings(MatchSettings, raw.get("matching", {}), "[matching]", **common),
+        labels=_settings(LabelSettings, raw.get("labels", {}), "[labels]", **common),
+        anchors=_settings(AnchorSettings, raw.get("anchors", {}), "[anchors]", **common),
+        shards=_settings(ShardSettings, raw.get("shards", {}), "[shards]", **common),
+        train=(
+            train_settings(raw["train"], "[train]", seed=common["seed"]) if "train" in raw else None
+        ),
+        evaluate=(
+            _settings(EvaluationSettings, raw["evaluate"], "[evaluate]", **common)
+            if "evaluate" in raw
+            else None
+        ),
+        split=raw.get("split", "val"),
+        run=raw.get("run", "default"),
+    )

@@ -1,0 +1,118 @@
+"""The run: every stage of a configuration that is out of date, in order."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from posebank import artefacts
+from posebank.errors import SettingsError
+from posebank_pipelines.config import RunConfig
+from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages.anchors import anchors
+from posebank_pipelines.stages.annotate import annotate
+from posebank_pipelines.stages.evaluate import evaluate_network
+from posebank_pipelines.stages.index import index
+from posebank_pipelines.stages.ingest import ingest
+from posebank_pipelines.stages.label import label_people
+from posebank_pipelines.stages.match import match_people, uses_index
+from posebank_pipelines.stages.shards import shards
+from posebank_pipelines.stages.train import run_folder, train_network
+from posebank_pipelines.workspace import StageResult
+
+STAGES = (
+    "ingest", "annotate", "index", "match", "label", "anchors", "shards", "train", "evaluate",
+)  # fmt: skip
+_FOLDERS = {
+    "ingest": "bank", "annotate": "annotations", "index": "index", "match": "matches",
+    "label": "labels", "anchors": "anchors", "shards": "shards", "evaluate": "evaluation",
+}  # fmt: skip
+
+Step = tuple[str, Callable[[], StageResult]]
+
+
+def steps(config: RunConfig, workspace: Path, runner: Runner, *, strict: bool) -> list[Step]:
+    """The stages of a configuration, each with the call that does it."""
+    todo: list[Step] = []
+    for mocap in config.mocap:
+        todo.append(
+            (
+                "ingest",
+                lambda m=mocap: ingest(  # type: ignore[misc]
+                    workspace, m.dataset, m.sources, config.bank, runner, fps=m.fps, strict=strict
+                ),
+            )
+        )
+    for source in config.annotations:
+        todo.append(
+            (
+                "annotate",
+                lambda s=source: annotate(  # type: ignore[misc]
+                    workspace, s.kind, s.source, runner, images=s.images, strict=strict, **s.options
+                ),
+            )
+        )
+    if uses_index(config.matching):
+        todo.append(("index", lambda: index(workspace, config.matching)))
+    todo += [
+        ("match", lambda: match_people(workspace, config.matching, runner)),
+        ("label", lambda: label_people(workspace, config.labels, runner)),
+        ("anchors", lambda: anchors(workspace, config.anchors)),
+        ("shards", lambda: shards(workspace, config.shards, runner)),
+    ]
+    if (training := config.train) is not None:
+        todo.append(
+            ("train", lambda: train_network(workspace, config.run, training, runner.progress))
+        )
+        if (scoring := config.evaluate) is not None:
+            todo.append(
+                (
+                    "evaluate",
+                    lambda: evaluate_network(workspace, config.run, scoring, split=config.split),
+                )
+            )
+    return todo
+
+
+def _drop_other_sections(config: RunConfig, workspace: Path) -> None:
+    """Take data sets that the configuration does not name out of the bank and the annotations."""
+    named = {
+        "bank": {m.dataset for m in config.mocap},
+        "annotations": {a.kind for a in config.annotations},
+    }
+    for kind, names in named.items():
+        artefacts.keep_sections(workspace / kind, kind, names)
+
+
+def run(
+    config: RunConfig,
+    workspace: Path,
+    runner: Runner,
+    *,
+    from_stage: str | None = None,
+    strict: bool = False,
+) -> Iterator[StageResult]:
+    """Do every stage that is out of date; yields each stage's result as it ends.
+
+    Parameters
+    ----------
+    from_stage : make this stage and all after it again, up to date or not.
+    """
+    if from_stage is not None:
+        if from_stage not in STAGES:
+            raise SettingsError(f"--from: expected one of {', '.join(STAGES)}, got {from_stage}")
+        for stage in STAGES[STAGES.index(from_stage) :]:
+            folder = (
+                run_folder(workspace, config.run)
+                if stage == "train"
+                else workspace / _FOLDERS[stage]
+            )
+            shutil.rmtree(folder, ignore_errors=True)
+    _drop_other_sections(config, workspace)
+    for _, step in steps(config, workspace, runner, strict=strict):
+        start = time.perf_counter()
+        result = step()
+        yield replace(result, seconds=round(time.perf_counter() - start, 3))

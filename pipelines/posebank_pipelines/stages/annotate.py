@@ -1,0 +1,81 @@
+"""Annotate: 2D annotations of one data set into people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from posebank import artefacts
+from posebank.annotations import read_annotations
+from posebank.errors import SourceError
+from posebank.schemas import ANNOTATIONS, to_table
+from posebank_pipelines.runner import Runner
+from posebank_pipelines.workspace import StageResult, current, stage_result
+
+_PART_ROWS = 1 << 14
+
+
+def _stamped_files(source: Path) -> list[Path]:
+    """The annotation files whose change must be noticed (not the images)."""
+    if not source.exists():
+        raise SourceError(source, "expected an annotation file or folder, found nothing")
+    if source.is_file():
+        return [source]
+    kinds = {".mat", ".json", ".h5", ".csv", ".npz", ".cdf"}
+    return [p for p in sorted(source.rglob("*")) if p.suffix.lower() in kinds]
+
+
+def annotate(
+    workspace: Path,
+    kind: str,
+    source: Path,
+    runner: Runner,
+    *,
+    images: Path | None = None,
+    strict: bool = False,
+    **options: Any,
+) -> StageResult:
+    """Make the data set's section of the annotations from this source.
+
+    Parameters
+    ----------
+    kind : one of ``posebank.annotations.SOURCES``.
+    images : folder of the images; by default the usual place beside the source.
+    options : passed on to ``read_annotations``.
+    """
+    folder = workspace / "annotations"
+    source = source.resolve()
+    inputs = {"source": artefacts.source_stamp(_stamped_files(source))}
+    asked = {
+        "source": str(source),
+        "images_asked": str(images.resolve()) if images else None,
+        "options": options,
+    }
+    stamp = artefacts.fingerprint("annotations", asked, inputs)
+    if (manifest := current(folder, "annotations", kind, stamp)) is not None:
+        return stage_result("annotate", folder, manifest, kind, made=False)
+
+    (result,) = runner.map(
+        f"annotate {kind}",
+        lambda path: read_annotations(path[0], path[1], images=images, **options),
+        [(kind, source)],
+    )
+    if strict and result.rejected:
+        raise SourceError(result.rejected[0].where, result.rejected[0].reason)
+    if not len(result.people):
+        reason = result.rejected[0].reason if result.rejected else "found nobody"
+        raise SourceError(source, f"expected at least one annotated person: {reason}")
+    used = {**asked, "images": str(result.images) if result.images else None}
+    with artefacts.staging_folder(folder) as staging:
+        parts = [
+            artefacts.write_part(
+                staging,
+                f"{kind}-{number:05d}.parquet",
+                to_table(result.people.take(slice(start, start + _PART_ROWS)), ANNOTATIONS),
+                section=kind,
+            )
+            for number, start in enumerate(range(0, len(result.people), _PART_ROWS))
+        ]
+        section = artefacts.Section(stamp, used, inputs, 0, result.rejected, result.stats)
+        manifest = artefacts.commit_section(staging, folder, "annotations", parts, kind, section)
+    return stage_result("annotate", folder, manifest, kind, made=True)

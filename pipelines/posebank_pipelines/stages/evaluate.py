@@ -1,0 +1,63 @@
+"""Evaluate: the network before and after training on a split of the shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from posebank import artefacts
+from posebank.evaluation import EvaluationSettings, evaluate, ground_truth_from_shards
+from posebank.lcrnet import Predictor, predict_shards
+from posebank.schemas import PREDICTIONS, to_table
+from posebank_pipelines.stages.train import run_folder
+from posebank_pipelines.workspace import (
+    StageResult,
+    content,
+    current,
+    settings_dict,
+    stage_result,
+)
+
+CHECKPOINTS = {"before": "checkpoint_initial.pt", "after": "checkpoint.pt"}
+"""The network before and after training."""
+
+
+def evaluate_network(
+    workspace: Path,
+    name: str,
+    settings: EvaluationSettings,
+    *,
+    split: str = "val",
+    integrations: tuple[str, ...] = ("ppi", "nms"),
+) -> StageResult:
+    """Predict the split with both checkpoints and each integration, and score the predictions."""
+    folder = workspace / "evaluation"
+    run = artefacts.read_manifest(run_folder(workspace, name), "runs")
+    inputs = {"run": run.content, "shards": content(workspace, "shards")}
+    decided = settings_dict(settings, run=name, split=split, integrations=list(integrations))
+    stamp = artefacts.fingerprint("evaluation", decided, inputs)
+    if (manifest := current(folder, "evaluation", name, stamp)) is not None:
+        return stage_result("evaluate", folder, manifest, name, made=False)
+    truth = ground_truth_from_shards(workspace / "shards", split)
+    parts = []
+    stats: dict[str, Any] = {}
+    with artefacts.staging_folder(folder) as staging:
+        for moment, file in CHECKPOINTS.items():
+            predictor = Predictor.from_checkpoint(run_folder(workspace, name) / file)
+            for integration in integrations:
+                key = f"{moment}-{integration}"
+                predictions = predict_shards(
+                    predictor, workspace / "shards", split, integration=integration
+                )
+                result = evaluate(predictions, truth, settings)
+                table = to_table(predictions, PREDICTIONS)
+                parts.append(artefacts.write_part(staging, f"{key}.parquet", table, section=name))
+                for suffix, text in (("json", result.to_json()), ("md", result.to_markdown())):
+                    (staging / f"{key}.{suffix}").write_text(text, encoding="utf-8")
+                    parts.append(
+                        artefacts.adopt_part(staging, staging / f"{key}.{suffix}", section=name)
+                    )
+                stats[key] = result.headline()
+        section = artefacts.Section(stamp, decided, inputs, stats=stats)
+        manifest = artefacts.commit(staging, folder, "evaluation", parts, {name: section})
+    return stage_result("evaluate", folder, manifest, name, made=True)

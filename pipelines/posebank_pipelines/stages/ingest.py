@@ -1,0 +1,164 @@
+"""Ingest: MoCap clips of one data set into the bank."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from posebank import artefacts
+from posebank.errors import PosebankError, Rejected, SourceError
+from posebank.mocap import ClipSource, discover, read_clip
+from posebank.mocap.bank import (
+    BankSettings,
+    add_mirrored,
+    drop_near_duplicates,
+    poses_from_clip,
+)
+from posebank.schemas import BANK, from_table, to_table
+from posebank.types import PoseBank
+from posebank_pipelines.runner import Runner
+from posebank_pipelines.workspace import (
+    StageResult,
+    current,
+    settings_dict,
+    stage_result,
+)
+
+_BATCH_BYTES = 4 << 20  # of clip text per task: a second or so of work
+_PART_ROWS = 1 << 16
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What one task returns: where its poses are, what was set aside, what was counted."""
+
+    path: Path | None
+    rejected: list[Rejected]
+    counts: Counter[str]
+
+
+def _read_batch(
+    item: tuple[int, list[ClipSource]],
+    scratch: Path,
+    settings: BankSettings,
+    fps: float | None,
+    strict: bool,
+) -> _Batch:
+    number, sources = item
+    banks: list[PoseBank] = []
+    rejected: list[Rejected] = []
+    counts: Counter[str] = Counter()
+    for source in sources:
+        try:
+            clip = read_clip(source, fps)
+            poses, stats = poses_from_clip(clip, settings)
+        except PosebankError as error:
+            if strict:
+                raise
+            rejected.append(Rejected(str(source.path), str(error)))
+            continue
+        rejected += [Rejected(str(source.path), text) for text in clip.lost]
+        counts["clips"] += 1
+        counts.update({k: v for k, v in asdict(stats).items() if isinstance(v, int)})
+        banks.append(poses)
+    if not banks:
+        return _Batch(None, rejected, counts)
+    path = scratch / f"batch-{number:06d}.parquet"
+    pq.write_table(to_table(PoseBank.concat(banks), BANK), path)
+    return _Batch(path, rejected, counts)
+
+
+def _batches(sources: Sequence[ClipSource]) -> list[tuple[int, list[ClipSource]]]:
+    """Group clips so that a task has about ``_BATCH_BYTES`` to read, whatever the workers."""
+    groups: list[list[ClipSource]] = []
+    size = _BATCH_BYTES
+    for source in sources:
+        if size >= _BATCH_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(source)
+        size += source.path.stat().st_size
+    return list(enumerate(groups))
+
+
+def known_sources(workspace: Path, dataset: str) -> list[Path]:
+    """The sources that the data set's section of the bank was made from."""
+    manifest = artefacts.find_manifest(workspace / "bank")
+    if manifest is None or dataset not in manifest.sections:
+        return []
+    return [Path(p) for p in manifest.sections[dataset].settings["sources"]]
+
+
+def ingest(
+    workspace: Path,
+    dataset: str,
+    sources: Sequence[Path],
+    settings: BankSettings,
+    runner: Runner,
+    *,
+    fps: float | None = None,
+    strict: bool = False,
+) -> StageResult:
+    """Make the data set's section of the bank from exactly these sources.
+
+    Other data sets in the bank stay as they are.
+
+    Raises
+    ------
+    SourceError
+        If a source does not exist or none of its clips can be used.
+    """
+    folder = workspace / "bank"
+    resolved = sorted({p.resolve() for p in sources})
+    clips, set_aside = discover(dataset, resolved)
+    if strict and set_aside:
+        raise SourceError(set_aside[0].where, set_aside[0].reason)
+    files = {c.path for c in clips} | {c.skeleton for c in clips if c.skeleton}
+    inputs = {"sources": artefacts.source_stamp(files)}
+    decided = settings_dict(settings, sources=[str(p) for p in resolved], fps_override=fps)
+    stamp = artefacts.fingerprint("bank", decided, inputs)
+    if (manifest := current(folder, "bank", dataset, stamp)) is not None:
+        return stage_result("ingest", folder, manifest, dataset, made=False)
+
+    with artefacts.staging_folder(folder) as staging:
+        scratch = staging / "scratch"
+        scratch.mkdir()
+        batches = runner.map(
+            f"ingest {dataset}", _read_batch, _batches(clips), scratch, settings, fps, strict
+        )
+        rejected = set_aside + [r for b in batches for r in b.rejected]
+        paths = [b.path for b in batches if b.path is not None]
+        if not paths:
+            found = f"{len(rejected)} unusable: {rejected[0].reason}" if rejected else "none"
+            raise SourceError(
+                ", ".join(map(str, resolved)),
+                f"expected at least one {dataset} clip, found {found}",
+            )
+        bank = PoseBank.concat([from_table(PoseBank, pq.read_table(p)) for p in paths])
+        counts = sum((b.counts for b in batches), Counter[str]())
+        for path in paths:
+            path.unlink()
+        scratch.rmdir()
+        counts["poses_before_deduplication"] = len(bank)
+        bank = drop_near_duplicates(bank, settings.min_distance_mm)
+        counts["poses_kept"] = len(bank)
+        if settings.mirror:
+            bank = add_mirrored(bank)
+        parts = [
+            artefacts.write_part(
+                staging,
+                f"{dataset}-{number:05d}.parquet",
+                to_table(bank.take(slice(start, start + _PART_ROWS)), BANK),
+                section=dataset,
+            )
+            for number, start in enumerate(range(0, len(bank), _PART_ROWS))
+        ]
+        section = artefacts.Section(
+            stamp, decided, inputs, 0, rejected, dict(sorted(counts.items()))
+        )
+        manifest = artefacts.commit_section(staging, folder, "bank", parts, dataset, section)
+    return stage_result("ingest", folder, manifest, dataset, made=True)

@@ -1,0 +1,79 @@
+"""Match: the k best bank poses and cameras of every annotated person."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from posebank import artefacts
+from posebank.errors import Rejected
+from posebank.matching import MatchSettings, ViewIndex, load_index, match
+from posebank.schemas import matches_to_table
+from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages.index import index
+from posebank_pipelines.workspace import (
+    StageResult,
+    content,
+    current,
+    load_bank,
+    load_people,
+    settings_dict,
+    stage_result,
+)
+
+_PARTITION = 1024  # people per task
+
+
+@lru_cache(maxsize=1)
+def _index(folder: Path, bank_content: str) -> ViewIndex:
+    return load_index(folder, bank_content)
+
+
+def _match_partition(
+    item: tuple[int, int], workspace: Path, staging: Path, settings: MatchSettings
+) -> tuple[artefacts.Part, list[Rejected], list[float]]:
+    number, start = item
+    bank = load_bank(workspace)
+    people = load_people(workspace).take(slice(start, start + _PARTITION))
+    views = (
+        _index(workspace / "index", content(workspace, "bank")) if uses_index(settings) else None
+    )
+    matches, rejected = match(bank, people, settings, views)
+    table = matches_to_table(matches, bank.pose_id)
+    part = artefacts.write_part(staging, f"matches-{number:05d}.parquet", table, section="matches")
+    return part, rejected, matches.error_norm[:, 0].tolist()
+
+
+def uses_index(settings: MatchSettings) -> bool:
+    """Whether the matcher searches sampled views."""
+    return settings.matcher in ("views", "refined")
+
+
+def match_people(workspace: Path, settings: MatchSettings, runner: Runner) -> StageResult:
+    """Match the workspace's people against its bank, building the index first where needed."""
+    folder = workspace / "matches"
+    inputs = {kind: content(workspace, kind) for kind in ("bank", "annotations")}
+    decided = settings_dict(settings)
+    stamp = artefacts.fingerprint("matches", decided, inputs, settings.seed)
+    if (manifest := current(folder, "matches", "matches", stamp)) is not None:
+        return stage_result("match", folder, manifest, "matches", made=False)
+    if uses_index(settings):
+        index(workspace, settings)
+    starts = range(0, len(load_people(workspace)), _PARTITION)
+    with artefacts.staging_folder(folder) as staging:
+        done = runner.map(
+            "match", _match_partition, list(enumerate(starts)), workspace, staging, settings
+        )
+        rejected = [r for _, some, _ in done for r in some]
+        errors = np.array([e for _, _, some in done for e in some])
+        stats = {
+            "people": int(len(errors) + len(rejected)),
+            "matched": int(len(errors)),
+            "error_norm_mean": float(errors.mean()) if len(errors) else None,
+        }
+        section = artefacts.Section(stamp, decided, inputs, settings.seed, rejected, stats)
+        parts = [part for part, _, _ in done]
+        manifest = artefacts.commit(staging, folder, "matches", parts, {"matches": section})
+    return stage_result("match", folder, manifest, "matches", made=True)
