@@ -1,1 +1,1 @@
-"""posebank: see ARCHITECTURE.md."""
+"""The command line: one module per command; each parses, calls the pipelines, prints."""

@@ -142,6 +142,26 @@ def train_settings(table: Mapping[str, Any], where: str, **common: Any) -> Train
     return TrainSettings(**{**given, **common, **values})
 
 
+def load_train_settings(path: Path | None, given: Mapping[str, Any]) -> TrainSettings:
+    """Training settings from the [train] table of a file, if any, with ``given`` on top."""
+    table: dict[str, Any] = {}
+    common: dict[str, Any] = {}
+    if path is not None:
+        raw = _read_toml(path)
+        table = dict(raw.get("train", {}))
+        common = {"seed": raw.get("seed", 0)}
+    return train_settings({**table, **given}, f"{path or 'options'} [train]", **common)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path}: expected a configuration file, found nothing") from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+
+
 def load_config(path: Path) -> RunConfig:
     """Read and check a configuration file.
 
@@ -150,12 +170,7 @@ def load_config(path: Path) -> RunConfig:
     SettingsError
         Naming the file, the key, what was expected and what was found.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SettingsError(f"{path}: expected a configuration file, found nothing") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from error
+    raw = _read_toml(path)
     base = path.resolve().parent
     try:
         return _checked(raw, base)

@@ -93,6 +93,7 @@ def run(
     runner: Runner,
     *,
     from_stage: str | None = None,
+    until: str | None = None,
     strict: bool = False,
 ) -> Iterator[StageResult]:
     """Do every stage that is out of date; yields each stage's result as it ends.
@@ -100,6 +101,7 @@ def run(
     Parameters
     ----------
     from_stage : make this stage and all after it again, up to date or not.
+    until : the last stage to do.
     """
     if from_stage is not None:
         if from_stage not in STAGES:
@@ -112,7 +114,10 @@ def run(
             )
             shutil.rmtree(folder, ignore_errors=True)
     _drop_other_sections(config, workspace)
-    for _, step in steps(config, workspace, runner, strict=strict):
+    last = STAGES.index(until) if until is not None else len(STAGES)
+    for stage, step in steps(config, workspace, runner, strict=strict):
+        if STAGES.index(stage) > last:
+            break
         start = time.perf_counter()
         result = step()
         yield replace(result, seconds=round(time.perf_counter() - start, 3))

@@ -5,10 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from posebank import artefacts
-from posebank.evaluation import EvaluationSettings, evaluate, ground_truth_from_shards
+from posebank.evaluation import (
+    EvaluationResult,
+    EvaluationSettings,
+    evaluate,
+    ground_truth_from_shards,
+    read_predictions,
+)
 from posebank.lcrnet import Predictor, predict_shards
-from posebank.schemas import PREDICTIONS, to_table
+from posebank.schemas import PREDICTIONS, from_table, to_table
+from posebank.types import Predictions
 from posebank_pipelines.stages.train import run_folder
 from posebank_pipelines.workspace import (
     StageResult,
@@ -61,3 +70,18 @@ def evaluate_network(
         section = artefacts.Section(stamp, decided, inputs, stats=stats)
         manifest = artefacts.commit(staging, folder, "evaluation", parts, {name: section})
     return stage_result("evaluate", folder, manifest, name, made=True)
+
+
+def evaluate_predictions(
+    workspace: Path, predictions: Path, settings: EvaluationSettings, *, split: str = "val"
+) -> EvaluationResult:
+    """Score predictions from a file (JSON, npz, Parquet, ...) against a split of the shards."""
+    truth = ground_truth_from_shards(workspace / "shards", split)
+    return evaluate(read_predictions(predictions), truth, settings)
+
+
+def load_predictions(workspace: Path, key: str) -> Predictions:
+    """Predictions kept by ``evaluate_network``; ``key`` is like ``after-ppi``."""
+    artefacts.read_manifest(workspace / "evaluation", "evaluation")
+    table = pq.read_table(workspace / "evaluation" / f"{key}.parquet")
+    return from_table(Predictions, table)

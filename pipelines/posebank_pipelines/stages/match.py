@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from posebank import artefacts
 from posebank.errors import Rejected
+from posebank.geometry.cameras import CameraLimits
 from posebank.matching import MatchSettings, ViewIndex, load_index, match
 from posebank.schemas import matches_to_table
+from posebank_pipelines.config import limits_from_degrees
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.index import index
 from posebank_pipelines.workspace import (
@@ -51,6 +55,26 @@ def uses_index(settings: MatchSettings) -> bool:
     return settings.matcher in ("views", "refined")
 
 
+def match_settings(workspace: Path, matcher: str, k: int, **camera: Any) -> MatchSettings:
+    """Settings of a matcher over the views (number, limits, seed) of the workspace's index.
+
+    Where there is no index, or camera limits in degrees are given, those or the defaults hold.
+    """
+    base = MatchSettings(matcher=matcher, k=k)
+    manifest = artefacts.find_manifest(workspace / "index")
+    if manifest is not None:
+        decided = manifest.sections["index"].settings
+        base = replace(
+            base,
+            n_views=decided["n_views"],
+            seed=decided["seed"],
+            limits=CameraLimits(**decided["limits"]),
+        )
+    if any(v for v in camera.values() if v is not None):
+        base = replace(base, limits=limits_from_degrees(**camera))
+    return base
+
+
 def match_people(workspace: Path, settings: MatchSettings, runner: Runner) -> StageResult:
     """Match the workspace's people against its bank, building the index first where needed."""
     folder = workspace / "matches"
@@ -70,7 +94,7 @@ def match_people(workspace: Path, settings: MatchSettings, runner: Runner) -> St
         errors = np.array([e for _, _, some in done for e in some])
         stats = {
             "people": int(len(errors) + len(rejected)),
-            "matched": int(len(errors)),
+            "matched": len(errors),
             "error_norm_mean": float(errors.mean()) if len(errors) else None,
         }
         section = artefacts.Section(stamp, decided, inputs, settings.seed, rejected, stats)

@@ -1,0 +1,74 @@
+# Every target regenerates something; `make` alone lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKSPACE ?= workspace
+CONFIG ?= configs/dev.toml
+POSEBANK := $(BIN)/posebank
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo data bank annotations match labels anchors shards train evaluate report \
+	test check bench docs clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/\1|\2/' \
+		| awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
+
+setup: $(STAMP) ## make .venv and install posebank into it
+
+demo: setup ## generate data and do everything with it (about 5 minutes)
+	$(POSEBANK) demo --workspace demo-workspace
+
+data: setup ## every stage of CONFIG that is out of date, into WORKSPACE
+	$(POSEBANK) run $(CONFIG) --workspace $(WORKSPACE)
+
+bank: setup ## the MoCap bank of CONFIG
+	$(POSEBANK) run $(CONFIG) --workspace $(WORKSPACE) --until ingest
+
+annotations: setup ## the 2D annotations of CONFIG
+	$(POSEBANK) run $(CONFIG) --workspace $(WORKSPACE) --until annotate
+
+match: setup ## the matches of CONFIG
+	$(POSEBANK) run $(CONFIG) --workspace $(WORKSPACE) --until match
+
+labels: setup ## the labels of CONFIG
+	$(POSEBANK) run $(CONFIG) --workspace $(WORKSPACE) --until label
+
+anchors: setup ## the anchor-poses of CONFIG
+	$(POSEBANK) run $(CONFIG) --workspace $(WORKSPACE) --until anchors
+
+shards: setup ## the Parquet shards of CONFIG
+	$(POSEBANK) run $(CONFIG) --workspace $(WORKSPACE) --until shards
+
+train: setup ## the network of CONFIG
+	$(POSEBANK) run $(CONFIG) --workspace $(WORKSPACE) --until train
+
+evaluate: setup ## the network of CONFIG, scored
+	$(POSEBANK) run $(CONFIG) --workspace $(WORKSPACE)
+
+report: setup ## an HTML report of WORKSPACE
+	$(POSEBANK) report --workspace $(WORKSPACE)
+
+test: setup ## the tests
+	$(BIN)/python -m pytest -n 2
+
+check: setup ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## the benchmarks, as JSON in benchmarks/results
+	@for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: setup ## the command reference in docs/cli.md
+	$(BIN)/python docs/make_cli.py
+
+clean: ## remove everything that is made, except .venv
+	rm -rf workspace demo-workspace benchmarks/results .pytest_cache .mypy_cache .ruff_cache

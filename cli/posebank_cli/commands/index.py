@@ -1,0 +1,34 @@
+"""``posebank index``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from posebank.matching import MatchSettings
+from posebank_cli import options
+from posebank_pipelines.config import limits_from_degrees
+from posebank_pipelines.stages.index import index as index_stage
+
+
+@click.command()
+@options.workspace
+@click.option(
+    "--views",
+    type=click.IntRange(min=1),
+    default=MatchSettings.n_views,
+    show_default=True,
+    help="Random views of every pose.",
+)
+@options.camera
+@options.seed
+@options.as_json
+def index(workspace: Path, views: int, seed: int, as_json: bool, **camera: object) -> None:
+    """Index random orthographic views of the workspace's bank (FAISS).
+
+    Example: posebank index -w workspace --views 128
+    """
+    limits = limits_from_degrees(**camera)  # type: ignore[arg-type]
+    settings = MatchSettings(n_views=views, limits=limits, seed=seed)
+    options.show([index_stage(workspace, settings)], as_json)

@@ -1,0 +1,64 @@
+"""``posebank predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from posebank_cli import options
+from posebank_pipelines.predict import predict as predict_files
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--checkpoint", required=True, type=click.Path(path_type=Path), help="A trained network."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("predictions"),
+    show_default=True,
+    help="Folder for predictions.parquet, predictions.json and the pictures.",
+)
+@click.option(
+    "--integration",
+    type=click.Choice(["ppi", "nms"]),
+    default="ppi",
+    show_default=True,
+    help="How pose proposals become poses.",
+)
+@click.option("--min-score", default=0.5, show_default=True, help="Draw poses of this score.")
+@click.option("--pictures/--no-pictures", default=True, help="Draw a picture per image.")
+@options.as_json
+def predict(
+    images: tuple[Path, ...],
+    checkpoint: Path,
+    output: Path,
+    integration: str,
+    min_score: float,
+    pictures: bool,
+    as_json: bool,
+) -> None:
+    """Find 2D and 3D poses in IMAGES (files or folders of images).
+
+    Example: posebank predict photo.jpg --checkpoint workspace/runs/default/checkpoint.pt
+    """
+    result = predict_files(
+        images,
+        checkpoint,
+        output,
+        integration=integration,
+        min_score=min_score,
+        pictures=pictures,
+        progress=options.progress(),
+    )
+    options.show_rejected(result.rejected)
+    if as_json:
+        options.echo_json(result.as_json())
+        return
+    click.echo(f"{result.poses} poses in {result.images} images")
+    for path in result.files:
+        click.echo(str(path))

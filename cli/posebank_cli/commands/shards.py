@@ -1,0 +1,44 @@
+"""``posebank shards``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from posebank.shards import ShardSettings
+from posebank_cli import options
+from posebank_pipelines.stages.shards import shards as shards_stage
+
+
+@click.command()
+@options.workspace
+@click.option(
+    "--embed/--reference",
+    default=ShardSettings.embed,
+    help="Store the images' bytes, or only their paths.",
+)
+@click.option(
+    "--images-per-shard",
+    type=click.IntRange(min=1),
+    default=ShardSettings.images_per_shard,
+    show_default=True,
+    help="Images in one Parquet file.",
+)
+@options.cluster
+@options.as_json
+def shards(
+    workspace: Path,
+    embed: bool,
+    images_per_shard: int,
+    workers: int,
+    scheduler: str | None,
+    as_json: bool,
+) -> None:
+    """Write the labels with their images as Parquet shards.
+
+    Example: posebank shards -w workspace
+    """
+    settings = ShardSettings(embed=embed, images_per_shard=images_per_shard)
+    with options.runner(workers, scheduler) as runner:
+        options.show([shards_stage(workspace, settings, runner)], as_json)

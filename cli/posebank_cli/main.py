@@ -1,0 +1,66 @@
+"""The ``posebank`` command: finds a command's module when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from posebank import __version__
+from posebank.errors import PosebankError
+
+COMMANDS = {
+    "fetch": "Download a MoCap or annotation data set, or say how to get it.",
+    "demo": "Generate data in the original formats, then do everything with it.",
+    "run": "Do every stage of a configuration that is out of date.",
+    "ingest": "Read MoCap clips into the bank.",
+    "annotate": "Read 2D annotations.",
+    "index": "Index random views of the bank.",
+    "match": "Match people with the bank, 2D to 3D.",
+    "query": "Tell how large the matching error is.",
+    "label": "Make full-body 2D + 3D labels.",
+    "anchors": "Fit anchor-poses.",
+    "shards": "Write Parquet shards.",
+    "train": "Train LCR-Net on the shards.",
+    "predict": "Find 2D and 3D poses in images.",
+    "evaluate": "Score a network with the paper's metrics.",
+    "report": "Write an HTML report of a workspace.",
+    "inspect": "Show what a file or an artefact holds.",
+}
+"""Command -> one line of help; the module ``posebank_cli.commands.NAME`` holds it."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is used: ``--help`` must not wait for torch.
+
+    Errors that the user can mend end the program with one line and exit status 1.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"posebank_cli.commands.{cmd_name}")
+        return getattr(module, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run; turn a PosebankError into one line."""
+        try:
+            return super().invoke(ctx)
+        except PosebankError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="posebank")
+def main() -> None:
+    """Motion capture and 2D pose annotations into 2D + 3D labels, and LCR-Net on them."""

@@ -1,0 +1,127 @@
+"""Options that commands share, and how results are shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from posebank.errors import Rejected
+from posebank_pipelines.runner import Runner
+from posebank_pipelines.workspace import StageResult
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+workspace: Decorator = click.option(
+    "-w",
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("workspace"),
+    show_default=True,
+    help="Folder that holds the artefacts.",
+)
+as_json: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
+)
+strict: Decorator = click.option(
+    "--strict", is_flag=True, help="Stop at the first bad file instead of setting it aside."
+)
+seed: Decorator = click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
+
+
+def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --workers and --scheduler."""
+    function = click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        show_default="one per core",
+        help="Worker processes on this machine.",
+    )(function)
+    return click.option(
+        "--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead."
+    )(function)
+
+
+def camera(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the camera limits, in degrees."""
+    for name, text in (
+        ("--max-roll-deg", "Largest camera roll."),
+        ("--max-elevation-deg", "Highest camera elevation (positive looks down)."),
+        ("--min-elevation-deg", "Lowest camera elevation."),
+    ):
+        function = click.option(name, type=float, help=text)(function)
+    return click.option("--free", is_flag=True, help="Allow every camera.")(function)
+
+
+def _bar(label: str, done: int, total: int) -> None:
+    width = 30
+    filled = width * done // max(total, 1)
+    end = "\n" if done >= total else ""
+    line = f"\r{label:<20} [{'#' * filled}{'.' * (width - filled)}] {done}/{total}{end}"
+    sys.stderr.write(line)
+    sys.stderr.flush()
+
+
+def _quiet(label: str, done: int, total: int) -> None:
+    pass
+
+
+def progress() -> Callable[[str, int, int], None]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    return _bar if sys.stderr.isatty() else _quiet
+
+
+def runner(workers: int, scheduler: str | None) -> Runner:
+    """The runner that --workers and --scheduler ask for."""
+    return Runner(workers, scheduler, progress())
+
+
+def echo_json(value: Any) -> None:
+    """Print one JSON object."""
+    click.echo(json.dumps(value, indent=1, default=str))
+
+
+def describe(result: StageResult) -> str:
+    """A stage's result in one line."""
+    counts = ", ".join(f"{k} {_short(v)}" for k, v in result.stats.items())
+    line = f"{result.stage:<9} {result.status:<10} {result.rows:>9,} rows  {result.path}"
+    if result.seconds:
+        line += f"  {result.seconds:.1f} s"
+    return line + (f"\n          {counts}" if counts else "")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{k} {_short(v)}" for k, v in value.items()) + ")"
+    return str(value)
+
+
+def show_rejected(rejected: Iterable[Rejected], most: int = 10) -> None:
+    """List what was set aside, on standard error."""
+    listed = list(rejected)
+    for item in listed[:most]:
+        # A reader's message names the place already; do not say it twice.
+        text = item.reason if item.where in item.reason else f"{item.where}: {item.reason}"
+        click.echo(f"set aside: {text}", err=True)
+    if len(listed) > most:
+        click.echo(f"set aside: {len(listed) - most} more, listed in the manifest", err=True)
+
+
+def show(results: Iterable[StageResult], json_wanted: bool) -> None:
+    """Print stage results as they come: lines, or one JSON object at the end."""
+    shown = []
+    for result in results:
+        shown.append(result)
+        if not json_wanted:
+            click.echo(describe(result))
+            show_rejected(result.rejected)
+    if json_wanted:
+        echo_json({"stages": [r.as_json() for r in shown]})

@@ -1,0 +1,53 @@
+"""Inspect: what an artefact or a MoCap file holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from posebank import artefacts
+from posebank.errors import SourceError
+from posebank.mocap import describe_file
+from posebank.report import clip_picture, shard_sheet
+
+
+def inspect(path: Path, *, fps: float | None = None, picture: Path | None = None) -> dict[str, Any]:
+    """Facts of an artefact folder (its hashes checked) or of a MoCap file.
+
+    Raises
+    ------
+    SourceError
+        If there is nothing at the path, or nothing that posebank reads.
+    """
+    if not path.exists():
+        raise SourceError(path, "expected an artefact folder or a MoCap file, found nothing")
+    if path.is_dir():
+        return _inspect_artefact(path, picture)
+    clip, facts = describe_file(path, fps)
+    if picture is not None:
+        clip_picture(clip, picture)
+    return facts
+
+
+def _inspect_artefact(path: Path, picture: Path | None) -> dict[str, Any]:
+    manifest = artefacts.find_manifest(path)
+    if manifest is None:
+        raise SourceError(path, f"expected {artefacts.MANIFEST} (an unfinished artefact has none)")
+    damaged = artefacts.verify(path, manifest.kind)
+    facts: dict[str, Any] = {
+        "kind": manifest.kind,
+        "schema_version": manifest.schema_version,
+        "code_version": manifest.code_version,
+        "rows": manifest.rows,
+        "parts": len(manifest.parts),
+        "damaged": [f"{d.where}: {d.reason}" for d in damaged],
+    }
+    for name, section in manifest.sections.items():
+        facts[name] = {
+            "settings": dict(section.settings),
+            "stats": dict(section.stats),
+            "set_aside": len(section.rejected),
+        }
+    if picture is not None and manifest.kind == "shards":
+        shard_sheet(path, picture)
+    return facts

@@ -1,0 +1,137 @@
+"""Query: how large the matching error is, and what each MoCap set adds to the bank."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from posebank import artefacts
+from posebank.errors import SettingsError
+from posebank.geometry.cameras import CameraLimits
+from posebank.matching import MatchSettings, load_index, match, matching_error
+from posebank.report import match_picture
+from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState
+from posebank.types import Matches, People, texts
+from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages.match import match_settings, uses_index
+from posebank_pipelines.workspace import content, load_bank, load_matches, load_people
+
+QUERY_BY = ("joint", "dataset", "annotated", "rarity")
+_PARTITION = 1024
+
+
+def _settings_of_matches(workspace: Path) -> MatchSettings:
+    """The settings the workspace was matched with; the defaults where it was not."""
+    manifest = artefacts.find_manifest(workspace / "matches")
+    if manifest is None:
+        return MatchSettings()
+    decided = dict(manifest.sections["matches"].settings)
+    decided["limits"] = CameraLimits(**decided["limits"])
+    return MatchSettings(**decided)
+
+
+def query_workspace(workspace: Path, by: str) -> pd.DataFrame:
+    """Matching error of the workspace's matches."""
+    return matching_error(load_matches(workspace), load_people(workspace), by)
+
+
+def _match_part(
+    start: int, workspace: Path, names: Sequence[str], settings: MatchSettings
+) -> Matches:
+    bank = load_bank(workspace)
+    bank = bank.take(np.isin(bank.dataset.astype(str), list(names)))
+    people = load_people(workspace).take(slice(start, start + _PARTITION))
+    return match(bank, people, settings)[0]
+
+
+def query_banks(
+    workspace: Path, combinations: Sequence[Sequence[str]], by: str, runner: Runner
+) -> pd.DataFrame:
+    """Matching error with each combination of MoCap sets; reductions are against the first one."""
+    present = set(load_bank(workspace).dataset)
+    for names in combinations:
+        unknown = sorted(set(names) - present)
+        if unknown:
+            raise SettingsError(
+                f"--banks {','.join(names)}: expected data sets among "
+                f"{', '.join(sorted(present))}, found {', '.join(unknown)}"
+            )
+    settings = _settings_of_matches(workspace)
+    people = load_people(workspace)
+    tables = []
+    for names in combinations:
+        starts = list(range(0, len(people), _PARTITION))
+        parts = runner.map(
+            f"match {','.join(names)}", _match_part, starts, workspace, names, settings
+        )
+        table = matching_error(Matches.concat(parts), people, by)
+        table.insert(0, "banks", ",".join(names))
+        tables.append(table)
+    first = tables[0].set_index(by)["error_norm_mean"]
+    for table in tables:
+        reference = first.reindex(table[by]).to_numpy()
+        table["reduction_percent"] = 100 * (1 - table["error_norm_mean"].to_numpy() / reference)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _one_person(pose: str) -> People:
+    """A person from 13 JSON pairs; null is a missing joint."""
+    try:
+        pairs: list[Any] = json.loads(pose)
+        missing = [p is None for p in pairs]
+        joints = np.array([[0, 0] if p is None else p for p in pairs], dtype=np.float32)
+        if joints.shape != (N_JOINTS, 2):
+            raise ValueError(f"shape {joints.shape}")
+    except (ValueError, TypeError) as error:
+        raise SettingsError(
+            f"--pose: expected {N_JOINTS} x,y pairs or nulls ({', '.join(JOINT_NAMES)}), "
+            f"found {error}"
+        ) from error
+    state = np.where(missing, JointState.MISSING, JointState.VISIBLE).astype(np.uint8)
+    return People(
+        person_id=texts(["query"]),
+        dataset=texts(["query"]),
+        split=texts(["test"]),
+        image=texts([""]),
+        image_width=np.zeros(1, np.int32),
+        image_height=np.zeros(1, np.int32),
+        joints_2d=joints[None],
+        state=state[None],
+        head_box=np.full((1, 4), np.nan, np.float32),
+        scale=np.full(1, np.nan, np.float32),
+        single_person=np.full(1, -1, np.int8),
+        group_id=texts([""]),
+        video_id=texts([""]),
+        joints_3d=np.full((1, N_JOINTS, 3), np.nan, np.float32),
+    )
+
+
+def query_pose(workspace: Path, pose: str, k: int, picture: Path | None) -> pd.DataFrame:
+    """The k best bank poses of one 2D pose."""
+    bank, person = load_bank(workspace), _one_person(pose)
+    settings = match_settings(workspace, _settings_of_matches(workspace).matcher, k)
+    has_index = artefacts.find_manifest(workspace / "index") is not None
+    index = (
+        load_index(workspace / "index", content(workspace, "bank"))
+        if uses_index(settings) and has_index
+        else None
+    )
+    matches, rejected = match(bank, person, settings, index)
+    if rejected:
+        raise SettingsError(f"--pose: {rejected[0].reason}")
+    if picture is not None:
+        match_picture(bank, person, matches, picture)
+    found = matches.pose_row[0] >= 0
+    return pd.DataFrame(
+        {
+            "rank": np.arange(found.sum()),
+            "pose_id": bank.pose_id[matches.pose_row[0, found]],
+            "error_norm": matches.error_norm[0, found],
+            "error_mm": matches.error_mm[0, found],
+        }
+    )
