@@ -12,6 +12,7 @@ import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pooch
@@ -178,7 +179,7 @@ def fetch(
                     known_hash=f"sha256:{expected}" if expected else None,
                     fname=name,
                     path=folder,
-                    downloader=lambda u, out, _: _into(u, folder / name, Path(str(out)), progress),
+                    downloader=partial(_into, resumable=folder / name, progress=progress),
                 )
             )
         except ValueError as error:
@@ -198,7 +199,9 @@ def fetch(
     return made
 
 
-def _into(url: str, resumable: Path, output: Path, progress: Progress | None) -> None:
+def _into(
+    url: str, output: str, _pooch: object, *, resumable: Path, progress: Progress | None
+) -> None:
     """Download to a resumable name, then hand the file to pooch under the name it asked for."""
     download(url, resumable, progress)
     os.replace(resumable, output)

@@ -97,6 +97,21 @@ def _only(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
         )
 
 
+def _typed(value: Any, default: Any, where: str) -> Any:
+    """``value`` with the type of the field's default (an int will do for a float)."""
+    if isinstance(value, list):
+        return tuple(value)
+    if default is MISSING or default is None:
+        return value
+    expected = type(default)
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    # bool is an int, so the types must be equal, not only compatible.
+    if type(value) is not expected:
+        raise SettingsError(f"{where}: expected {expected.__name__}, found {value!r}")
+    return value
+
+
 def _settings(cls: type[T], table: Mapping[str, Any], where: str, **common: Any) -> T:
     """A settings dataclass from a TOML table; ``common`` fills the fields of that name."""
     names = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
@@ -104,16 +119,7 @@ def _settings(cls: type[T], table: Mapping[str, Any], where: str, **common: Any)
     _only(table, [n for n in names if n not in ("limits",)], where)
     values: dict[str, Any] = {**shared}
     for key, value in table.items():
-        default = names[key].default
-        # bool is an int; an int is fine where a float is expected, nothing else is.
-        if default is not MISSING and default is not None and not isinstance(value, list):
-            expected = type(default)
-            fits = isinstance(value, expected) and isinstance(value, bool) == (expected is bool)
-            if expected is float and isinstance(value, int) and not isinstance(value, bool):
-                value, fits = float(value), True
-            if not fits:
-                raise SettingsError(f"{where}.{key}: expected {expected.__name__}, found {value!r}")
-        values[key] = tuple(value) if isinstance(value, list) else value
+        values[key] = _typed(value, names[key].default, f"{where}.{key}")
     try:
         return cls(**values)
     except (TypeError, ValueError) as error:
