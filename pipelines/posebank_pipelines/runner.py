@@ -30,16 +30,22 @@ class Runner:
     workers : worker processes on this machine; 1 runs everything in this process.
     scheduler : address of a running Dask scheduler; it takes the place of local workers.
     progress : called after every finished task.
+    connect_timeout : how long to wait for the scheduler's answer.
     """
 
     def __init__(
-        self, workers: int = 1, scheduler: str | None = None, progress: Progress = silent
+        self,
+        workers: int = 1,
+        scheduler: str | None = None,
+        progress: Progress = silent,
+        connect_timeout: str = "20s",
     ) -> None:
         if workers < 1:
             raise SettingsError(f"--workers: expected at least 1, got {workers}")
         self.workers = workers
         self.scheduler = scheduler
         self.progress = progress
+        self.connect_timeout = connect_timeout
         self._client: Client | None = None
         self._cluster: LocalCluster | None = None
 
@@ -61,7 +67,7 @@ class Runner:
         if self._client is None:
             if self.scheduler:
                 try:
-                    self._client = Client(self.scheduler, timeout="20s")
+                    self._client = Client(self.scheduler, timeout=self.connect_timeout)
                 except (OSError, ValueError) as error:
                     raise SettingsError(
                         f"--scheduler {self.scheduler}: no Dask scheduler answers there: {error}"
