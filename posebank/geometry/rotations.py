@@ -1,0 +1,64 @@
+"""Rotation matrices from elementary angles, and the heading of a pose.
+
+Convention: right-handed, column vectors, ``R @ v``. A positive angle about y takes z to x:
+``axis_rotation("y", pi / 2) @ (0, 0, 1) = (1, 0, 0)``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+AXES = {"x": 0, "y": 1, "z": 2}
+
+
+def axis_rotation(axis: str, angle: float | NDArray[Any]) -> NDArray[np.float64]:
+    """Rotation matrices (..., 3, 3) about ``x``, ``y`` or ``z`` by angles (...) in radians."""
+    angle = np.asarray(angle, np.float64)
+    c, s = np.cos(angle), np.sin(angle)
+    i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    k = AXES[axis]
+    matrix = np.zeros((*angle.shape, 3, 3))
+    matrix[..., i, i] = matrix[..., j, j] = c
+    matrix[..., i, j] = -s
+    matrix[..., j, i] = s
+    matrix[..., k, k] = 1.0
+    return matrix
+
+
+def fixed_axes_rotation(order: str, angles: NDArray[Any]) -> NDArray[np.float64]:
+    """Rotate about fixed axes, in the order they are named.
+
+    Parameters
+    ----------
+    order : letters of ``xyz``, any case, each the axis of one angle: ``"xyz"`` turns about x
+        first, so it is ``Rz @ Ry @ Rx``.
+    angles : (..., len(order)) radians.
+
+    Returns
+    -------
+    (..., 3, 3)
+    """
+    angles = np.asarray(angles, np.float64)
+    matrix = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 3, 3)).copy()
+    for position, axis in enumerate(order.lower()):
+        matrix = axis_rotation(axis, angles[..., position]) @ matrix
+    return matrix
+
+
+def heading_angle(joints: NDArray[Any], right: int, left: int) -> NDArray[np.float64]:
+    """Heading of poses: the angle about y, in (-pi, pi], that the left-to-right axis has.
+
+    Parameters
+    ----------
+    joints : (..., n_joints, 3), y up.
+    right, left : joints whose difference is the axis.
+
+    Returns
+    -------
+    (...) radians; 0 where the axis points along +x, growing as it turns about +y.
+    """
+    across = joints[..., right, :] - joints[..., left, :]
+    return np.arctan2(-across[..., 2], across[..., 0]).astype(np.float64)

@@ -1,0 +1,24 @@
+"""Motion capture: ASF/AMC, BVH and C3D readers, the data sets' quirks, clips into the bank."""
+
+from posebank.mocap.bank import (
+    BankSettings,
+    ClipStats,
+    add_mirrored,
+    drop_near_duplicates,
+    poses_from_clip,
+)
+from posebank.mocap.inspection import describe_clip
+from posebank.mocap.sources import DATASETS, ClipSource, discover, read_clip
+
+__all__ = [
+    "DATASETS",
+    "BankSettings",
+    "ClipSource",
+    "ClipStats",
+    "add_mirrored",
+    "describe_clip",
+    "discover",
+    "drop_near_duplicates",
+    "poses_from_clip",
+    "read_clip",
+]

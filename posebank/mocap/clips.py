@@ -1,0 +1,168 @@
+"""Read a clip of any format as 13 joints in metres, with the facts that were understood."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebank.errors import SourceError
+from posebank.geometry.kinematics import forward
+from posebank.mocap.amc import read_amc
+from posebank.mocap.asf import METRES_PER_INCH, Skeleton, read_asf
+from posebank.mocap.bvh import BvhMotion, match_joints, read_bvh
+from posebank.mocap.c3d import NEEDED_MARKERS, joint_centres, read_c3d
+from posebank.mocap.cgspeed import METRES_PER_UNIT as CGSPEED_METRES
+from posebank.mocap.cgspeed import is_cgspeed, restored
+from posebank.mocap.joints import ACCLAIM_BONE, acclaim_points, check_size, leg_length
+from posebank.mocap.rates import cmu_rate, hdm05_rate, rate_of_frame_time
+
+_UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": METRES_PER_INCH}
+_ADULT_LEG_M = (0.60, 1.05)
+
+
+@dataclass(frozen=True)
+class ReadClip:
+    """Joints of a clip and what was understood on the way.
+
+    joints : (n_frames, 13, 3) metres, y up, absolute; frames : (n_frames,) numbers.
+    facts : unit, rate, axes, mapping and so on, ready for JSON.
+    """
+
+    joints: NDArray[np.float64]
+    frames: NDArray[np.int64]
+    fps: float
+    lost: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def _chosen_rate(
+    path: Path, asked: float | None, known: tuple[float, str] | None
+) -> tuple[float, str]:
+    if asked is not None:
+        if not 0 < asked < 1e5:
+            raise SourceError(path, f"expected a positive frame rate, found {asked}")
+        return float(asked), "given by the user"
+    if known is None:
+        raise SourceError(path, "expected a known frame rate, found none stated; give --fps")
+    return known
+
+
+@lru_cache(maxsize=64)
+def _skeleton(path: Path, stamp: tuple[int, int]) -> Skeleton:
+    return read_asf(path)
+
+
+def cached_skeleton(path: Path) -> Skeleton:
+    """An ASF skeleton, read once while its file does not change. Errors as ``read_asf``."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise SourceError(path, f"expected an ASF skeleton, found {error.strerror}") from error
+    return _skeleton(path, (stat.st_size, stat.st_mtime_ns))
+
+
+def read_acclaim_clip(path: Path, asf: Path, dataset: str, fps: float | None) -> ReadClip:
+    """An AMC clip with its ASF."""
+    known = cmu_rate(path.stem) if dataset == "cmu" else hdm05_rate(path.stem)
+    rate, evidence = _chosen_rate(path, fps, known)
+    skeleton = cached_skeleton(asf)
+    nodes, points, needed = acclaim_points(skeleton)
+    motion = read_amc(path, skeleton, needed)
+    radians = np.pi / 180 if motion.degrees else 1.0
+    joints = forward(nodes, points, motion.values, radians_per_unit=radians)
+    joints *= skeleton.metres_per_unit
+    unit = f"1/{skeleton.length_unit:g} inch (ASF :units length {skeleton.length_unit:g})"
+    check_size(joints, path, unit)
+    facts = {
+        "format": "ASF/AMC", "skeleton": str(asf), "unit": unit,
+        "metres_per_unit": skeleton.metres_per_unit,
+        "angles": "degrees" if motion.degrees else "radians",
+        "rate_evidence": evidence, "axes": "y up (as in the file)",
+        "mapping": {j: f"end of {b}" for j, b in ACCLAIM_BONE.items()}
+        | {"head": "end of head, extended to the head top"},
+        "frames_lost": motion.n_lost,
+    }  # fmt: skip
+    return ReadClip(joints, motion.frames, rate, motion.lost, facts)
+
+
+def read_bvh_clip(path: Path, dataset: str, fps: float | None, unit: str | None) -> ReadClip:
+    """A BVH clip; ``unit`` is one of m, cm, mm, in, or None to let the file's scheme decide."""
+    motion = read_bvh(path)
+    rate, evidence = _chosen_rate(
+        path, fps, (rate_of_frame_time(motion.frame_time), f"Frame Time: {motion.frame_time:g}")
+    )
+    notes: list[str] = []
+    cgspeed = dataset == "bvh" and is_cgspeed(motion)
+    if cgspeed:
+        motion, notes = restored(motion)
+    scheme, wanted = match_joints(motion)
+    joints = motion.positions(wanted)
+    metres, reason = _bvh_unit(motion, joints, dataset, cgspeed, unit)
+    joints *= metres
+    check_size(joints, path, reason)
+    facts = {
+        "format": "BVH", "naming": f"cgspeed, {scheme}" if cgspeed else scheme,
+        "unit": reason, "metres_per_unit": metres, "angles": "degrees",
+        "rate_evidence": evidence, "axes": "y up (BVH)",
+        "mapping": {j: motion.names[n] for j, n in wanted.items()},
+        "frames_declared": motion.declared_frames,
+    }  # fmt: skip
+    return ReadClip(joints, motion.frames, rate, motion.lost + tuple(notes), facts)
+
+
+def _bvh_unit(
+    motion: BvhMotion, joints: NDArray[np.float64], dataset: str, cgspeed: bool, unit: str | None
+) -> tuple[float, str]:
+    if unit is not None:
+        if unit not in _UNITS:
+            raise SourceError(
+                motion.path, f"expected a unit of {', '.join(_UNITS)}, found {unit!r}"
+            )
+        return _UNITS[unit], f"{unit} (given by the user)"
+    if dataset == "poseprior":
+        return METRES_PER_INCH, "in (Pose Prior)"
+    if cgspeed:
+        return CGSPEED_METRES, "1/0.45 inch (cgspeed conversion of CMU)"
+    leg = leg_length(joints)
+    fits = [u for u, m in _UNITS.items() if _ADULT_LEG_M[0] <= leg * m <= _ADULT_LEG_M[1]]
+    if len(fits) != 1:
+        raise SourceError(
+            motion.path,
+            f"expected a length unit that makes an adult's legs, found legs of {leg:.4g} units; "
+            "say the unit",
+        )
+    return _UNITS[fits[0]], f"{fits[0]} (from the length of the legs)"
+
+
+def read_c3d_clip(path: Path, fps: float | None) -> ReadClip:
+    """A C3D clip with the 41-marker set; frames in which a needed marker is hidden are lost."""
+    motion = read_c3d(path)
+    rate, evidence = _chosen_rate(path, fps, (motion.fps, "POINT:RATE"))
+    joints = joint_centres(motion)
+    seen = np.isfinite(joints).all(axis=(1, 2)) & (np.abs(joints) < 1e3).all(axis=(1, 2))
+    if not seen.any():
+        raise SourceError(path, "expected a frame with all needed markers, found none")
+    frames = motion.first_frame + np.arange(len(joints), dtype=np.int64)
+    lost = []
+    if not seen.all():
+        n_hidden = int((~seen).sum())
+        lost.append(f"{n_hidden} of {len(seen)} frames set aside: a needed marker is not seen")
+    check_size(joints[seen], path, motion.unit)
+    facts = {
+        "format": "C3D", "unit": motion.unit, "rate_evidence": evidence,
+        "axes": f"{motion.up} up in the file, turned to y up", "markers": len(motion.labels),
+        "mapping": {"markers used": ", ".join(NEEDED_MARKERS)},
+        "frames_lost": int((~seen).sum()),
+    }  # fmt: skip
+    return ReadClip(joints[seen], frames[seen], rate, tuple(lost), facts)
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of the clip's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

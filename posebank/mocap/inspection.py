@@ -1,0 +1,51 @@
+"""What was understood of a clip, for ``posebank inspect``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from posebank.mocap.bank import BankSettings, poses_from_clip
+from posebank.mocap.sources import ClipSource, read_clip, read_source
+
+
+def describe_clip(
+    source: ClipSource,
+    fps: float | None = None,
+    *,
+    unit: str | None = None,
+    settings: BankSettings | None = None,
+) -> dict[str, Any]:
+    """Units, rate, axes, mapping, frames kept and lost, and sizes of a clip; ready for JSON.
+
+    Raises
+    ------
+    SourceError
+        As ``read_clip``.
+    """
+    facts = read_source(source, fps, unit).facts
+    clip = read_clip(source, fps, unit=unit)
+    bank, stats = poses_from_clip(clip, settings or BankSettings())
+    low, high = clip.joints.min(axis=(0, 1)), clip.joints.max(axis=(0, 1))
+    return {
+        "file": str(source.path),
+        "dataset": source.dataset,
+        "subject": source.subject,
+        "name": source.name,
+        **facts,
+        "fps": clip.fps,
+        "frames": len(clip.frames),
+        "first_frame": int(clip.frames[0]),
+        "last_frame": int(clip.frames[-1]),
+        "seconds": round(len(clip.frames) / clip.fps, 3),
+        "lost": list(clip.lost),
+        "set_aside": {
+            "a joint jumped": stats.jumped,
+            "a limb changed its length": stats.stretched,
+            "nothing moved": stats.still,
+        },
+        "poses": len(bank),
+        "extent_m": np.round(high - low, 3).tolist(),
+        "limbs_mm": {name: round(value, 1) for name, value in stats.limbs_mm.items()},
+    }

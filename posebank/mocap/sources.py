@@ -1,0 +1,204 @@
+"""Find the clips of a data set and read each as a ``MotionClip``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from posebank.errors import Rejected, SettingsError, SourceError
+from posebank.mocap.clips import (
+    ReadClip,
+    file_sha256,
+    read_acclaim_clip,
+    read_bvh_clip,
+    read_c3d_clip,
+)
+from posebank.types import MotionClip
+
+DATASETS = ("cmu", "hdm05", "poseprior", "bvh", "c3d")
+_SUFFIX = {"cmu": ".amc", "hdm05": ".amc", "poseprior": ".bvh", "bvh": ".bvh", "c3d": ".c3d"}
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Where a clip is, and who moves in it.
+
+    skeleton : the ASF of an AMC, None for other formats.
+    name : unique among the clips found together.
+    """
+
+    dataset: str
+    path: Path
+    skeleton: Path | None
+    subject: str
+    name: str
+
+
+def discover(dataset: str, sources: Sequence[Path]) -> tuple[list[ClipSource], list[Rejected]]:
+    """Find the clips of a data set in files and folders.
+
+    Parameters
+    ----------
+    dataset : one of ``DATASETS``.
+    sources : files, or folders that are searched to any depth.
+
+    Returns
+    -------
+    The clips, sorted by name, and what was set aside (an AMC without an ASF, a second file of the
+    same name).
+
+    Raises
+    ------
+    SettingsError
+        If the data set is not known.
+    SourceError
+        If a source does not exist, or there is no file of the data set in any of them.
+    """
+    if dataset not in DATASETS:
+        raise SettingsError(f"dataset: expected one of {', '.join(DATASETS)}, found {dataset!r}")
+    suffix = _SUFFIX[dataset]
+    files: dict[Path, Path] = {}
+    for source in map(Path, sources):
+        if not source.exists():
+            raise SourceError(source, "expected a file or a folder, found none")
+        if source.is_file():
+            files.setdefault(source, source.parent)
+            continue
+        for path in sorted(source.rglob("*")):
+            if path.suffix.lower() == suffix and path.is_file():
+                files.setdefault(path, source)
+    if not files:
+        where = ", ".join(map(str, sources)) or "no source"
+        raise SourceError(where, f"expected {dataset} clips (*{suffix}), found none")
+    found: list[ClipSource] = []
+    rejected: list[Rejected] = []
+    for path, root in sorted(files.items()):
+        skeleton = None
+        if suffix == ".amc":
+            skeleton = _skeleton_of(path, root)
+            if skeleton is None:
+                rejected.append(
+                    Rejected(
+                        str(path), "expected an ASF of its name or alone beside it, found none"
+                    )
+                )
+                continue
+        subject = _SUBJECT[dataset](path, root)
+        found.append(ClipSource(dataset, path, skeleton, subject, path.stem))
+    kept, doubled = _unique_names(found, files)
+    return sorted(kept, key=lambda c: (c.name, str(c.path))), rejected + doubled
+
+
+def _skeleton_of(path: Path, root: Path) -> Path | None:
+    """The ASF whose name begins the clip's, beside it or above; else one that is alone there."""
+    folder = path.parent
+    while True:
+        skeletons = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".asf")
+        named = [p for p in skeletons if _begins(path.stem, p.stem)]
+        if named:
+            return max(named, key=lambda p: len(p.stem))
+        if len(skeletons) == 1 and folder == path.parent:
+            return skeletons[0]
+        if folder == root or folder == folder.parent:
+            return None
+        folder = folder.parent
+
+
+def _begins(clip: str, skeleton: str) -> bool:
+    clip, skeleton = clip.lower(), skeleton.lower()
+    return clip == skeleton or clip.startswith((skeleton + "_", skeleton + "."))
+
+
+def _unique_names(
+    found: Sequence[ClipSource], roots: dict[Path, Path]
+) -> tuple[list[ClipSource], list[Rejected]]:
+    """Clips of the same name get their folder's; of one and the same, the first is kept."""
+    count: dict[str, int] = {}
+    for clip in found:
+        count[clip.name] = count.get(clip.name, 0) + 1
+    kept: dict[str, ClipSource] = {}
+    rejected = []
+    for clip in found:
+        name = clip.name
+        if count[name] > 1:
+            name = clip.path.relative_to(roots[clip.path]).with_suffix("").as_posix()
+        if name in kept:
+            reason = f"expected one clip named {name!r}, found {kept[name].path} as well"
+            rejected.append(Rejected(str(clip.path), reason))
+        else:
+            kept[name] = replace(clip, name=name)
+    return list(kept.values()), rejected
+
+
+def _cmu_subject(path: Path, root: Path) -> str:
+    return path.stem.split("_")[0]
+
+
+def _hdm05_subject(path: Path, root: Path) -> str:
+    found = re.match(r"HDM_([A-Za-z0-9]+)", path.stem, re.IGNORECASE)
+    return found[1].lower() if found else path.stem.split("_")[0]
+
+
+def _folder_subject(path: Path, root: Path) -> str:
+    return path.parent.name if path.parent != root else path.stem
+
+
+def _bvh_subject(path: Path, root: Path) -> str:
+    found = re.fullmatch(r"(\d{2,3})_\d{2,3}(_.*)?", path.stem)  # CMU's names, converted
+    return found[1] if found else _folder_subject(path, root)
+
+
+_SUBJECT: dict[str, Callable[[Path, Path], str]] = {
+    "cmu": _cmu_subject,
+    "hdm05": _hdm05_subject,
+    "poseprior": _folder_subject,
+    "bvh": _bvh_subject,
+    "c3d": _bvh_subject,
+}
+
+
+def read_clip(
+    source: ClipSource, fps: float | None = None, *, unit: str | None = None
+) -> MotionClip:
+    """Read a clip as 13 joints in metres, y up.
+
+    Parameters
+    ----------
+    source : from ``discover``.
+    fps : frame rate; overrides what the file or the table of the data set says.
+    unit : length unit of a BVH (m, cm, mm, in), where it is known.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read, does not fit its skeleton, or its rate is stated nowhere.
+    """
+    clip = read_source(source, fps, unit)
+    return MotionClip(
+        dataset=source.dataset,
+        subject=source.subject,
+        name=source.name,
+        joints=clip.joints,
+        frames=clip.frames,
+        fps=clip.fps,
+        source_sha256=file_sha256(source.path),
+        lost=clip.lost,
+    )
+
+
+def read_source(source: ClipSource, fps: float | None = None, unit: str | None = None) -> ReadClip:
+    """As ``read_clip``, with the facts that were understood."""
+    suffix = _SUFFIX.get(source.dataset)
+    if suffix is None:
+        raise SettingsError(
+            f"dataset: expected one of {', '.join(DATASETS)}, found {source.dataset!r}"
+        )
+    if suffix == ".amc":
+        if source.skeleton is None:
+            raise SourceError(source.path, "expected an ASF skeleton, found none")
+        return read_acclaim_clip(source.path, source.skeleton, source.dataset, fps)
+    if suffix == ".bvh":
+        return read_bvh_clip(source.path, source.dataset, fps, unit)
+    return read_c3d_clip(source.path, fps)
