@@ -1,0 +1,172 @@
+"""Readers of 2D (and 3D) annotations: source files to ``People``, nobody lost without a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from posebank.annotations.coco import read_coco
+from posebank.annotations.images import with_image_sizes
+from posebank.annotations.lsp import read_lsp
+from posebank.annotations.mpii import read_mpii_mat
+from posebank.annotations.mpii_derived import read_mpii_csv, read_mpii_h5, read_mpii_json
+from posebank.annotations.own import read_own_csv, read_own_json
+from posebank.annotations.people import AnnotationResult, outside_image, summary
+from posebank.annotations.splits import MPII_VAL_IMAGES, assign_mpii_splits, assign_splits
+from posebank.errors import SettingsError, SourceError
+from posebank.types import People, texts
+
+__all__ = [
+    "SOURCES",
+    "AnnotationResult",
+    "assign_mpii_splits",
+    "assign_splits",
+    "outside_image",
+    "read_annotations",
+    "summary",
+]
+
+SOURCES = ("mpii", "lspe", "lsp", "coco", "json", "csv")
+SPLITS = ("train", "val", "test")
+
+_USUAL_FILES: dict[str, tuple[str, ...]] = {
+    "mpii": (
+        "mpii_human_pose_v1_u12_1.mat", "mpii_human_pose*.mat", "tompson_valid_detections.mat",
+        "train.h5", "valid.h5", "*.json", "*.csv",
+    ),
+    "lspe": ("joints.mat",),
+    "lsp": ("joints.mat",),
+    "coco": ("person_keypoints_*.json", "*.json"),
+    "json": ("*.json",),
+    "csv": ("*.csv",),
+}  # fmt: skip
+_ALL_FILES = ("coco", "json", "csv")  # kinds of which a folder may hold several files
+_USUAL_FOLDERS = (".", "annotations")
+
+
+def _find(kind: str, source: Path) -> list[Path]:
+    """The annotation files that ``source`` means."""
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise SourceError(source, "expected an annotation file or folder, found nothing")
+    for pattern in _USUAL_FILES[kind]:
+        for folder in _USUAL_FOLDERS:
+            found = sorted(p for p in (source / folder).glob(pattern) if p.is_file())
+            if found:
+                return found if kind in _ALL_FILES else found[:1]
+    names = ", ".join(_USUAL_FILES[kind])
+    raise SourceError(source, f"expected one of {names} in it, found none")
+
+
+def _read_mpii(path: Path) -> AnnotationResult:
+    readers: dict[str, Callable[[Path], AnnotationResult]] = {
+        ".mat": read_mpii_mat,
+        ".h5": read_mpii_h5,
+        ".hdf5": read_mpii_h5,
+        ".csv": read_mpii_csv,
+        ".json": read_mpii_json,
+    }
+    if path.suffix.lower() not in readers:
+        raise SourceError(path, f"expected one of {', '.join(readers)}, found {path.suffix!r}")
+    return readers[path.suffix.lower()](path)
+
+
+def _usual_images(file: Path) -> Path | None:
+    """Where the images usually are: ``images`` beside the file, or COCO's ``val2017``."""
+    beside = [file.parent / "images", file.parent.parent / "images"]
+    if file.stem.startswith("person_keypoints_"):
+        name = file.stem.removeprefix("person_keypoints_")
+        beside = [file.parent.parent / name, file.parent / name, *beside]
+    return next((folder for folder in beside if folder.is_dir()), None)
+
+
+def read_annotations(
+    kind: str,
+    source: Path,
+    *,
+    images: Path | None = None,
+    split: str | None = None,
+    val_fraction: float = 0.1,
+    val_images: int = MPII_VAL_IMAGES,
+    seed: int = 0,
+    proxy_head: bool = False,
+) -> AnnotationResult:
+    """Read the annotations of one source, with image sizes and splits.
+
+    Parameters
+    ----------
+    kind : one of ``SOURCES``.
+    source : the annotation file, or a folder that holds it under its usual name.
+    images : folder of the images; by default the usual place beside the source.
+    split : put everyone in this split. By default the source's own split counts; where it has
+        none, ``val_fraction`` of the images (of MPII ``val_images`` images, the paper's 1,000)
+        become ``val``, whole videos at a time.
+    seed : of the validation split.
+    proxy_head : of COCO, guess the head top, which it does not annotate.
+
+    Returns
+    -------
+    AnnotationResult
+        Every person of the source is in ``people`` or has a line in ``rejected``.
+
+    Raises
+    ------
+    SourceError
+        If the source is missing, damaged, or not of this kind.
+    SettingsError
+        If ``kind`` or ``split`` is not known.
+    """
+    if kind not in SOURCES:
+        raise SettingsError(f"expected one of {', '.join(SOURCES)}, got {kind!r}")
+    if split is not None and split not in SPLITS:
+        raise SettingsError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+    if images is not None and not images.is_dir():
+        raise SourceError(images, "expected the folder of the images, found none")
+    readers: dict[str, Callable[[Path], AnnotationResult]] = {
+        "mpii": _read_mpii,
+        "lspe": lambda path: read_lsp(path, extended=True),
+        "lsp": lambda path: read_lsp(path, extended=False),
+        "coco": lambda path: read_coco(path, proxy_head=proxy_head),
+        "json": read_own_json,
+        "csv": read_own_csv,
+    }
+    files = _find(kind, Path(source))
+    result = _joined(readers[kind](path) for path in files)
+
+    folder = images or _usual_images(files[0])
+    people, unreadable = with_image_sizes(result.people, folder)
+    if split is not None:
+        people = replace(people, split=texts([split] * len(people)))
+    elif kind == "mpii":
+        people = assign_mpii_splits(people, val_images, val_fraction, seed)
+    else:
+        people = assign_splits(people, val_fraction, seed)
+    return replace(
+        result,
+        people=people,
+        rejected=[*result.rejected, *unreadable],
+        stats={**result.stats, **summary(people)},
+        images=folder,
+    )
+
+
+def _joined(parts: Iterable[AnnotationResult]) -> AnnotationResult:
+    """Several files of one source as one result; counts add up."""
+    results = list(parts)
+    if len(results) == 1:
+        return results[0]
+    stats: dict[str, int] = {}
+    for result in results:
+        for name, count in result.stats.items():
+            stats[name] = stats.get(name, 0) + count
+    names = set.intersection(*(set(r.extras) for r in results))
+    return AnnotationResult(
+        people=People.concat([r.people for r in results]),
+        rejected=[line for r in results for line in r.rejected],
+        stats=stats,
+        extras={n: np.concatenate([r.extras[n] for r in results]) for n in sorted(names)},
+    )

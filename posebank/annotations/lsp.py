@@ -1,0 +1,74 @@
+"""Leeds Sports Pose (LSP) and its extended training set (LSPE).
+
+Both are one ``joints.mat`` of 14 joints; neither has the orientation nor the flag in common:
+
+====  ==============  ==================================  =====================================
+set   ``joints``      third value                          missing joints
+====  ==============  ==================================  =====================================
+LSP   3 x 14 x 2000   1 = occluded, though called visible  none: occluded ones were estimated
+LSPE  14 x 3 x 10000  1 = annotated and visible            value 0, coordinates are junk
+====  ==============  ==================================  =====================================
+
+Coordinates are 1-based. The first 1,000 images of LSP are for training, the others for testing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from posebank.annotations.mapping import LSP_NAMES, positions
+from posebank.annotations.matfile import load_mat
+from posebank.annotations.people import AnnotationResult, make_people
+from posebank.errors import SourceError
+from posebank.skeleton import JointState
+
+_LSP_TRAIN = 1000
+
+
+def _joints(path: Path, extended: bool) -> np.ndarray:
+    """Array (n, 14, 3) of x, y, flag."""
+    joints = load_mat(path, ["joints"]).get("joints")
+    if joints is None:
+        raise SourceError(path, "expected the variable 'joints', found none of that name")
+    expected = (len(LSP_NAMES), 3) if extended else (3, len(LSP_NAMES))
+    name = "LSPE" if extended else "LSP"
+    if joints.ndim != 3 or joints.shape[:2] != expected or joints.dtype.kind not in "iuf":
+        raise SourceError(
+            path,
+            f"expected 'joints' of {expected[0]} x {expected[1]} x n numbers ({name}), "
+            f"found {' x '.join(map(str, joints.shape))} {joints.dtype}",
+        )
+    order = (2, 0, 1) if extended else (2, 1, 0)
+    return joints.astype(np.float64).transpose(order)
+
+
+def read_lsp(path: Path, extended: bool) -> AnnotationResult:
+    """Everyone in ``joints.mat`` of LSP, or of LSPE if ``extended``.
+
+    Raises
+    ------
+    SourceError
+        If the file is damaged or is the other set's.
+    """
+    joints = _joints(path, extended)
+    n = len(joints)
+    if extended:
+        annotated, other = JointState.VISIBLE, JointState.MISSING
+    else:
+        annotated, other = JointState.OCCLUDED, JointState.VISIBLE
+    picked = joints[:, positions(LSP_NAMES)]
+    flag = picked[..., 2]
+    if not np.isin(flag, (0, 1)).all():
+        raise SourceError(path, f"expected flags 0 or 1, found {flag[~np.isin(flag, (0, 1))][0]}")
+    digits = 5 if extended else 4
+    return make_people(
+        "lspe" if extended else "lsp",
+        [f"im{number + 1:0{digits}d}.jpg" for number in range(n)],
+        [0] * n,
+        picked[..., :2] - 1,
+        np.where(flag == 1, annotated, other),
+        where=path.name,
+        split=None if extended else ["train" if i < _LSP_TRAIN else "test" for i in range(n)],
+    )

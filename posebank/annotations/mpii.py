@@ -1,0 +1,245 @@
+"""MPII Human Pose from its original MATLAB structs: everyone with any joint.
+
+Two files have these structs: the release ``mpii_human_pose_v1_u12_1.mat`` and
+``tompson_valid_detections.mat`` (a validation set; it has numbers in place of image names).
+Coordinates are 1-based. ``is_visible`` is 1, 0, the text of either, or empty; it is empty for head
+top and upper neck, which come from the annotated head, and an empty one counts as visible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from posebank.annotations.groups import GroupMember, group_people
+from posebank.annotations.mapping import MPII_NAMES, positions
+from posebank.annotations.matfile import cells, column, load_mat, member, number, text
+from posebank.annotations.people import MAX_PIXELS, AnnotationResult, make_people
+from posebank.errors import Rejected, SourceError
+from posebank.skeleton import JointState
+
+_N = len(MPII_NAMES)
+_PICK = positions(MPII_NAMES)
+
+
+@dataclass
+class MpiiImage:
+    """One element of ``annolist``: the image and its people, joints still in MPII's order."""
+
+    name: str
+    people: list[tuple[int, Any]]
+    """0-based number and ``annorect`` record of each person."""
+    in_train: bool = True
+    single: frozenset[int] | None = None
+    """0-based numbers of the sufficiently separated people; None if the source does not say."""
+    video: str = ""
+    activity: str = ""
+
+
+@dataclass
+class _Columns:
+    """What ``make_people`` takes, one element per person."""
+
+    image: list[str] = field(default_factory=list)
+    index: list[int] = field(default_factory=list)
+    joints: list[NDArray[np.float64]] = field(default_factory=list)
+    state: list[NDArray[np.uint8]] = field(default_factory=list)
+    split: list[str] = field(default_factory=list)
+    head_box: list[list[float]] = field(default_factory=list)
+    scale: list[float] = field(default_factory=list)
+    single: list[int] = field(default_factory=list)
+    group: list[str] = field(default_factory=list)
+    video: list[str] = field(default_factory=list)
+    objpos: list[tuple[float, float]] = field(default_factory=list)
+    activity: list[str] = field(default_factory=list)
+
+
+def read_points(annopoints: Any) -> tuple[NDArray[np.float64], NDArray[np.uint8], int]:
+    """Joints (16, 2) as in the file, their states (16,), and how many visibilities are empty.
+
+    A point whose id is no MPII joint, or whose coordinates are no numbers, is left missing. Of two
+    points with one id the first is taken.
+    """
+    xy = np.zeros((_N, 2))
+    state = np.zeros(_N, dtype=np.uint8)
+    points = member(annopoints, "point")
+    ids, x, y, visible = (column(points, name) for name in ("id", "x", "y", "is_visible"))
+    unstated = 0
+    if ids is None or x is None or y is None:
+        return xy, state, unstated
+    for i, raw in enumerate(ids):
+        joint = number(raw)
+        if not (joint.is_integer() and 0 <= joint < _N) or state[int(joint)]:
+            continue
+        place = number(x[i]), number(y[i])
+        if not all(abs(p) <= MAX_PIXELS for p in place):
+            continue
+        seen = np.nan if visible is None else number(visible[i])
+        unstated += seen not in (0, 1)
+        xy[int(joint)] = place
+        state[int(joint)] = JointState.OCCLUDED if seen == 0 else JointState.VISIBLE
+    return xy, state, unstated
+
+
+def _place(value: Any) -> tuple[float, float]:
+    return number(member(value, "x")), number(member(value, "y"))
+
+
+def _read_image(image: MpiiImage, out: _Columns, bad: list[Rejected], where: str) -> int:
+    """Add the people of one image to the columns; returns the number of empty visibilities."""
+    members = []
+    rows: dict[int, int] = {}  # number in members -> row of the columns
+    unstated = 0
+    for i, (person, record) in enumerate(image.people):
+        xy, state, empty = read_points(member(record, "annopoints"))
+        box = [number(member(record, name)) for name in ("x1", "y1", "x2", "y2")]
+        scale, objpos = number(member(record, "scale")), _place(member(record, "objpos"))
+        members.append(GroupMember.from_person(xy, state > 0, box, scale, objpos))
+        if not state.any():
+            side = "" if image.in_train else " (a test image: MPII publishes no joints of these)"
+            has = "a head box" if np.isfinite(box).all() else "no head box either"
+            reason = f"expected at least one annotated joint, found none{side}, {has}"
+            bad.append(Rejected(f"{where}: mpii/{image.name}/{person}", reason))
+            continue
+        unstated += empty
+        rows[i] = len(out.image)
+        out.image.append(image.name)
+        out.index.append(person)
+        out.joints.append(xy[_PICK] - 1)
+        out.state.append(state[_PICK])
+        out.split.append("" if image.in_train else "test")
+        out.head_box.append([side - 1 for side in box])
+        out.scale.append(scale)
+        out.single.append(-1 if image.single is None else int(person in image.single))
+        out.video.append(image.video)
+        out.objpos.append((objpos[0] - 1, objpos[1] - 1))
+        out.activity.append(image.activity)
+    groups = group_people(members)
+    out.group += [f"mpii/{image.name}/g{image.people[groups[i]][0]}" for i in rows]
+    return unstated
+
+
+def _people(images: list[MpiiImage], where: str) -> AnnotationResult:
+    out = _Columns()
+    bad: list[Rejected] = []
+    unstated = sum([_read_image(image, out, bad, where) for image in images])
+    return make_people(
+        "mpii", out.image, out.index, np.array(out.joints), np.array(out.state),
+        where=where, in_file=len(out.image) + len(bad), rejected=bad, split=out.split,
+        head_box=np.array(out.head_box), scale=out.scale, single_person=out.single,
+        group_id=out.group, video_id=out.video,
+        extras={"objpos": np.array(out.objpos).reshape(-1, 2), "activity": np.array(out.activity)},
+        stats={"visibility_not_stated": unstated},
+    )  # fmt: skip
+
+
+def read_mpii_mat(path: Path) -> AnnotationResult:
+    """Everyone with a joint in either of the two MATLAB files.
+
+    Raises
+    ------
+    SourceError
+        If the file is damaged or is neither.
+    """
+    mat = load_mat(path, ["RELEASE", "annolist", "RELEASE_img_index", "RELEASE_person_index"])
+    try:
+        if "RELEASE" in mat:
+            images = _release(path, mat["RELEASE"])
+        elif "annolist" in mat:
+            images = _numbered(path, mat)
+        else:
+            raise SourceError(path, "expected the variable RELEASE or annolist, found neither")
+        return _people(images, path.name)
+    except (IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise SourceError(path, f"expected MPII's structs, found {error!r:.200}") from error
+
+
+def _release(path: Path, release: Any) -> list[MpiiImage]:
+    annolist = member(release, "annolist")
+    names, people = column(annolist, "image"), column(annolist, "annorect")
+    if names is None or people is None:
+        raise SourceError(path, "expected RELEASE.annolist with image and annorect")
+    in_train = np.ravel(member(release, "img_train"))
+    if len(in_train) != len(names):
+        raise SourceError(
+            path, f"expected img_train of {len(names)} numbers, found {len(in_train)}"
+        )
+    single = cells(member(release, "single_person"))
+    videos = [text(v) for v in cells(member(release, "video_list"))]
+    video_of = column(annolist, "vidx")
+    activities = column(member(release, "act"), "act_name")
+    images = []
+    for i, record in enumerate(names):
+        video = np.nan if video_of is None else number(video_of[i])
+        known = float(video).is_integer() and 1 <= video <= len(videos)
+        images.append(
+            MpiiImage(
+                name=text(member(record, "name")),
+                people=list(enumerate(_records(people[i]))),
+                in_train=number(in_train[i]) == 1,
+                single=_numbers_from_one(single[i]) if i < len(single) else None,
+                video=videos[int(video) - 1] if known else "",
+                activity=text(activities[i])
+                if activities is not None and i < len(activities)
+                else "",
+            )
+        )
+    return images
+
+
+def _numbers_from_one(value: Any) -> frozenset[int]:
+    flat = np.ravel(value) if isinstance(value, np.ndarray) else np.array([value])
+    numbers = [number(v) for v in flat]
+    return frozenset(int(v) - 1 for v in numbers if v.is_integer())
+
+
+def _numbered(path: Path, mat: dict[str, Any]) -> list[MpiiImage]:
+    people = column(mat["annolist"], "annorect")
+    if people is None:
+        raise SourceError(path, "expected annolist with annorect")
+    image_numbers = np.ravel(mat.get("RELEASE_img_index", np.arange(1, len(people) + 1)))
+    person_numbers = np.ravel(mat.get("RELEASE_person_index", np.ones(len(people))))
+    if not len(image_numbers) == len(person_numbers) == len(people):
+        raise SourceError(
+            path,
+            f"expected image and person numbers of {len(people)} people, "
+            f"found {len(image_numbers)} and {len(person_numbers)}",
+        )
+    names = _names_beside(path)
+    together: dict[int, list[tuple[int, Any]]] = {}
+    for image, person, record in zip(image_numbers, person_numbers, people, strict=True):
+        found = _records(record)
+        if len(found) != 1:
+            raise SourceError(path, f"annorect: expected one person, found {len(found)}")
+        together.setdefault(int(image), []).append((int(person) - 1, found[0]))
+    return [
+        MpiiImage(name=names.get(image - 1, f"{image:06d}"), people=members)
+        for image, members in together.items()
+    ]
+
+
+def _records(struct: Any) -> list[Any]:
+    """Elements of a struct array, [] for anything else (MPII has empty annorects)."""
+    is_struct = isinstance(struct, np.ndarray) and struct.dtype.names is not None
+    return list(struct.ravel()) if is_struct else []
+
+
+def _names_beside(path: Path) -> dict[int, str]:
+    """Image names by 0-based number in the release, from ``valid.h5`` in the same folder.
+
+    Without it the images of the validation set have only their numbers.
+    """
+    beside = path.with_name("valid.h5")
+    if not beside.is_file():
+        return {}
+    try:
+        with h5py.File(beside, "r") as file:
+            numbers, names = file["index"][:], file["imgname"][:]
+        return {int(n): bytes(s).decode() for n, s in zip(numbers, names, strict=True)}
+    except Exception:  # its own reader says what is wrong with it; here it is only a help
+        return {}
