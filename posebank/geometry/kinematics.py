@@ -10,8 +10,8 @@ with elementary rotations in the order listed, and a point attached to node ``i`
 
 - BVH: ``rest`` is the identity, the rotations are the CHANNELS as listed.
 - ASF: with ``C_i`` the bone's axis rotation, ``G_i = G_p C_i M_i C_i^-1``. Put ``H_i = G_i C_i``:
-  then ``rest_i = C_p^-1 C_i`` and an offset given in the global rest axes becomes ``C_p^-1 offset``.
-  The conjugation costs nothing per frame.
+  then ``rest_i = C_p^-1 C_i``, and an offset given in the global rest axes becomes
+  ``C_p^-1 offset``. The conjugation costs nothing per frame.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def forward(
     )
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _forward(  # noqa: PLR0917
+@njit(cache=True, nogil=True)
+def _forward(  # noqa: PLR0912
     channels: NDArray[np.float64],
     radians_per_unit: float,
     parent: NDArray[np.int64],

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from posebank.errors import SourceError
 from posebank.mocap.asf import Skeleton
+from posebank.mocap.files import read_bytes
+from posebank.mocap.numbers import MAX_VALUE, parse_number
 
-MAX_VALUE = 1e6  # degrees or length units: beyond it a number is damage, not motion
 _MAX_EVENTS = 32
 _WRONG_COUNT, _UNKNOWN_BONE, _DOUBLE_BONE, _CUT_LINE, _MISSING_BONE, _BAD_NUMBER = range(1, 7)
 _FIRST_FRAME = re.compile(rb"^[ \t]*\d+[ \t\r]*$", re.MULTILINE)
@@ -62,10 +63,7 @@ def read_amc(path: Path, skeleton: Skeleton, needed: Collection[str] | None = No
     SourceError
         If the file is not readable, holds no complete frame, or does not belong to the skeleton.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(path, f"expected a readable file, found {error.strerror}") from error
+    data = read_bytes(path)
     return parse_amc(data, path, skeleton, needed)
 
 
@@ -185,79 +183,7 @@ def _increasing(frames: NDArray[np.int64]) -> NDArray[np.intp]:
     return np.array(rows[::-1])
 
 
-_POWERS = 10.0 ** np.arange(23)
-
-
-@njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]
-def _power_of_ten(value: float, exponent: int) -> float:
-    """``value * 10 ** exponent``; exact rounding where ``10 ** |exponent|`` is a double."""
-    while exponent > 22:
-        value *= 1e22
-        exponent -= 22
-        if value > 1e300:
-            return np.inf
-    while exponent < -22:
-        value /= 1e22
-        exponent += 22
-        if value == 0.0:
-            return 0.0
-    if exponent < 0:
-        return value / _POWERS[-exponent]
-    return value * _POWERS[exponent]
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _number(text: NDArray[np.uint8], at: int, end: int) -> tuple[float, int]:
-    """Parse a number that begins at ``at``: its value and where it ends (-1: not a number)."""
-    negative = False
-    if at < end and (text[at] == 45 or text[at] == 43):
-        negative = text[at] == 45
-        at += 1
-    mantissa = np.uint64(0)
-    digits = 0
-    exponent = 0
-    any_digit = False
-    after_point = False
-    while at < end:
-        c = text[at]
-        d = c - 48
-        if c >= 48 and d < 10:
-            any_digit = True
-            if digits < 19:
-                mantissa = mantissa * np.uint64(10) + np.uint64(d)
-                if mantissa > 0:
-                    digits += 1
-                if after_point:
-                    exponent -= 1
-            elif not after_point:
-                exponent += 1
-        elif c == 46 and not after_point:
-            after_point = True
-        else:
-            break
-        at += 1
-    if not any_digit:
-        return 0.0, -1
-    if at < end and (text[at] == 101 or text[at] == 69):
-        at += 1
-        minus = False
-        if at < end and (text[at] == 45 or text[at] == 43):
-            minus = text[at] == 45
-            at += 1
-        power = 0
-        start = at
-        while at < end and 48 <= text[at] < 58:
-            if power < 10000:
-                power = power * 10 + np.int64(text[at] - 48)
-            at += 1
-        if at == start:
-            return 0.0, -1
-        exponent += -power if minus else power
-    value = _power_of_ten(np.float64(mantissa), exponent) if exponent else np.float64(mantissa)
-    return (-value if negative else value), at
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _matches(
     text: NDArray[np.uint8], at: int, length: int, name: NDArray[np.uint8], name_length: int
 ) -> bool:
@@ -272,8 +198,8 @@ def _matches(
     return True
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _parse(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917
+@njit(cache=True, nogil=True)
+def _parse(  # noqa: PLR0912, PLR0915
     text: NDArray[np.uint8],
     at: int,
     line: int,
@@ -357,18 +283,18 @@ def _parse(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917
             frame_line = line
         elif c == 10:
             pass
-        elif c == 35 or c == 58 or bad or not in_frame:
+        elif bad or not in_frame or c == 35 or c == 58:  # noqa: PLR1714
             pass  # a comment, a keyword, or the rest of a frame that is lost already
         else:
             begin = at
             while at < size and text[at] > 32:
                 at += 1
             length = at - begin
-            bone = follows[previous]
-            if not _matches(text, begin, length, names[bone], name_length[bone]):
+            bone = int(follows[previous])
+            if not _matches(text, begin, length, names[bone], int(name_length[bone])):
                 bone = -1
                 for b in range(n_bones):
-                    if _matches(text, begin, length, names[b], name_length[b]):
+                    if _matches(text, begin, length, names[b], int(name_length[b])):
                         bone = b
                         break
                 if bone >= 0:
@@ -388,7 +314,7 @@ def _parse(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917
                         at += 1
                     if at >= size or text[at] == 10:
                         break
-                    value, stop = _number(text, at, size)
+                    value, stop = parse_number(text, at, size)
                     if stop < 0 or (stop < size and text[stop] > 32):
                         code = _BAD_NUMBER
                         break
@@ -407,7 +333,7 @@ def _parse(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917
                 if code == 0:
                     seen[bone] = ordinal
                     n_read += 1
-                    n_read_required += required[bone]
+                    n_read_required += int(required[bone])
             if code != 0:
                 bad = True
                 if n_events < _MAX_EVENTS:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from posebank.errors import SourceError
 from posebank.geometry.kinematics import Node, Point
 from posebank.geometry.rotations import fixed_axes_rotation
+from posebank.mocap.files import read_bytes
 
 METRES_PER_INCH = 0.0254
 ROOT = "root"
@@ -103,12 +104,13 @@ class Skeleton:
     def bones_towards(self, ends: Sequence[str]) -> list[str]:
         """Every bone whose values move the end of one of ``ends``, root first."""
         needed: set[str] = set()
-        for name in ends:
+        for end in ends:
+            name = end
             while name != ROOT and name not in needed:
                 needed.add(name)
                 name = self.parent[name]
         needed.add(ROOT)
-        return [name for name in self.bones if name in needed]
+        return [bone for bone in self.bones if bone in needed]
 
 
 class _Lines:
@@ -294,10 +296,7 @@ def read_asf(path: Path) -> Skeleton:
     SourceError
         If the file is not readable or anything needed is missing, doubled or not a number.
     """
-    try:
-        text = path.read_bytes().decode("latin-1")
-    except OSError as error:
-        raise SourceError(path, f"expected a readable file, found {error.strerror}") from error
+    text = read_bytes(path).decode("latin-1")
     return parse_asf(text, path)
 
 

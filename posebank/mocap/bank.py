@@ -89,7 +89,7 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
     body = centred(clip.joints)
     lengths = limb_lengths(clip.joints)
     usual = np.median(lengths, axis=0) if len(lengths) else np.zeros(len(RIGID_LIMBS))
-    stretched = (np.abs(lengths - usual) > settings.limb_tolerance * usual).any(axis=1)
+    stretched = np.any(np.abs(lengths - usual) > settings.limb_tolerance * usual, axis=1)
     jumped = _jumped(body, clip.frames, settings.max_speed / clip.fps, ~stretched)
     still = _still(clip.joints, clip.frames, max(1, round(settings.max_still_s * clip.fps)))
     still &= ~(jumped | stretched)
@@ -285,8 +285,8 @@ def _distinct_rows(joints: NDArray[np.float32], limit: float) -> NDArray[np.intp
     return np.flatnonzero(keep)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _hash_cell(cell: NDArray[np.int64], mask: int) -> int:
+@njit(cache=True, nogil=True)
+def _hash_cell(cell: NDArray[np.int64], mask: int) -> np.int64:
     h = np.uint64(1469598103934665603)
     for i in range(cell.shape[0]):
         h = (h ^ np.uint64(cell[i])) * np.uint64(1099511628211)
@@ -294,7 +294,7 @@ def _hash_cell(cell: NDArray[np.int64], mask: int) -> int:
     return np.int64(h & np.uint64(mask))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _nearer(
     poses: NDArray[np.float32], features: NDArray[np.float32], a: int, b: int, limit2: float
 ) -> bool:
@@ -324,7 +324,7 @@ def _nearer(
     return height + norms - 2.0 * np.sqrt(real * real + imaginary * imaginary) < limit2
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _greedy(
     poses: NDArray[np.float32],
     features: NDArray[np.float32],

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from posebank.errors import SourceError
 from posebank.geometry.kinematics import Node, Point, forward
-from posebank.mocap.amc import MAX_VALUE, _number
+from posebank.mocap.files import read_bytes
+from posebank.mocap.numbers import MAX_VALUE, parse_number
 from posebank.skeleton import JOINT_NAMES
 
 MAX_JOINTS = 1000
@@ -64,6 +65,7 @@ class BvhMotion:
     frame_time: float
     declared_frames: int
     lost: tuple[str, ...]
+    n_lost: int = 0
 
     def find(self, name: str) -> int | None:
         """The node of a plain name (lower case, no namespace, no separators)."""
@@ -146,10 +148,7 @@ def read_bvh(path: Path) -> BvhMotion:
     SourceError
         If the file is not readable, the hierarchy is broken or no frame fits its channels.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(path, f"expected a readable file, found {error.strerror}") from error
+    data = read_bytes(path)
     return parse_bvh(data, path)
 
 
@@ -180,8 +179,9 @@ def parse_bvh(data: bytes, path: Path) -> BvhMotion:
     if len(values) == 0:
         raise SourceError(path, f"expected frames of {n_channels} numbers, found none")
     motion = BvhMotion(
-        path, tuple(names), tuple(nodes), values, rows, frame_time, int(declared), tuple(lost)
-    )
+        path, tuple(names), tuple(nodes), values, rows, frame_time, int(declared), tuple(lost),
+        n_lines - len(values),
+    )  # fmt: skip
     return _with_absolute_positions(motion)
 
 
@@ -224,7 +224,9 @@ class _HeaderLines:
         return value
 
 
-def _read_hierarchy(lines: _HeaderLines) -> tuple[list[str], list[Node], int]:
+def _read_hierarchy(  # noqa: PLR0912, PLR0915 (one state machine)
+    lines: _HeaderLines,
+) -> tuple[list[str], list[Node], int]:
     names: list[str] = []
     nodes: list[Node] = []
     stack: list[int] = []
@@ -302,7 +304,8 @@ def _channels(lines: _HeaderLines, tokens: list[str], parent: int, first: int) -
     kinds = [t.lower() for t in tokens[2 : 2 + count]]
     if not 0 < count <= 6 or len(kinds) != count or len(set(kinds)) != count:
         raise lines.fail("CHANNELS, a count and that many names", " ".join(tokens)[:60])
-    turns, shifts = [], []
+    turns: list[tuple[str, int]] = []
+    shifts: list[tuple[str, int]] = []
     for position, kind in enumerate(kinds):
         axis, what = kind[:1], kind[1:]
         if axis not in "xyz" or what not in ("rotation", "position"):
@@ -325,13 +328,10 @@ def _with_absolute_positions(motion: BvhMotion) -> BvhMotion:
             rest_of_it = node.offset.copy()
             rest_of_it[covered] = 0.0
             nodes[index] = Node(node.parent, rest_of_it, _EYE, node.rotations, node.translations)
-    return BvhMotion(
-        motion.path, motion.names, tuple(nodes), motion.values, motion.frames,
-        motion.frame_time, motion.declared_frames, motion.lost,
-    )  # fmt: skip
+    return replace(motion, nodes=tuple(nodes))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _read_rows(
     text: NDArray[np.uint8], at: int, n_channels: int, capacity: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], int, int]:
@@ -346,13 +346,12 @@ def _read_rows(
         sound = True
         while at < size and text[at] != 10:
             c = text[at]
-            if c == 32 or c == 9 or c == 13:
+            if c == 32 or c == 9 or c == 13:  # noqa: PLR1714
                 at += 1
                 continue
-            value, stop = _number(text, at, size)
-            if stop < 0 or (stop < size and text[stop] > 32):
-                sound = False
-            elif not -MAX_VALUE <= value <= MAX_VALUE:
+            value, stop = parse_number(text, at, size)
+            bad = stop < 0 or (stop < size and text[stop] > 32)
+            if bad or not -MAX_VALUE <= value <= MAX_VALUE:
                 sound = False
             elif kept < capacity and found < n_channels:
                 values[kept, found] = value

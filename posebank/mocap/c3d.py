@@ -22,15 +22,16 @@ forearm, and where the arm is nearly straight the elbow's shift fades out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import ezc3d
 import numpy as np
 from numpy.typing import NDArray
 
 from posebank.errors import SourceError
+from posebank.mocap.c3d_file import C3DFile, parse_c3d
+from posebank.mocap.files import read_bytes
 from posebank.skeleton import JOINT_NAMES
 
 _METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
@@ -61,6 +62,7 @@ class MarkerMotion:
     first_frame: int
     unit: str
     up: str
+    lost: tuple[str, ...] = ()
 
 
 def read_c3d(path: Path) -> MarkerMotion:
@@ -71,27 +73,40 @@ def read_c3d(path: Path) -> MarkerMotion:
     SourceError
         If the file is not a readable C3D, or does not state its rate, unit or vertical axis.
     """
-    if not path.is_file():
-        raise SourceError(path, "expected a readable file, found none")
-    try:
-        content = ezc3d.c3d(str(path))
-        group = content["parameters"]["POINT"]
-        labels = [str(label) for label in group["LABELS"]["value"]]
-        points = np.asarray(content["data"]["points"], np.float64)
-        rate = float(group["RATE"]["value"][0])
-        unit = str(group["UNITS"]["value"][0]).strip().lower()
-        up = str(group["Y_SCREEN"]["value"][0]).strip().upper() if "Y_SCREEN" in group else ""
-        first = int(content["header"]["points"]["first_frame"]) + 1
-    except (OSError, RuntimeError, KeyError, IndexError, ValueError, TypeError) as error:
-        raise SourceError(path, f"expected a C3D file, found {error}") from error
+    return parse_markers(read_bytes(path), path)
+
+
+def parse_markers(data: bytes, path: Path) -> MarkerMotion:
+    """Markers from the bytes of a C3D file; ``path`` is used in messages. See ``read_c3d``."""
+    content = parse_c3d(data, path)
+    labels = content.parameters.get("POINT:LABELS")
+    if not isinstance(labels, list) or len(labels) < content.points.shape[1]:
+        raise SourceError(path, "POINT:LABELS: expected a label for each point, found fewer")
+    labels = labels[: content.points.shape[1]]
+    unit = _text(content, "POINT:UNITS").lower()
     if unit not in _METRES:
         raise SourceError(path, f"POINT:UNITS: expected mm, cm or m, found {unit!r}")
+    rate = content.rate
+    stated = content.parameters.get("POINT:RATE")
+    if isinstance(stated, np.ndarray) and stated.size == 1:
+        rate = float(stated[0])
     if not 1.0 <= rate <= 10_000.0:
         raise SourceError(path, f"POINT:RATE: expected frames per second, found {rate}")
-    metres = _METRES[unit] * np.moveaxis(points[:3], (0, 1, 2), (2, 1, 0))
-    prefix = labels[0].split(":")[0] if labels and ":" in labels[0] else ""
+    up = _text(content, "POINT:Y_SCREEN").upper()
+    markers = _y_up(path, _METRES[unit] * content.points, up)
+    prefix = labels[0].split(":")[0] if ":" in labels[0] else ""
     plain = tuple(label.split(":")[-1].strip().lstrip("*").upper() for label in labels)
-    return MarkerMotion(path, prefix, plain, _y_up(path, metres, up), rate, first, unit, up)
+    lost: tuple[str, ...] = ()
+    if len(markers) < content.declared_frames:
+        lost = (f"the header declares {content.declared_frames} frames, found {len(markers)}",)
+    return MarkerMotion(path, prefix, plain, markers, rate, content.first_frame, unit, up, lost)
+
+
+def _text(content: C3DFile, name: str) -> str:
+    value = content.parameters.get(name, "")
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _y_up(path: Path, points: Vectors, up: str) -> Vectors:
@@ -170,8 +185,3 @@ def _arms(m: Mapping[str, Vectors]) -> dict[str, Vectors]:
         joints[f"{side.lower()}_elbow"] = m[side + "ELB"] + (_HALF_ELBOW + _MARKER_RADIUS) * inwards
         joints[f"{side.lower()}_wrist"] = wrist
     return joints
-
-
-def marker_names(motion: MarkerMotion) -> Sequence[str]:
-    """Markers of the file that the joint centres use."""
-    return [m for m in NEEDED_MARKERS if m in motion.labels]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posebank.geometry.kinematics import Node
 from posebank.mocap.asf import METRES_PER_INCH
@@ -27,7 +28,7 @@ _MAX_FRIENDLY = {"lefthip", "leftknee", "leftcollar", "chest", "hips"}
 def is_cgspeed(motion: BvhMotion) -> bool:
     """Whether the joint names, and the size that follows from them, are those of cgspeed's."""
     names = {plain_name(n) for n in motion.names}
-    if not (_MOTIONBUILDER <= names or _MAX_FRIENDLY <= names):
+    if not (_MOTIONBUILDER.issubset(names) or _MAX_FRIENDLY.issubset(names)):
         return False
     thighs = [
         float(np.linalg.norm(node.offset))
@@ -47,20 +48,25 @@ def _has_t_pose(motion: BvhMotion) -> bool:
     return whole and bool(np.allclose(first[shifts], second[shifts], atol=1e-3))
 
 
-def restored(motion: BvhMotion) -> tuple[BvhMotion, list[str]]:
-    """Drop the T-pose and put back what the conversion lost; also says so in words."""
-    notes = []
+def restored(motion: BvhMotion) -> tuple[BvhMotion, bool]:
+    """Drop the T-pose and put back what the conversion lost; also whether there was something."""
     if _has_t_pose(motion):
-        motion = replace(motion, values=motion.values[1:], frames=motion.frames[1:])
-        notes.append("frame 0 set aside: the T-pose that the conversion added")
+        motion = replace(
+            motion,
+            values=motion.values[1:],
+            frames=motion.frames[1:],
+            n_lost=motion.n_lost + 1,
+            lost=(*motion.lost, "frame 0 set aside: the T-pose that the conversion added"),
+        )
     nodes = list(motion.nodes)
     where = {plain_name(n): i for i, n in enumerate(motion.names)}
 
-    def place(name: str, offset: np.ndarray) -> None:
+    def place(name: str, offset: NDArray[np.float64]) -> None:
         node = nodes[where[name]]
         nodes[where[name]] = Node(node.parent, offset, node.rest, node.rotations, node.translations)
 
-    if _MOTIONBUILDER <= set(where):
+    put_back = _MOTIONBUILDER.issubset(where)
+    if put_back:
         back = nodes[where["spine1"]].offset
         for name in ("neck", "leftshoulder", "rightshoulder"):
             if name in where and not nodes[where[name]].offset.any():
@@ -68,8 +74,7 @@ def restored(motion: BvhMotion) -> tuple[BvhMotion, list[str]]:
         for name in ("lefthand", "righthand"):
             if name in where:
                 place(name, nodes[where[name]].offset * 1.5)
-        notes.append("thorax and wrist lengths, which the conversion drops, put back")
     top = where.get("head/end site")
     if top is not None:
         place("head/end site", nodes[top].offset * (1.0 + HEAD_TOP_IN_BONE_LENGTHS))
-    return replace(motion, nodes=tuple(nodes)), notes
+    return replace(motion, nodes=tuple(nodes)), put_back

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.errors import SourceError
-from posebank.geometry.kinematics import forward
-from posebank.mocap.amc import read_amc
+from posebank.geometry.kinematics import Node, Point, forward
+from posebank.mocap.amc import parse_amc
 from posebank.mocap.asf import METRES_PER_INCH, Skeleton, read_asf
-from posebank.mocap.bvh import BvhMotion, match_joints, read_bvh
-from posebank.mocap.c3d import NEEDED_MARKERS, joint_centres, read_c3d
+from posebank.mocap.bvh import BvhMotion, match_joints, parse_bvh
+from posebank.mocap.c3d import NEEDED_MARKERS, joint_centres, parse_markers
 from posebank.mocap.cgspeed import METRES_PER_UNIT as CGSPEED_METRES
 from posebank.mocap.cgspeed import is_cgspeed, restored
 from posebank.mocap.joints import ACCLAIM_BONE, acclaim_points, check_size, leg_length
-from posebank.mocap.rates import cmu_rate, hdm05_rate, rate_of_frame_time
+from posebank.mocap.rates import cmu_rate, companion_rate, hdm05_rate, rate_of_frame_time
 
 _UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": METRES_PER_INCH}
 _ADULT_LEG_M = (0.60, 1.05)
@@ -39,6 +38,7 @@ class ReadClip:
     fps: float
     lost: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
 
 
 def _chosen_rate(
@@ -53,29 +53,40 @@ def _chosen_rate(
     return known
 
 
+@dataclass(frozen=True)
+class _Acclaim:
+    skeleton: Skeleton
+    nodes: list[Node]
+    points: list[Point]
+    needed: list[str]
+
+
 @lru_cache(maxsize=64)
-def _skeleton(path: Path, stamp: tuple[int, int]) -> Skeleton:
-    return read_asf(path)
+def _acclaim(path: Path, stamp: tuple[int, int]) -> _Acclaim:
+    skeleton = read_asf(path)
+    return _Acclaim(skeleton, *acclaim_points(skeleton))
 
 
-def cached_skeleton(path: Path) -> Skeleton:
-    """An ASF skeleton, read once while its file does not change. Errors as ``read_asf``."""
+def _skeleton_at(path: Path) -> _Acclaim:
+    """The ASF skeleton of a file, read once while the file does not change."""
     try:
         stat = path.stat()
     except OSError as error:
         raise SourceError(path, f"expected an ASF skeleton, found {error.strerror}") from error
-    return _skeleton(path, (stat.st_size, stat.st_mtime_ns))
+    return _acclaim(path, (stat.st_size, stat.st_mtime_ns))
 
 
-def read_acclaim_clip(path: Path, asf: Path, dataset: str, fps: float | None) -> ReadClip:
+def read_acclaim_clip(
+    data: bytes, path: Path, asf: Path, dataset: str, fps: float | None
+) -> ReadClip:
     """An AMC clip with its ASF."""
     known = cmu_rate(path.stem) if dataset == "cmu" else hdm05_rate(path.stem)
-    rate, evidence = _chosen_rate(path, fps, known)
-    skeleton = cached_skeleton(asf)
-    nodes, points, needed = acclaim_points(skeleton)
-    motion = read_amc(path, skeleton, needed)
+    rate, evidence = _chosen_rate(path, fps, known or companion_rate(path))
+    body = _skeleton_at(asf)
+    skeleton = body.skeleton
+    motion = parse_amc(data, path, skeleton, body.needed)
     radians = np.pi / 180 if motion.degrees else 1.0
-    joints = forward(nodes, points, motion.values, radians_per_unit=radians)
+    joints = forward(body.nodes, body.points, motion.values, radians_per_unit=radians)
     joints *= skeleton.metres_per_unit
     unit = f"1/{skeleton.length_unit:g} inch (ASF :units length {skeleton.length_unit:g})"
     check_size(joints, path, unit)
@@ -91,16 +102,18 @@ def read_acclaim_clip(path: Path, asf: Path, dataset: str, fps: float | None) ->
     return ReadClip(joints, motion.frames, rate, motion.lost, facts)
 
 
-def read_bvh_clip(path: Path, dataset: str, fps: float | None, unit: str | None) -> ReadClip:
+def read_bvh_clip(
+    data: bytes, path: Path, dataset: str, fps: float | None, unit: str | None
+) -> ReadClip:
     """A BVH clip; ``unit`` is one of m, cm, mm, in, or None to let the file's scheme decide."""
-    motion = read_bvh(path)
+    motion = parse_bvh(data, path)
     rate, evidence = _chosen_rate(
         path, fps, (rate_of_frame_time(motion.frame_time), f"Frame Time: {motion.frame_time:g}")
     )
-    notes: list[str] = []
     cgspeed = dataset == "bvh" and is_cgspeed(motion)
+    put_back = False
     if cgspeed:
-        motion, notes = restored(motion)
+        motion, put_back = restored(motion)
     scheme, wanted = match_joints(motion)
     joints = motion.positions(wanted)
     metres, reason = _bvh_unit(motion, joints, dataset, cgspeed, unit)
@@ -111,9 +124,10 @@ def read_bvh_clip(path: Path, dataset: str, fps: float | None, unit: str | None)
         "unit": reason, "metres_per_unit": metres, "angles": "degrees",
         "rate_evidence": evidence, "axes": "y up (BVH)",
         "mapping": {j: motion.names[n] for j, n in wanted.items()},
-        "frames_declared": motion.declared_frames,
+        "frames_declared": motion.declared_frames, "frames_lost": motion.n_lost,
+        "lengths_put_back": "thorax, wrist" if put_back else "none",
     }  # fmt: skip
-    return ReadClip(joints, motion.frames, rate, motion.lost + tuple(notes), facts)
+    return ReadClip(joints, motion.frames, rate, motion.lost, facts)
 
 
 def _bvh_unit(
@@ -140,16 +154,16 @@ def _bvh_unit(
     return _UNITS[fits[0]], f"{fits[0]} (from the length of the legs)"
 
 
-def read_c3d_clip(path: Path, fps: float | None) -> ReadClip:
+def read_c3d_clip(data: bytes, path: Path, fps: float | None) -> ReadClip:
     """A C3D clip with the 41-marker set; frames in which a needed marker is hidden are lost."""
-    motion = read_c3d(path)
+    motion = parse_markers(data, path)
     rate, evidence = _chosen_rate(path, fps, (motion.fps, "POINT:RATE"))
     joints = joint_centres(motion)
-    seen = np.isfinite(joints).all(axis=(1, 2)) & (np.abs(joints) < 1e3).all(axis=(1, 2))
+    seen = np.all(np.abs(joints) < 1e3, axis=(1, 2))  # False for NaN
     if not seen.any():
         raise SourceError(path, "expected a frame with all needed markers, found none")
     frames = motion.first_frame + np.arange(len(joints), dtype=np.int64)
-    lost = []
+    lost = list(motion.lost)
     if not seen.all():
         n_hidden = int((~seen).sum())
         lost.append(f"{n_hidden} of {len(seen)} frames set aside: a needed marker is not seen")
@@ -161,8 +175,3 @@ def read_c3d_clip(path: Path, fps: float | None) -> ReadClip:
         "frames_lost": int((~seen).sum()),
     }  # fmt: skip
     return ReadClip(joints[seen], frames[seen], rate, tuple(lost), facts)
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of the clip's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

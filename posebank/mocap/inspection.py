@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from posebank.mocap.bank import BankSettings, poses_from_clip
-from posebank.mocap.sources import ClipSource, read_clip, read_source
+from posebank.mocap.sources import ClipSource, as_motion_clip, read_source
 
 
 def describe_clip(
@@ -24,8 +24,8 @@ def describe_clip(
     SourceError
         As ``read_clip``.
     """
-    facts = read_source(source, fps, unit).facts
-    clip = read_clip(source, fps, unit=unit)
+    read = read_source(source, fps, unit)
+    clip = as_motion_clip(source, read)
     bank, stats = poses_from_clip(clip, settings or BankSettings())
     low, high = clip.joints.min(axis=(0, 1)), clip.joints.max(axis=(0, 1))
     return {
@@ -33,7 +33,7 @@ def describe_clip(
         "dataset": source.dataset,
         "subject": source.subject,
         "name": source.name,
-        **facts,
+        **read.facts,
         "fps": clip.fps,
         "frames": len(clip.frames),
         "first_frame": int(clip.frames[0]),

@@ -35,11 +35,11 @@ ACCLAIM_BONE: Mapping[str, str] = {
 } | {"head": "head"}  # fmt: skip
 """``lcrnet13`` name -> bone whose end it is (the head's is extended to the top)."""
 
-RIGID_LIMBS: tuple[tuple[str, str], ...] = tuple(
-    (f"{s}_{a}", f"{s}_{b}")
-    for s in "rl"
-    for a, b in (("ankle", "knee"), ("knee", "hip"), ("wrist", "elbow"), ("elbow", "shoulder"))
-) + (("r_hip", "l_hip"),)
+RIGID_LIMBS: tuple[tuple[str, str], ...] = (
+    ("r_ankle", "r_knee"), ("r_knee", "r_hip"), ("l_ankle", "l_knee"), ("l_knee", "l_hip"),
+    ("r_wrist", "r_elbow"), ("r_elbow", "r_shoulder"),
+    ("l_wrist", "l_elbow"), ("l_elbow", "l_shoulder"), ("r_hip", "l_hip"),
+)  # fmt: skip
 """Pairs of joints whose distance a sound clip keeps."""
 
 _LEG_RANGE_M = (0.35, 1.40)

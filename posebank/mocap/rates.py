@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+from posebank.mocap.bvh import parse_bvh
+from posebank.mocap.c3d_file import parse_c3d
+from posebank.mocap.files import read_bytes
 
 CMU_USUAL_FPS = 120.0
 """mocap.cs.cmu.edu/info.php: the laboratory's cameras record 120 Hz; the index page of each subject
 repeats the rate for each trial."""
 
-CMU_EXCEPTIONS: dict[str, tuple[float, str]] = {}
-"""Clip or subject -> (rate, evidence), for those that are not 120 Hz."""
+CMU_EXCEPTIONS: dict[str, tuple[float, str]] = {
+    "89": (60.0, "table: the subject's page on mocap.cs.cmu.edu (public: gulvarol/surreal#31)"),
+}
+"""Subject or clip -> (rate, evidence), for those not at 120 Hz. An entry needs a public source that
+names the subject. More are said to exist: una-dinosauria/cmu-mocap#2 counts 525 clips, judged
+by eye and not listed there; subject 106 (surreal#31) looks too fast although its page says 120.
+Those stay at 120 until there is evidence; ``--fps`` overrides."""
 
 _CMU_CLIP = re.compile(r"\d{2,3}_\d{2,3}")
 _HDM05_RATE = re.compile(r"_(\d{2,3})$")
@@ -19,7 +29,7 @@ def cmu_rate(name: str) -> tuple[float, str] | None:
     """Rate of a CMU clip such as ``02_01`` and where it is known from; None for other names."""
     if not _CMU_CLIP.fullmatch(name):
         return None
-    for key in (name, name.split("_")[0]):
+    for key in (name, name.partition("_")[0]):
         if key in CMU_EXCEPTIONS:
             return CMU_EXCEPTIONS[key]
     return CMU_USUAL_FPS, "table: CMU records at 120 Hz (mocap.cs.cmu.edu/info.php)"
@@ -31,6 +41,22 @@ def hdm05_rate(name: str) -> tuple[float, str] | None:
     if found is None or float(found[1]) == 0:
         return None
     return float(found[1]), f"file name: _{found[1]}"
+
+
+def companion_rate(path: Path) -> tuple[float, str] | None:
+    """Rate stated by a C3D or BVH of the same name beside an AMC; None where there is none."""
+    for suffix in (".c3d", ".C3D"):
+        companion = path.with_suffix(suffix)
+        if companion.is_file():
+            rate = parse_c3d(read_bytes(companion), companion).rate
+            if 1.0 <= rate <= 10_000.0:
+                return rate, f"companion {companion.name}"
+    for suffix in (".bvh", ".BVH"):
+        companion = path.with_suffix(suffix)
+        if companion.is_file():
+            seconds = parse_bvh(read_bytes(companion), companion).frame_time
+            return rate_of_frame_time(seconds), f"companion {companion.name}"
+    return None
 
 
 def rate_of_frame_time(seconds: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +11,11 @@ from pathlib import Path
 from posebank.errors import Rejected, SettingsError, SourceError
 from posebank.mocap.clips import (
     ReadClip,
-    file_sha256,
     read_acclaim_clip,
     read_bvh_clip,
     read_c3d_clip,
 )
+from posebank.mocap.files import read_bytes
 from posebank.types import MotionClip
 
 DATASETS = ("cmu", "hdm05", "poseprior", "bvh", "c3d")
@@ -101,7 +102,7 @@ def _skeleton_of(path: Path, root: Path) -> Path | None:
             return max(named, key=lambda p: len(p.stem))
         if len(skeletons) == 1 and folder == path.parent:
             return skeletons[0]
-        if folder == root or folder == folder.parent:
+        if folder in (root, folder.parent):
             return None
         folder = folder.parent
 
@@ -175,7 +176,11 @@ def read_clip(
     SourceError
         If the file cannot be read, does not fit its skeleton, or its rate is stated nowhere.
     """
-    clip = read_source(source, fps, unit)
+    return as_motion_clip(source, read_source(source, fps, unit))
+
+
+def as_motion_clip(source: ClipSource, clip: ReadClip) -> MotionClip:
+    """The clip without the facts."""
     return MotionClip(
         dataset=source.dataset,
         subject=source.subject,
@@ -183,7 +188,7 @@ def read_clip(
         joints=clip.joints,
         frames=clip.frames,
         fps=clip.fps,
-        source_sha256=file_sha256(source.path),
+        source_sha256=clip.sha256,
         lost=clip.lost,
     )
 
@@ -195,10 +200,13 @@ def read_source(source: ClipSource, fps: float | None = None, unit: str | None =
         raise SettingsError(
             f"dataset: expected one of {', '.join(DATASETS)}, found {source.dataset!r}"
         )
+    data = read_bytes(source.path)
     if suffix == ".amc":
         if source.skeleton is None:
             raise SourceError(source.path, "expected an ASF skeleton, found none")
-        return read_acclaim_clip(source.path, source.skeleton, source.dataset, fps)
-    if suffix == ".bvh":
-        return read_bvh_clip(source.path, source.dataset, fps, unit)
-    return read_c3d_clip(source.path, fps)
+        clip = read_acclaim_clip(data, source.path, source.skeleton, source.dataset, fps)
+    elif suffix == ".bvh":
+        clip = read_bvh_clip(data, source.path, source.dataset, fps, unit)
+    else:
+        clip = read_c3d_clip(data, source.path, fps)
+    return replace(clip, sha256=hashlib.sha256(data).hexdigest())

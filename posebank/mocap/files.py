@@ -1,0 +1,21 @@
+"""Reading source files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posebank.errors import SourceError
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a file.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(path, f"expected a readable file, found {error.strerror}") from error
