@@ -1,0 +1,102 @@
+"""A slow, ordinary ASF/AMC reader: line by line, a matrix product per bone and frame.
+
+The oracle of the tests and the baseline of the benchmark. It shares no code with posebank.
+"""
+
+import math
+
+import numpy as np
+
+
+def _turn(axis, angle):
+    c, s = math.cos(angle), math.sin(angle)
+    return {
+        "x": np.array([[1, 0, 0], [0, c, -s], [0, s, c]]),
+        "y": np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]),
+        "z": np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]),
+    }[axis]
+
+
+def _in_order(axes, angles):
+    matrix = np.eye(3)
+    for axis, angle in zip(axes, angles, strict=True):
+        matrix = _turn(axis, angle) @ matrix
+    return matrix
+
+
+def read_skeleton(path):
+    bones, parent, units = {}, {}, {}
+    section, bone = "", {}
+    for raw in path.read_text(encoding="latin-1").splitlines():
+        words = raw.split()
+        if not words or raw.startswith("#"):
+            continue
+        if words[0].startswith(":"):
+            section = words[0]
+        elif section == ":units":
+            units[words[0]] = words[1]
+        elif section == ":root":
+            if words[0] == "order":
+                bones["root"] = {"offset": np.zeros(3), "C": np.eye(3), "dof": words[1:]}
+        elif section == ":bonedata":
+            if words[0] == "begin":
+                bone = {"dof": []}
+            elif words[0] == "end":
+                bone["offset"] = bone["direction"] * bone["length"]
+                bones[bone["name"]] = bone
+            elif words[0] == "name":
+                bone["name"] = words[1]
+            elif words[0] == "direction":
+                bone["direction"] = np.array([float(w) for w in words[1:4]])
+            elif words[0] == "length":
+                bone["length"] = float(words[1])
+            elif words[0] == "axis":
+                angles = dict(zip("xyz", map(float, words[1:4]), strict=True))
+                order = words[4].lower()
+                unit = math.pi / 180 if units["angle"] == "deg" else 1.0
+                bone["C"] = _in_order(order, [angles[a] * unit for a in order])
+            elif words[0] == "dof":
+                bone["dof"] = words[1:]
+        elif section == ":hierarchy" and words[0] not in ("begin", "end"):
+            for child in words[1:]:
+                parent[child] = words[0]
+    return bones, parent, float(units["length"])
+
+
+def read_frames(path):
+    frames = []
+    for line in path.read_text(encoding="latin-1").splitlines():
+        words = line.split()
+        if not words or words[0][0] in "#:":
+            continue
+        if len(words) == 1 and words[0].isdigit():
+            frames.append({})
+        else:
+            frames[-1][words[0]] = [float(w) for w in words[1:]]
+    return frames
+
+
+def bone_ends(skeleton, frame, unit=math.pi / 180):
+    """Bone -> end position, in the lengths of the file."""
+    bones, parent, _ = skeleton
+    ends, turns = {}, {}
+
+    def place(name):
+        if name in ends:
+            return
+        bone = bones[name]
+        values = dict(zip([d.lower() for d in bone["dof"]], frame.get(name, []), strict=True))
+        axes = [d[1] for d in values if d[0] == "r"]
+        motion = _in_order(axes, [values["r" + a] * unit for a in axes])
+        local = bone["C"] @ motion @ bone["C"].T
+        if name == "root":
+            turns[name] = local
+            ends[name] = np.array([values["t" + a] for a in "xyz"])
+        else:
+            place(parent[name])
+            turns[name] = turns[parent[name]] @ local
+            ends[name] = ends[parent[name]] + turns[name] @ bone["offset"]
+
+    for name in bones:
+        place(name)
+    return ends
