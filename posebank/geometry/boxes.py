@@ -1,4 +1,8 @@
-"""Axis-aligned boxes x1 y1 x2 y2, and poses relative to them."""
+"""Boxes around 2D joints, and points relative to a box.
+
+A box is ``x1 y1 x2 y2`` in pixels, origin at the top-left corner of the top-left pixel. Relative
+to its box, (0, 0) is the top-left corner and (1, 1) the bottom-right one.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 BOX_MARGIN = 0.10
-"""Margin of a pose's box, a fraction of its width and height on each side (paper, section 3.1)."""
+"""Margin around a pose's joints, as a fraction of the box size on each side (paper, section 3)."""
 
 
 def boxes_around(joints_2d: NDArray[Any], margin: float = BOX_MARGIN) -> NDArray[Any]:
-    """Boxes (..., 4) around all joints (..., n_joints, 2), widened by the margin on each side."""
+    """Boxes (..., 4) around points (..., n_points, 2).
+
+    Parameters
+    ----------
+    joints_2d : any unit; every point counts.
+    margin : fraction of the width added on the left and on the right, and of the height added
+        above and below. A pose 100 px wide gets a box of 120 px at the default 0.10.
+    """
     low, high = joints_2d.min(axis=-2), joints_2d.max(axis=-2)
-    pad = margin * (high - low)
+    pad = (high - low) * np.asarray(margin, dtype=joints_2d.dtype)
     return np.concatenate([low - pad, high + pad], axis=-1)
 
 
-def relative_to_box(joints_2d: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
-    """Joints (..., n_joints, 2) with the box's (..., 4) corners at (0, 0) and (1, 1)."""
-    low, size = boxes[..., None, :2], (boxes[..., 2:] - boxes[..., :2])[..., None, :]
-    return (joints_2d - low) / np.maximum(size, 1e-9)
+def relative_to_boxes(points: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
+    """Points (..., n_points, 2) relative to their boxes (..., 4).
+
+    The sides of a box must not be zero.
+    """
+    corner, size = boxes[..., None, :2], boxes[..., None, 2:] - boxes[..., None, :2]
+    return (points - corner) / size
+
+
+def from_boxes(relative: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
+    """Inverse of ``relative_to_boxes``: relative points (..., n_points, 2) into the image."""
+    corner, size = boxes[..., None, :2], boxes[..., None, 2:] - boxes[..., None, :2]
+    return corner + relative * size
