@@ -1,0 +1,37 @@
+"""The paper's metrics, protocols and tables (section 4)."""
+
+from posebank.evaluation.evaluate import Scored, evaluate, protocol_people, score_people
+from posebank.evaluation.headsize import head_sizes, torso_sizes
+from posebank.evaluation.mpjpe import joint_errors_mm, mpjpe, pixel_errors
+from posebank.evaluation.multi_person import Group, average_precision, detect, mpii_map
+from posebank.evaluation.pck import (
+    PckScore,
+    area_under_curve,
+    pck_curve,
+    pckh,
+    relative_distances,
+    share_within,
+)
+from posebank.evaluation.predictions import (
+    match_image_ids,
+    predictions_to_json,
+    read_predictions,
+    write_npz,
+)
+from posebank.evaluation.result import EvaluationResult
+from posebank.evaluation.selection import select
+from posebank.evaluation.settings import EvaluationSettings
+from posebank.evaluation.truth import (
+    GroundTruth,
+    ground_truth_from_labels,
+    ground_truth_from_shards,
+)
+
+__all__ = [
+    "EvaluationResult", "EvaluationSettings", "GroundTruth", "Group", "PckScore", "Scored",
+    "area_under_curve", "average_precision", "detect", "evaluate", "ground_truth_from_labels",
+    "ground_truth_from_shards", "head_sizes", "joint_errors_mm", "match_image_ids", "mpii_map",
+    "mpjpe", "pck_curve", "pckh", "pixel_errors", "predictions_to_json", "protocol_people",
+    "read_predictions", "relative_distances", "score_people", "select", "share_within",
+    "torso_sizes", "write_npz",
+]  # fmt: skip

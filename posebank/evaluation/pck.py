@@ -1,0 +1,138 @@
+"""PCK and PCKh: the share of joints found within a fraction of a reference length.
+
+Convention
+----------
+A joint is right iff ``distance / reference <= threshold`` (``strict=True``: ``<``). Joints that are
+not annotated do not count. A person whose reference length is unknown (NaN) does not count. A
+predicted joint that is NaN (no prediction was found for the person) counts as wrong. Shares are in
+percent; a share of nothing is NaN.
+
+Two means are in use and both are given: *weighted*, right joints / annotated joints, and
+*unweighted*, the mean of the joints' own shares. *limbs* are the 12 joints other than the head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebank.skeleton import N_JOINTS, J
+
+LIMB_JOINTS = np.array([i for i in range(N_JOINTS) if i != J["head"]])
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PckScore:
+    """Shares of right joints, percent.
+
+    per_joint : (13,); count : (13,) annotated joints that counted.
+    """
+
+    per_joint: Floats
+    count: NDArray[np.int64]
+    weighted: float
+    unweighted: float
+    limbs_weighted: float
+    limbs_unweighted: float
+
+
+def relative_distances(
+    pred_2d: NDArray[np.floating],
+    true_2d: NDArray[np.floating],
+    reference: NDArray[np.floating],
+    annotated: NDArray[np.bool_],
+) -> Floats:
+    """Distances in units of the reference length.
+
+    Parameters
+    ----------
+    pred_2d, true_2d : (n, n_joints, 2) pixels; NaN in ``pred_2d`` where nothing was predicted.
+    reference : (n,) pixels, NaN where unknown.
+    annotated : (n, n_joints)
+
+    Returns
+    -------
+    (n, n_joints) float64: NaN where the joint does not count, inf where nothing was predicted.
+    """
+    difference = np.asarray(pred_2d, np.float64) - np.asarray(true_2d, np.float64)
+    reference = np.asarray(reference, np.float64)[:, None]
+    distance = np.hypot(difference[..., 0], difference[..., 1]) / reference
+    distance = np.where(np.isfinite(distance), distance, np.inf)
+    return np.where(annotated & np.isfinite(reference) & (reference > 0), distance, np.nan)
+
+
+def share_within(distance: Floats, threshold: float, *, strict: bool = False) -> PckScore:
+    """Score of relative distances (n, 13) as made by ``relative_distances``."""
+    counted = ~np.isnan(distance)
+    right = counted & (distance < threshold if strict else distance <= threshold)
+    hits, count = right.sum(axis=0), counted.sum(axis=0)
+    return score_of_counts(hits, count)
+
+
+def score_of_counts(hits: NDArray[np.integer], count: NDArray[np.integer]) -> PckScore:
+    """Score from the numbers (13,) of right and of annotated joints."""
+    per_joint = 100 * _ratio(hits, count)
+    limbs = LIMB_JOINTS
+    return PckScore(
+        per_joint=per_joint,
+        count=np.asarray(count, np.int64),
+        weighted=100 * float(_ratio(hits.sum(), count.sum())),
+        unweighted=_mean(per_joint),
+        limbs_weighted=100 * float(_ratio(hits[limbs].sum(), count[limbs].sum())),
+        limbs_unweighted=_mean(per_joint[limbs]),
+    )
+
+
+def pckh(
+    pred_2d: NDArray[np.floating],
+    true_2d: NDArray[np.floating],
+    head_size: NDArray[np.floating],
+    annotated: NDArray[np.bool_],
+    threshold: float = 0.5,
+    *,
+    strict: bool = False,
+) -> PckScore:
+    """PCKh@threshold (section 4.2 of the paper; Andriluka et al., CVPR 2014).
+
+    Parameters
+    ----------
+    pred_2d, true_2d : (n, 13, 2) pixels; the prediction chosen for each person, NaN if none.
+    head_size : (n,) pixels (see ``head_sizes``); the torso size makes this PCK instead.
+    annotated : (n, 13)
+    """
+    distance = relative_distances(pred_2d, true_2d, head_size, annotated)
+    return share_within(distance, threshold, strict=strict)
+
+
+def pck_curve(distance: Floats, thresholds: Floats, *, strict: bool = False) -> Floats:
+    """Weighted share (percent) at each threshold, shape (n_thresholds,).
+
+    The threshold is the abscissa itself: the value at 0.5 is PCKh@0.5, exactly.
+    """
+    values = np.sort(distance[~np.isnan(distance)])
+    right = np.searchsorted(values, thresholds, side="left" if strict else "right")
+    return 100 * _ratio(right, len(values))
+
+
+def area_under_curve(distance: Floats, upper: float) -> float:
+    """Mean of the weighted share over thresholds from 0 to ``upper``, in percent, exactly.
+
+    The curve is a step function, so the area has a closed form: a joint at distance d is right for
+    the fraction ``max(0, 1 - d / upper)`` of the thresholds. No grid is involved.
+    """
+    values = distance[~np.isnan(distance)]
+    return 100 * float(_ratio(np.maximum(0, 1 - values / upper).sum(), len(values)))
+
+
+def _ratio(part: NDArray | float, whole: NDArray | float) -> NDArray[np.float64]:
+    whole = np.asarray(whole, np.float64)
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -1,0 +1,233 @@
+"""Predictions from anywhere: Parquet, JSON, npz, COCO results and MPII's ``.mat``.
+
+A joint that a format does not have (COCO has no head top) or a 3D pose where there is none is NaN
+in memory. Image ids are taken as they stand; ``match_image_ids`` relates them to the ground truth.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from posebank.annotations.mapping import COCO_NAMES
+from posebank.errors import SourceError
+from posebank.evaluation.mpii_mat import mpii_poses
+from posebank.schemas import from_table
+from posebank.skeleton import JOINT_NAMES, N_JOINTS, SKELETON_NAME
+from posebank.types import Predictions, Texts, texts
+
+KINDS = ("parquet", "json", "npz", "coco", "mpii")
+
+_SUFFIXES = {".parquet": "parquet", ".npz": "npz", ".mat": "mpii"}
+
+
+def read_predictions(
+    path: Path, kind: str | None = None, images: Mapping[str, str] | None = None
+) -> Predictions:
+    """Read predictions.
+
+    Parameters
+    ----------
+    kind : one of ``KINDS``; by default the file's suffix and content decide.
+    images : the file's image ids -> the ground truth's, where they differ.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing, damaged, or not in the form.
+    """
+    if not path.is_file():
+        raise SourceError(path, "expected a file of predictions, found none")
+    kind = kind or _SUFFIXES.get(path.suffix.lower())
+    try:
+        if kind == "parquet":
+            found = from_table(Predictions, pq.read_table(path))
+        elif kind == "npz":
+            found = _from_npz(path)
+        elif kind == "mpii":
+            found = _from_mpii(path)
+        elif kind in (None, "json", "coco"):
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            found = _from_coco(raw) if isinstance(raw, list) else _from_json(raw)
+        else:
+            raise SourceError(path, f"expected a kind among {', '.join(KINDS)}, found {kind!r}")
+    except SourceError:
+        raise
+    except Exception as error:  # damaged bytes lead the readers into errors of any kind
+        raise SourceError(path, f"expected predictions: {error}") from error
+    if not np.isfinite(found.score).all():
+        raise SourceError(path, "expected a finite score for every pose")
+    if images is not None:
+        named = [images.get(i, i) for i in found.image_id]
+        found = replace(found, image_id=texts(named))
+    return found
+
+
+def predictions_to_json(predictions: Predictions) -> str:
+    """The predictions as JSON that ``read_predictions`` reads back.
+
+    ``{"skeleton", "joints", "units", "poses": [{"image_id", "score", "joints_2d", "joints_3d"}]}``;
+    a joint that is not known is null.
+    """
+
+    def rows(points: NDArray[np.floating]) -> list[list[float] | None]:
+        # float() of a float32 prints digits that the number does not have
+        return [[float(str(v)) for v in p] if np.isfinite(p).all() else None for p in points]
+
+    poses = [
+        {
+            "image_id": predictions.image_id[i],
+            "score": float(str(predictions.score[i])),
+            "joints_2d": rows(predictions.joints_2d[i]),
+            "joints_3d": rows(predictions.joints_3d[i]),
+        }
+        for i in range(len(predictions))
+    ]
+    return json.dumps(
+        {
+            "skeleton": SKELETON_NAME,
+            "joints": list(JOINT_NAMES),
+            "units": {"joints_2d": "px", "joints_3d": "m, camera axes, body-centred"},
+            "poses": poses,
+        }
+    )
+
+
+def write_npz(predictions: Predictions, path: Path) -> None:
+    """Write the predictions as an npz file that ``read_predictions`` reads back."""
+    np.savez_compressed(
+        path,
+        image_id=predictions.image_id.astype(str),
+        joints_2d=predictions.joints_2d,
+        joints_3d=predictions.joints_3d,
+        score=predictions.score,
+        joints=np.array(JOINT_NAMES),
+    )
+
+
+def _points(rows: Sequence[Any] | None, order: Sequence[int], size: int) -> NDArray[np.float32]:
+    """Joints (13, size) from rows of which each may be null; all NaN where there are no rows."""
+    result = np.full((N_JOINTS, size), np.nan, np.float32)
+    if rows is None:
+        return result
+    for joint, source in enumerate(order):
+        point = rows[source]
+        if point is not None:
+            values = [math.nan if v is None else float(v) for v in point]
+            if len(values) != size:
+                raise ValueError(f"expected {size} numbers a joint, found {len(values)}")
+            result[joint] = values
+    return result
+
+
+def _order(names: Sequence[str] | None) -> list[int]:
+    """Where each of the 13 joints is in the source's own order."""
+    if names is None:
+        return list(range(N_JOINTS))
+    missing = [name for name in JOINT_NAMES if name not in names]
+    if missing:
+        raise ValueError(f"expected the joints {', '.join(JOINT_NAMES)}, found no {missing[0]}")
+    return [list(names).index(name) for name in JOINT_NAMES]
+
+
+def _gather(rows: list[tuple[str, NDArray[Any], NDArray[Any], float]]) -> Predictions:
+    n = len(rows)
+    return Predictions(
+        image_id=texts([r[0] for r in rows]),
+        joints_2d=np.array([r[1] for r in rows], np.float32).reshape(n, N_JOINTS, 2),
+        joints_3d=np.array([r[2] for r in rows], np.float32).reshape(n, N_JOINTS, 3),
+        score=np.array([r[3] for r in rows], np.float32),
+    )
+
+
+def _from_json(raw: Mapping[str, Any]) -> Predictions:
+    order = _order(raw.get("joints"))
+    return _gather(
+        [
+            (
+                str(pose["image_id"]),
+                _points(pose["joints_2d"], order, 2),
+                _points(pose.get("joints_3d"), order, 3),
+                float(pose.get("score", 1.0)),
+            )
+            for pose in raw["poses"]
+        ]
+    )
+
+
+def _from_npz(path: Path) -> Predictions:
+    with np.load(path, allow_pickle=False) as file:
+        order = _order([str(n) for n in file["joints"]] if "joints" in file else None)
+        joints_2d = np.asarray(file["joints_2d"], np.float32)[:, order]
+        n = len(joints_2d)
+        joints_3d = (
+            np.asarray(file["joints_3d"], np.float32)[:, order]
+            if "joints_3d" in file
+            else np.full((n, N_JOINTS, 3), np.nan, np.float32)
+        )
+        score = np.asarray(file["score"], np.float32) if "score" in file else np.ones(n, np.float32)
+        return Predictions(texts([str(i) for i in file["image_id"]]), joints_2d, joints_3d, score)
+
+
+def _from_coco(raw: Sequence[Mapping[str, Any]]) -> Predictions:
+    """COCO results: a list of image_id, keypoints (17 x (x, y, confidence)) and score."""
+    rows = []
+    empty = np.full((N_JOINTS, 3), np.nan)
+    for pose in raw:
+        points = np.asarray(pose["keypoints"], np.float64).reshape(len(COCO_NAMES), 3)
+        joints = np.full((N_JOINTS, 2), np.nan)
+        for joint, name in enumerate(JOINT_NAMES):
+            if name in COCO_NAMES:
+                # COCO's own evaluator does not look at the third number
+                joints[joint] = points[COCO_NAMES.index(name), :2]
+        rows.append((str(pose["image_id"]), joints, empty, float(pose["score"])))
+    return _gather(rows)
+
+
+def _from_mpii(path: Path) -> Predictions:
+    empty = np.full((N_JOINTS, 3), np.nan)
+    return _gather([(name, joints, empty, score) for name, joints, score in mpii_poses(path)])
+
+
+def match_image_ids(predictions: Predictions, known: Texts) -> tuple[Predictions, int]:
+    """Give predictions the image ids of the ground truth, whichever way they name the images.
+
+    An id is looked up as it stands; then without its data set or folder; then without its suffix;
+    then, if it is a number, padded to 12 digits as COCO names its files. A shortened name must be
+    of one image only.
+
+    Returns
+    -------
+    The predictions, and how many of them are of images that the ground truth does not have.
+    """
+    exact = set(known)
+    short: dict[str, set[str]] = {}
+    for image_id in exact:
+        name = Path(image_id).name
+        for form in {image_id.partition("/")[2], name, Path(name).stem}:
+            short.setdefault(form, set()).add(image_id)
+
+    def resolve(image_id: str) -> str:
+        name = Path(image_id).name
+        for form in (image_id, name, Path(name).stem, name.zfill(12)):
+            if image_id in exact:
+                return image_id
+            found = short.get(form, set())
+            if len(found) == 1:
+                return next(iter(found))
+        return image_id
+
+    table = {i: resolve(i) for i in set(predictions.image_id)}
+    ids = texts([table[i] for i in predictions.image_id])
+    unknown = sum(i not in exact for i in ids)
+    return Predictions(
+        ids, predictions.joints_2d, predictions.joints_3d, predictions.score
+    ), unknown

@@ -1,0 +1,154 @@
+"""Which of the poses predicted in an image is scored against which person.
+
+Section 4.2 of the paper: "we detect the poses over the whole image and use the localization
+information only for evaluation, i.e., to select the pose that corresponds to each ground-truth".
+The localisation is the box around the person's joints. How it selects is not said; the rules:
+
+- ``iou`` (default): the pose whose box (around its 2D joints) has the largest IoU, above 0, with
+  the person's box.
+- ``overlap``: the highest-scored pose among those with an IoU of ``min_iou`` at least; if there is
+  none, as ``iou``. Trusts the scores more; of two people who overlap, both may get the better
+  scored one's pose, so that even a perfect prediction is below 100%.
+- ``centre``: the pose whose body centre is nearest to the person's.
+- ``score``: the highest-scored pose in the image (one person per image: Human3.6M).
+
+Nobody but the box (or the centre) is looked at, so the choice says nothing of the joints. One pose
+may be selected for two people unless ``exclusive``: then the pairs are fixed from the best down.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebank.skeleton import body_centre
+
+Selection = Literal["iou", "overlap", "centre", "score"]
+SELECTIONS: tuple[Selection, ...] = ("iou", "overlap", "centre", "score")
+
+
+def boxes_of(joints_2d: NDArray[np.floating], use: NDArray[np.bool_] | None = None) -> NDArray:
+    """Boxes (n, 4), x1 y1 x2 y2, around the joints (n, 13, 2) where ``use`` (n, 13) is true.
+
+    NaN where no joint may be used.
+    """
+    joints = np.asarray(joints_2d, np.float64)
+    use = np.ones(joints.shape[:-1], bool) if use is None else use
+    low = np.where(use[..., None], joints, np.inf).min(axis=1)
+    high = np.where(use[..., None], joints, -np.inf).max(axis=1)
+    box = np.concatenate([low, high], axis=1)
+    return np.where(np.isfinite(box).all(axis=1, keepdims=True), box, np.nan)
+
+
+def pairwise_iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union (n_a, n_b) of boxes (n_a, 4) and (n_b, 4); 0 with a NaN box."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=-1) for x in (a, b))
+    union = area_a[:, None] + area_b[None] - shared
+    return np.where(union > 0, shared / np.where(union > 0, union, 1), 0.0)
+
+
+def _preferences(
+    rule: Selection,
+    pred_2d: NDArray[np.float64],
+    score: NDArray[np.float64],
+    true_2d: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    min_iou: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two sort keys (n_true, n_pred), larger is better; -inf in the first forbids the pair."""
+    by_score = np.broadcast_to(score, (len(true_2d), len(pred_2d)))
+    if rule == "score":
+        return np.zeros(by_score.shape), by_score
+    if rule == "centre":
+        boxes = boxes_of(true_2d, known)
+        centre = np.where(
+            known.all(axis=1, keepdims=True),
+            body_centre(true_2d),
+            (boxes[:, :2] + boxes[:, 2:]) / 2,
+        )
+        offset = centre[:, None] - body_centre(pred_2d)[None]
+        near = -np.hypot(offset[..., 0], offset[..., 1])
+        return np.where(np.isnan(near), -np.inf, near), by_score
+    predicted = np.asarray(
+        np.isfinite(pred_2d).all(axis=-1)
+    )  # other people's files may lack joints
+    iou = pairwise_iou(boxes_of(true_2d, known), boxes_of(pred_2d, predicted))
+    allowed = np.where(iou > 0, iou, -np.inf)
+    if rule == "iou":
+        return allowed, by_score
+    # Poses that overlap enough come first, by score; the others after them, by overlap.
+    return np.where(iou >= min_iou, 2.0, allowed), np.where(iou >= min_iou, by_score, 0.0)
+
+
+def select(
+    pred_image: NDArray[np.object_],
+    pred_2d: NDArray[np.floating],
+    score: NDArray[np.floating],
+    true_image: NDArray[np.object_],
+    true_2d: NDArray[np.floating],
+    known: NDArray[np.bool_],
+    *,
+    rule: Selection = "iou",
+    min_iou: float = 0.5,
+    exclusive: bool = False,
+) -> NDArray[np.int64]:
+    """Row of the prediction selected for each person, -1 for none.
+
+    Parameters
+    ----------
+    pred_image, pred_2d, score : (n_pred,), (n_pred, 13, 2) pixels, (n_pred,)
+    true_image, true_2d : (n_true,), (n_true, 13, 2) pixels
+    known : (n_true, 13), which true joints may be used for the person's box.
+
+    Returns
+    -------
+    (n_true,) int64. Ties go to the earlier prediction.
+    """
+    if rule not in SELECTIONS:
+        raise ValueError(f"expected a selection among {', '.join(SELECTIONS)}, got {rule!r}")
+    pred_2d = np.asarray(pred_2d, np.float64)
+    true_2d = np.asarray(true_2d, np.float64)
+    score = np.asarray(score, np.float64)
+    rows: dict[str, list[int]] = {}
+    for row, image in enumerate(pred_image):
+        rows.setdefault(image, []).append(row)
+    people: dict[str, list[int]] = {}
+    for row, image in enumerate(true_image):
+        people.setdefault(image, []).append(row)
+    chosen = np.full(len(true_image), -1, np.int64)
+    for image, members in people.items():
+        candidates = np.array(rows.get(image, []), np.int64)
+        if not len(candidates):
+            continue
+        who = np.array(members)
+        first, second = _preferences(
+            rule, pred_2d[candidates], score[candidates],
+            true_2d[who], known[who], min_iou,
+        )  # fmt: skip
+        chosen[who] = _choose(first, second, candidates, exclusive)
+    return chosen
+
+
+def _choose(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    candidates: NDArray[np.int64],
+    exclusive: bool,
+) -> NDArray[np.int64]:
+    """Best allowed candidate of each row of the preferences, or -1."""
+    n_true, n_pred = first.shape
+    order = np.lexsort((np.tile(np.arange(n_pred), n_true), -second.ravel(), -first.ravel()))
+    chosen = np.full(n_true, -1, np.int64)
+    used = np.zeros(n_pred, bool)
+    for pair in order:
+        person, pose = divmod(int(pair), n_pred)
+        if chosen[person] >= 0 or first[person, pose] == -np.inf or (exclusive and used[pose]):
+            continue
+        chosen[person] = candidates[pose]
+        used[pose] = True
+    return chosen

@@ -1,0 +1,111 @@
+"""What predictions are scored against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from posebank import artefacts
+from posebank.errors import ArtefactError
+from posebank.schemas import SHARD_PERSON, column_array
+from posebank.skeleton import N_JOINTS
+from posebank.types import Labels, Records, Texts, texts
+
+
+@dataclass(frozen=True)
+class GroundTruth(Records):
+    """People whose joints are known, one row each; several may share an image.
+
+    joints_2d : (n, 13, 2) pixels; state : (n, 13), only annotated joints are scored in 2D.
+    joints_3d : (n, 13, 3) metres, camera axes; NaN where there is none.
+    head_box : (n, 4) pixels, NaN where unknown. single_person : (n,) 1, 0 or -1 (unknown).
+    group_id : group of people in the image, "" where there is none.
+    provenance : where the 3D comes from; action : "" where unknown.
+    """
+
+    image_id: Texts
+    person_id: Texts
+    dataset: Texts
+    joints_2d: NDArray[np.float32]
+    state: NDArray[np.uint8]
+    joints_3d: NDArray[np.float32]
+    head_box: NDArray[np.float32]
+    single_person: NDArray[np.int8]
+    group_id: Texts
+    action: Texts
+    provenance: Texts
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._expect("joints_2d", N_JOINTS, 2)
+        self._expect("state", N_JOINTS)
+        self._expect("joints_3d", N_JOINTS, 3)
+        self._expect("head_box", 4)
+
+
+def _people(table: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
+    """The people of all images as a table, and the row of each one's image."""
+    people = table.column("people").combine_chunks()
+    if isinstance(people, pa.ChunkedArray):
+        people = people.chunk(0) if people.num_chunks else pa.array([], type=people.type)
+    counts = people.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
+    flat = people.flatten()
+    names = ["person_id", "joints_2d", "state", "joints_3d", "head_box", "single_person",
+             "group_id", "provenance"]  # fmt: skip
+    schema = pa.schema([SHARD_PERSON.field(name) for name in names])
+    columns = [flat.field(name) for name in names]
+    return pa.Table.from_arrays(columns, schema=schema), np.repeat(np.arange(len(counts)), counts)
+
+
+def ground_truth_from_shards(folder: Path, split: str | None = None) -> GroundTruth:
+    """Ground truth of a split of the shards (of all of them by default); no image is read.
+
+    Raises
+    ------
+    ArtefactError
+        If the shards are missing or unfinished, or hold no person of that split.
+    """
+    manifest = artefacts.read_manifest(folder, "shards")
+    columns = ["image_id", "dataset", "split", "people"]
+    parts = []
+    for part in manifest.parts:
+        if part.name.endswith(".parquet"):
+            filters = None if split is None else [("split", "=", split)]
+            try:
+                parts.append(pq.read_table(folder / part.name, columns=columns, filters=filters))
+            except (OSError, pa.ArrowInvalid) as error:
+                raise ArtefactError(f"{folder / part.name}: damaged part: {error}") from error
+    table = pa.concat_tables(parts) if parts else None
+    if table is None or table.num_rows == 0:
+        raise ArtefactError(f"{folder}: expected images of split {split}, found none")
+    people, image = _people(table)
+    image_id = texts(table.column("image_id").to_pylist())
+    dataset = texts(table.column("dataset").to_pylist())
+    return GroundTruth(
+        image_id=image_id[image],
+        dataset=dataset[image],
+        action=texts(["" for _ in image]),
+        **{name: column_array(people, name) for name in people.column_names},
+    )
+
+
+def ground_truth_from_labels(labels: Labels) -> GroundTruth:
+    """Ground truth from labels; ``image_id`` is ``dataset/image`` as in the shards."""
+    return GroundTruth(
+        image_id=texts([f"{d}/{i}" for d, i in zip(labels.dataset, labels.image, strict=True)]),
+        person_id=labels.person_id,
+        dataset=labels.dataset,
+        joints_2d=labels.joints_2d,
+        state=labels.state,
+        joints_3d=labels.joints_3d,
+        head_box=labels.head_box,
+        single_person=labels.single_person,
+        group_id=labels.group_id,
+        action=texts(["" for _ in range(len(labels))]),
+        provenance=labels.provenance,
+    )
