@@ -1,5 +1,16 @@
 """Generated demo data in the original formats, with the truth known, and its scoring."""
 
-from posebank.demo.sources import DemoSize, DemoSources, write_demo_sources
+from posebank.demo.score import (
+    DemoTruth,
+    LabelErrors,
+    label_errors,
+    load_truth,
+    score_labels,
+    score_predictions,
+)
+from posebank.demo.sources import DemoSize, DemoSources, demo_sources, write_demo_sources
 
-__all__ = ["DemoSize", "DemoSources", "write_demo_sources"]
+__all__ = [
+    "DemoSize", "DemoSources", "DemoTruth", "LabelErrors", "demo_sources", "label_errors",
+    "load_truth", "score_labels", "score_predictions", "write_demo_sources",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A generated body: proportions, anatomical angles with limits, and the 30 bones of CMU's skeletons.
+"""A generated body: proportions, anatomical angles with limits, the 30 bones of CMU's skeletons.
 
 A pose is a row of anatomical angles (``ANGLES``), which are what a motion is written in. From them
 follow the channels of an Acclaim skeleton (ASF/AMC, as CMU and HDM05 have it), and from those

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,9 @@ class Clothes:
     long_sleeves: bool
     long_trousers: bool
 
+
+_EXPOSURE = 1.25
+"""Light above 1 where a surface faces both the camera and the light."""
 
 _SKINS: tuple[Colour, ...] = (
     (0.95, 0.78, 0.66), (0.86, 0.66, 0.52), (0.72, 0.52, 0.38), (0.52, 0.36, 0.26),
@@ -137,8 +141,8 @@ def body_parts(
     middle = 0.5 * (ends["upperback"] + top) + 0.035 * chest
     add(middle, middle, 0.092, 0.092, look.print_, shirt, chest, 0.6)
     add(top, ends["upperneck"], 0.058, 0.052, look.skin)
-    up = posed_up = ends["head"] - ends["upperneck"]
-    up = posed_up / np.linalg.norm(posed_up)
+    up = ends["head"] - ends["upperneck"]
+    up = up / np.linalg.norm(up)
     crown = camera.to_camera(posed.head_top()[row])
     size = float(np.linalg.norm(crown - ends["upperneck"])) / 0.2 / thick
     chin, skull = ends["upperneck"] + 0.045 * up + 0.022 * face, crown - 0.092 * size * thick * up
@@ -223,8 +227,9 @@ def _draw_part(
     facing = normal @ part.ahead > part.above * np.linalg.norm(part.ahead)
     colour = np.where(facing[:, None], np.array(part.front), np.array(part.back))
     shade = ambient + (1 - ambient) * np.maximum(normal @ light, 0.0)
-    rim = 0.72 + 0.28 * np.clip(-normal[:, 2], 0, 1)
-    canvas.colour[window][rows, columns] = colour * (shade * rim)[:, None]
+    # Edges darken a little, so that limbs stand out from what is behind them.
+    rim = 0.7 + 0.3 * np.clip(-normal[:, 2], 0, 1)
+    canvas.colour[window][rows, columns] = colour * (_EXPOSURE * shade * rim)[:, None]
     canvas.depth[window][rows, columns] = t
     canvas.owner[window][rows, columns] = owner
 
@@ -232,7 +237,7 @@ def _draw_part(
 def _hit(u: Pixels, v: Pixels, part: Part) -> tuple[Pixels, Pixels]:
     """Depth of the first hit of the rays (u, v, 1) t, inf where none, and where along the part.
 
-    A rounded cone is all spheres with centre ``a + s b`` and radius ``ra - s k``, s in [0, 1]. Their
+    A rounded cone is all spheres with centre ``a + s b`` and radius ``ra - s k``, s in [0, 1]. The
     envelope has ``dF/ds = 0`` for ``F = |t d - a - s b|^2 - (ra - s k)^2``, which makes s linear in
     t and F = 0 a quadratic equation in t; where s leaves [0, 1] one of the end spheres is hit.
     """
@@ -242,29 +247,26 @@ def _hit(u: Pixels, v: Pixels, part: Part) -> tuple[Pixels, Pixels]:
     best = np.full(shape, np.inf, np.float32)
     along = np.zeros(shape, np.float32)
 
-    def offer(root: Pixels, quadratic: Pixels, half: Pixels, s: Pixels | float) -> None:
-        # Here ``half`` holds B of A t^2 - 2 B t + C = 0 and ``root`` B^2 - A C.
+    def offer(quadratic: Pixels, half: Pixels, constant: float, s_at: tuple[Any, float]) -> None:
+        """Take the nearer root of ``quadratic t^2 - 2 half t + constant``, s = slope t + base."""
+        root = half * half - quadratic * constant
         t = (half - np.sqrt(np.maximum(root, 0))) / quadratic
-        better = (root > 0) & (t > 0) & (t < best)
+        s = s_at[0] * t + s_at[1]
+        better = (root > 0) & (s >= 0) & (s <= 1) & (t > 0) & (t < best)
         best[better] = t[better]
-        along[better] = s if isinstance(s, float) else s[better]
+        along[better] = s[better]
 
-    for s, centre, radius in ((0.0, part.a, part.ra), (1.0, part.b, part.rb)):
-        da = u * centre[0] + v * centre[1] + centre[2]
-        offer(da * da - dd * (centre @ centre - radius * radius), dd, da, s)
+    for s_end, centre, radius in ((0.0, part.a, part.ra), (1.0, part.b, part.rb)):
+        towards = u * centre[0] + v * centre[1] + centre[2]
+        offer(dd, towards, float(centre @ centre - radius * radius), (0.0, s_end))
     m = float(b @ b - k * k)
-    if m > 1e-12:
+    if m > 1e-12:  # else one end sphere holds the other
         p = u * b[0] + v * b[1] + b[2]
         q = float(a @ b + k * part.ra)
         half = u * a[0] + v * a[1] + a[2] - p * (q / m)
+        # Along the axis the quadratic term vanishes, and an end sphere is what is seen.
         quadratic = np.maximum(dd - p * p / m, 1e-9)
-        constant = float(a @ a - part.ra**2 - q * q / m)
-        root = half * half - quadratic * constant
-        t = (half - np.sqrt(np.maximum(root, 0))) / quadratic
-        s = (t * p - q) / m
-        inside = (root > 0) & (s >= 0) & (s <= 1) & (t > 0) & (t < best)
-        best[inside] = t[inside]
-        along[inside] = s[inside]
+        offer(quadratic, half, float(a @ a - part.ra**2 - q * q / m), (p / m, -q / m))
     return best, along
 
 
@@ -306,7 +308,7 @@ def background(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
         else:
             draw.ellipse(box, fill=colour)
     blurred = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.0, 2.5))))
-    return np.asarray(blurred, np.float32) / 255
+    return np.asarray(blurred, np.float32) / np.float32(255)
 
 
 def _noise(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
@@ -316,7 +318,7 @@ def _noise(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
     for cells, weight in ((4, 0.5), (12, 0.3), (40, 0.2)):
         grid = rng.uniform(0, 1, (max(2, cells * h // w), cells)).astype(np.float32)
         total += weight * np.asarray(Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC))
-    return total - 0.5
+    return np.asarray(total - 0.5, np.float32)
 
 
 def draw_occluder(canvas: Canvas, rng: np.random.Generator, target: Floats, reach: float) -> None:

@@ -20,7 +20,7 @@ EXTRA_POINTS = ("pelvis", "thorax", "neck")
 _FLESH_M = {"hip": 0.17, "shoulder": 0.14, "head": 0.14, "knee": 0.10, "elbow": 0.08,
             "wrist": 0.07, "ankle": 0.09}  # fmt: skip
 FLESH: Floats = np.array([_FLESH_M[name.split("_")[-1]] for name in JOINT_NAMES])
-"""How deep under the skin each joint may lie, metres (13,): seen through that much, it is visible."""
+"""How deep under the skin each joint may lie and still count as visible, metres (13,)."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _person(actor: Actor, points: Floats, camera: render.Camera, canvas: render.
         joints_3d=points - centre,
         extra_2d=camera.project(extra),
         visible=render.visible_joints(canvas, points, pixels, FLESH),
-        inside=((pixels >= 0) & (pixels < (w, h))).all(axis=-1),
+        inside=np.all((pixels >= 0) & (pixels < (w, h)), axis=-1),
         head_box=np.concatenate([low, high]),
         pixels_per_metre=camera.focal / float(centre[2]),
         depth=float(centre[2]),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from posebank.artefacts import write_text_atomic
 from posebank.demo.annotation_files import MpiiImage, lspe_joints, write_lspe, write_mpii
 from posebank.demo.body import Subject, channels, make_subject, standing_on_ground
 from posebank.demo.mocap_files import FPS, amc_text, asf_text, bvh_text, write_text
@@ -110,6 +114,34 @@ def write_demo_sources(folder: Path, seed: int, size: DemoSize | None = None) ->
         lspe=_write_lspe(folder / "lspe", size, truth, np.random.default_rng(streams[4])),
         truth=truth.write(folder / "truth.npz"),
     )
+
+
+def demo_sources(folder: Path, seed: int, size: DemoSize | None = None) -> DemoSources:
+    """``write_demo_sources``, unless this very data is there already.
+
+    ``demo.json``, written last, says what made it; data of another seed, size or version of the
+    generator is replaced as a whole.
+    """
+    size = size or DemoSize()
+    made_by = {"seed": seed, "size": asdict(size), "generator": _generator_version()}
+    wanted = json.dumps(made_by, indent=1) + "\n"
+    marker = folder / "demo.json"
+    names = ("cmu", "hdm05", "poseprior", "mpii", "lspe")
+    if marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
+        return DemoSources(**{name: folder / name for name in names}, truth=folder / "truth.npz")
+    marker.unlink(missing_ok=True)
+    for name in names:
+        # Files of an earlier size would otherwise stay and be read.
+        shutil.rmtree(folder / name, ignore_errors=True)
+    sources = write_demo_sources(folder, seed, size)
+    write_text_atomic(marker, wanted)
+    return sources
+
+
+def _generator_version() -> str:
+    """Hash of the code that generates the data."""
+    here = Path(__file__).parent
+    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()
 
 
 def _clips(n: int, dataset: str, size: DemoSize, rng: np.random.Generator) -> list[Motion]:
