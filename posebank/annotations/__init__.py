@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from posebank.annotations.coco import read_coco
+from posebank.annotations.h36m import read_h36m
 from posebank.annotations.images import with_image_sizes
 from posebank.annotations.lsp import read_lsp
 from posebank.annotations.mpii import read_mpii_mat
@@ -29,7 +30,7 @@ __all__ = [
     "summary",
 ]
 
-SOURCES = ("mpii", "lspe", "lsp", "coco", "json", "csv")
+SOURCES = ("mpii", "lspe", "lsp", "coco", "h36m", "json", "csv")
 SPLITS = ("train", "val", "test")
 
 _USUAL_FILES: dict[str, tuple[str, ...]] = {
@@ -49,6 +50,8 @@ _USUAL_FOLDERS = (".", "annotations")
 
 def _find(kind: str, source: Path) -> list[Path]:
     """The annotation files that ``source`` means."""
+    if kind == "h36m" and source.exists():  # a tree of many files
+        return [source]
     if source.is_file():
         return [source]
     if not source.is_dir():
@@ -94,6 +97,8 @@ def read_annotations(
     val_images: int = MPII_VAL_IMAGES,
     seed: int = 0,
     proxy_head: bool = False,
+    protocol: str = "p2",
+    train_step: int = 5,
 ) -> AnnotationResult:
     """Read the annotations of one source, with image sizes and splits.
 
@@ -107,6 +112,7 @@ def read_annotations(
         become ``val``, whole videos at a time.
     seed : of the validation split.
     proxy_head : of COCO, guess the head top, which it does not annotate.
+    protocol, train_step : of Human3.6M, see ``posebank.annotations.h36m.read_h36m``.
 
     Returns
     -------
@@ -131,6 +137,7 @@ def read_annotations(
         "lspe": lambda path: read_lsp(path, extended=True),
         "lsp": lambda path: read_lsp(path, extended=False),
         "coco": lambda path: read_coco(path, proxy_head=proxy_head),
+        "h36m": lambda path: read_h36m(path, protocol=protocol, train_step=train_step),
         "json": read_own_json,
         "csv": read_own_csv,
     }

@@ -30,8 +30,8 @@ _LSP_TRAIN = 1000
 def _joints(path: Path, extended: bool) -> np.ndarray:
     """Array (n, 14, 3) of x, y, flag."""
     joints = load_mat(path, ["joints"]).get("joints")
-    if joints is None:
-        raise SourceError(path, "expected the variable 'joints', found none of that name")
+    if not isinstance(joints, np.ndarray):
+        raise SourceError(path, "expected the array 'joints', found none of that name")
     expected = (len(LSP_NAMES), 3) if extended else (3, len(LSP_NAMES))
     name = "LSPE" if extended else "LSP"
     if joints.ndim != 3 or joints.shape[:2] != expected or joints.dtype.kind not in "iuf":

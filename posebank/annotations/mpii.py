@@ -8,6 +8,7 @@ top and upper neck, which come from the annotated head, and an empty one counts 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from posebank.annotations.groups import GroupMember, group_people
 from posebank.annotations.mapping import MPII_NAMES, positions
-from posebank.annotations.matfile import cells, column, load_mat, member, number, text
+from posebank.annotations.matfile import load_mat, number, numbers, record, records
 from posebank.annotations.people import MAX_PIXELS, AnnotationResult, make_people
 from posebank.errors import Rejected, SourceError
 from posebank.skeleton import JointState
@@ -32,8 +33,8 @@ class MpiiImage:
     """One element of ``annolist``: the image and its people, joints still in MPII's order."""
 
     name: str
-    people: list[tuple[int, Any]]
-    """0-based number and ``annorect`` record of each person."""
+    people: list[tuple[int, dict[str, Any]]]
+    """0-based number and ``annorect`` element of each person."""
     in_train: bool = True
     single: frozenset[int] | None = None
     """0-based numbers of the sufficiently separated people; None if the source does not say."""
@@ -59,35 +60,34 @@ class _Columns:
     activity: list[str] = field(default_factory=list)
 
 
-def read_points(annopoints: Any) -> tuple[NDArray[np.float64], NDArray[np.uint8], int]:
+def read_points(
+    points: Sequence[Mapping[str, Any]],
+) -> tuple[NDArray[np.float64], NDArray[np.uint8], int]:
     """Joints (16, 2) as in the file, their states (16,), and how many visibilities are empty.
 
     A point whose id is no MPII joint, or whose coordinates are no numbers, is left missing. Of two
     points with one id the first is taken.
     """
-    xy = np.zeros((_N, 2))
-    state = np.zeros(_N, dtype=np.uint8)
-    points = member(annopoints, "point")
-    ids, x, y, visible = (column(points, name) for name in ("id", "x", "y", "is_visible"))
+    xy = [[0.0, 0.0] for _ in range(_N)]
+    state = [int(JointState.MISSING)] * _N
     unstated = 0
-    if ids is None or x is None or y is None:
-        return xy, state, unstated
-    for i, raw in enumerate(ids):
-        joint = number(raw)
+    for point in points:
+        joint = number(point.get("id"))
         if not (joint.is_integer() and 0 <= joint < _N) or state[int(joint)]:
             continue
-        place = number(x[i]), number(y[i])
-        if not all(abs(p) <= MAX_PIXELS for p in place):
+        x, y = number(point.get("x")), number(point.get("y"))
+        if not (abs(x) <= MAX_PIXELS and abs(y) <= MAX_PIXELS):
             continue
-        seen = np.nan if visible is None else number(visible[i])
+        seen = number(point.get("is_visible"))
         unstated += seen not in (0, 1)
-        xy[int(joint)] = place
+        xy[int(joint)] = [x, y]
         state[int(joint)] = JointState.OCCLUDED if seen == 0 else JointState.VISIBLE
-    return xy, state, unstated
+    return np.array(xy), np.array(state, dtype=np.uint8), unstated
 
 
 def _place(value: Any) -> tuple[float, float]:
-    return number(member(value, "x")), number(member(value, "y"))
+    place = record(value)
+    return number(place.get("x")), number(place.get("y"))
 
 
 def _read_image(image: MpiiImage, out: _Columns, bad: list[Rejected], where: str) -> int:
@@ -95,10 +95,11 @@ def _read_image(image: MpiiImage, out: _Columns, bad: list[Rejected], where: str
     members = []
     rows: dict[int, int] = {}  # number in members -> row of the columns
     unstated = 0
-    for i, (person, record) in enumerate(image.people):
-        xy, state, empty = read_points(member(record, "annopoints"))
-        box = [number(member(record, name)) for name in ("x1", "y1", "x2", "y2")]
-        scale, objpos = number(member(record, "scale")), _place(member(record, "objpos"))
+    for i, (person, rectangle) in enumerate(image.people):
+        points = records(record(rectangle.get("annopoints")).get("point"))
+        xy, state, empty = read_points(points)
+        box = [number(rectangle.get(name)) for name in ("x1", "y1", "x2", "y2")]
+        scale, objpos = number(rectangle.get("scale")), _place(rectangle.get("objpos"))
         members.append(GroupMember.from_person(xy, state > 0, box, scale, objpos))
         if not state.any():
             side = "" if image.in_train else " (a test image: MPII publishes no joints of these)"
@@ -146,74 +147,75 @@ def read_mpii_mat(path: Path) -> AnnotationResult:
     SourceError
         If the file is damaged or is neither.
     """
-    mat = load_mat(path, ["RELEASE", "annolist", "RELEASE_img_index", "RELEASE_person_index"])
-    try:
-        if "RELEASE" in mat:
-            images = _release(path, mat["RELEASE"])
-        elif "annolist" in mat:
-            images = _numbered(path, mat)
-        else:
-            raise SourceError(path, "expected the variable RELEASE or annolist, found neither")
-        return _people(images, path.name)
-    except (IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise SourceError(path, f"expected MPII's structs, found {error!r:.200}") from error
+    names = ["RELEASE", "annolist", "RELEASE_img_index", "RELEASE_person_index"]
+    mat = load_mat(path, names)
+    if "RELEASE" in mat:
+        images = _release(path, record(mat["RELEASE"]))
+    elif "annolist" in mat:
+        images = _numbered(path, mat)
+    else:
+        raise SourceError(path, "expected the variable RELEASE or annolist, found neither")
+    return _people(images, path.name)
 
 
-def _release(path: Path, release: Any) -> list[MpiiImage]:
-    annolist = member(release, "annolist")
-    names, people = column(annolist, "image"), column(annolist, "annorect")
-    if names is None or people is None:
-        raise SourceError(path, "expected RELEASE.annolist with image and annorect")
-    in_train = np.ravel(member(release, "img_train"))
-    if len(in_train) != len(names):
+def _texts(value: Any) -> list[str]:
+    return [v if isinstance(v, str) else "" for v in value] if isinstance(value, list) else []
+
+
+def _release(path: Path, release: dict[str, Any]) -> list[MpiiImage]:
+    annolist = records(release.get("annolist"))
+    if not annolist:
+        raise SourceError(path, "expected RELEASE.annolist, found none")
+    in_train = numbers(release.get("img_train"))
+    if len(in_train) != len(annolist):
         raise SourceError(
-            path, f"expected img_train of {len(names)} numbers, found {len(in_train)}"
+            path, f"expected img_train of {len(annolist)} numbers, found {len(in_train)}"
         )
-    single = cells(member(release, "single_person"))
-    videos = [text(v) for v in cells(member(release, "video_list"))]
-    video_of = column(annolist, "vidx")
-    activities = column(member(release, "act"), "act_name")
+    single, videos = release.get("single_person"), _texts(release.get("video_list"))
+    if not isinstance(single, list) or len(single) != len(annolist):
+        single = [None] * len(annolist)
+    activities = _texts([act.get("act_name") for act in records(release.get("act"))])
     images = []
-    for i, record in enumerate(names):
-        video = np.nan if video_of is None else number(video_of[i])
-        known = float(video).is_integer() and 1 <= video <= len(videos)
+    for i, entry in enumerate(annolist):
+        name, video = record(entry.get("image")).get("name"), number(entry.get("vidx"))
+        known = video.is_integer() and 1 <= video <= len(videos)
         images.append(
             MpiiImage(
-                name=text(member(record, "name")),
-                people=list(enumerate(_records(people[i]))),
-                in_train=number(in_train[i]) == 1,
-                single=_numbers_from_one(single[i]) if i < len(single) else None,
+                name=name if isinstance(name, str) else "",
+                people=list(enumerate(records(entry.get("annorect")))),
+                in_train=in_train[i] == 1,
+                single=_from_one(single[i]),
                 video=videos[int(video) - 1] if known else "",
-                activity=text(activities[i])
-                if activities is not None and i < len(activities)
-                else "",
+                activity=activities[i] if i < len(activities) else "",
             )
         )
     return images
 
 
-def _numbers_from_one(value: Any) -> frozenset[int]:
-    flat = np.ravel(value) if isinstance(value, np.ndarray) else np.array([value])
-    numbers = [number(v) for v in flat]
-    return frozenset(int(v) - 1 for v in numbers if v.is_integer())
+def _from_one(value: Any) -> frozenset[int] | None:
+    """The 1-based numbers of a cell, 0-based; None if it holds no numbers."""
+    if value is None or isinstance(value, str | list):
+        return None
+    return frozenset(int(v) - 1 for v in numbers(value) if v.is_integer())
 
 
 def _numbered(path: Path, mat: dict[str, Any]) -> list[MpiiImage]:
-    people = column(mat["annolist"], "annorect")
-    if people is None:
-        raise SourceError(path, "expected annolist with annorect")
-    image_numbers = np.ravel(mat.get("RELEASE_img_index", np.arange(1, len(people) + 1)))
-    person_numbers = np.ravel(mat.get("RELEASE_person_index", np.ones(len(people))))
-    if not len(image_numbers) == len(person_numbers) == len(people):
+    annolist = records(mat["annolist"])
+    n = len(annolist)
+    image_numbers = numbers(mat.get("RELEASE_img_index", np.arange(1, n + 1)))
+    person_numbers = numbers(mat.get("RELEASE_person_index", np.ones(n)))
+    if not len(image_numbers) == len(person_numbers) == n:
         raise SourceError(
             path,
-            f"expected image and person numbers of {len(people)} people, "
+            f"expected image and person numbers of {n} people, "
             f"found {len(image_numbers)} and {len(person_numbers)}",
         )
+    if not all(abs(v) <= MAX_PIXELS for v in (*image_numbers, *person_numbers)):
+        raise SourceError(path, "expected image and person numbers, found what are none")
     names = _names_beside(path)
-    together: dict[int, list[tuple[int, Any]]] = {}
-    for image, person, record in zip(image_numbers, person_numbers, people, strict=True):
-        found = _records(record)
+    together: dict[int, list[tuple[int, dict[str, Any]]]] = {}
+    for image, person, entry in zip(image_numbers, person_numbers, annolist, strict=True):
+        found = records(entry.get("annorect"))
         if len(found) != 1:
             raise SourceError(path, f"annorect: expected one person, found {len(found)}")
         together.setdefault(int(image), []).append((int(person) - 1, found[0]))
@@ -221,12 +223,6 @@ def _numbered(path: Path, mat: dict[str, Any]) -> list[MpiiImage]:
         MpiiImage(name=names.get(image - 1, f"{image:06d}"), people=members)
         for image, members in together.items()
     ]
-
-
-def _records(struct: Any) -> list[Any]:
-    """Elements of a struct array, [] for anything else (MPII has empty annorects)."""
-    is_struct = isinstance(struct, np.ndarray) and struct.dtype.names is not None
-    return list(struct.ravel()) if is_struct else []
 
 
 def _names_beside(path: Path) -> dict[int, str]:

@@ -35,11 +35,14 @@ H5_SCALE = 1.25
 H5_CENTRE_SHIFT = 15.0
 
 
-def _states(joints: NDArray[Any], visible: NDArray[Any]) -> NDArray[np.uint8]:
-    """States (n, 16): missing where the place is not positive, else by the flag."""
-    missing = ~((joints > 0).any(axis=-1) & (joints >= 0).all(axis=-1))
+def _states(joints: NDArray[Any], visible: NDArray[Any], *missing_at: float) -> NDArray[np.uint8]:
+    """States (n, 16): missing where both coordinates are the form's mark, else by the flag.
+
+    A coordinate below 0 alone is a joint outside the image, which some head tops are.
+    """
     state = np.where(visible > 0, JointState.VISIBLE, JointState.OCCLUDED).astype(np.uint8)
-    state[missing] = JointState.MISSING
+    for mark in missing_at:
+        state[(joints == mark).all(axis=-1)] = JointState.MISSING
     return state
 
 
@@ -78,7 +81,7 @@ def read_mpii_h5(path: Path) -> AnnotationResult:
     except Exception as error:  # HDF5 raises many kinds of errors for damaged bytes
         raise SourceError(path, f"expected MPII in HDF5, found {error!s:.200}") from error
     centre[:, 1] -= H5_CENTRE_SHIFT * scale
-    state = _states(joints, visible)
+    state = _states(joints, visible, 0)
     return make_people(
         "mpii", names, person.tolist(), joints[:, _PICK] - 1, state[:, _PICK],
         where=path.name, scale=scale,
@@ -113,7 +116,7 @@ def read_mpii_csv(path: Path) -> AnnotationResult:
         scale.append(size)
         activity.append(row.get("Activity") or "")
     xy = np.array(joints, dtype=np.float64).reshape(-1, _N, 2)
-    state = _states(xy, np.ones(xy.shape[:2]))
+    state = _states(xy, np.ones(xy.shape[:2]), -1)
     return make_people(
         "mpii", names, [0] * len(names), xy[:, _PICK] - 1, state[:, _PICK],
         where=path.name, in_file=len(names) + len(bad), rejected=bad, scale=scale,
@@ -180,7 +183,7 @@ def read_mpii_json(path: Path) -> AnnotationResult:
         centre.append(place)
         split.append(side)
     xy = np.array(joints, dtype=np.float64).reshape(-1, _N, 2)
-    state = _states(xy, np.array(visible, dtype=np.float64).reshape(-1, _N))
+    state = _states(xy, np.array(visible, dtype=np.float64).reshape(-1, _N), 0, -1)
     counted: dict[str, int] = {}
     index = []
     for name in names:

@@ -1,0 +1,262 @@
+"""The files of Human3.6M: poses in CDF, HDF5 or npz, and cameras in XML or HDF5.
+
+==========  =====================================================================================
+form        what is where
+==========  =====================================================================================
+CDF         the release: ``S9/MyPoseFeatures/D2_Positions/Walking 1.54138969.cdf`` (n x 64 pixels)
+            and ``D3_Positions_mono`` (n x 96 millimetres, camera axes), variable ``Pose``
+HDF5        a common conversion: ``S9/MyPoses/3D_positions/Walking 1.h5`` (``3D_positions``,
+            96 x n millimetres, world), with the cameras in ``cameras.h5``
+npz         a common conversion: ``data_3d_h36m.npz`` (``positions_3d``: subject -> action ->
+            n x 32 x 3 metres, world), with cameras
+cameras     ``cameras.h5`` (``subject9/camera1/R T f c k p``) or the release's ``metadata.xml``
+            (``w0``)
+==========  =====================================================================================
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import xml.etree.ElementTree as ET
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cdflib
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from posebank.errors import SourceError
+
+CAMERAS = ("54138969", "55011271", "58860488", "60457274")
+"""Names of cameras 1 to 4."""
+N_H36M_JOINTS = 32
+_N_SUBJECTS = 11
+_MAX_ARRAY_BYTES = 1 << 30
+_W0 = re.compile(r"\s*\[([^\[\]]*)\]\s*")
+
+
+@dataclass(frozen=True)
+class PerspectiveCamera:
+    """A calibrated camera with lens distortion.
+
+    rotation : (3, 3), world to camera axes (x right, y down, z away).
+    position : (3,) of the camera in the world, metres.
+    focal, centre : (2,) pixels. radial : (3,). tangential : (2,).
+    """
+
+    rotation: NDArray[np.float64]
+    position: NDArray[np.float64]
+    focal: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    radial: NDArray[np.float64]
+    tangential: NDArray[np.float64]
+
+    def to_camera(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """World points (..., 3) in camera axes, metres."""
+        return (points - self.position) @ self.rotation.T
+
+    def project(self, camera_points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pixels (..., 2) of points (..., 3) in camera axes.
+
+        The tangential term is the data set's own: half of the usual one in the mixed products.
+        """
+        xy = camera_points[..., :2] / camera_points[..., 2:]
+        r2 = (xy**2).sum(-1, keepdims=True)
+        k1, k2, k3 = self.radial
+        p1, p2 = self.tangential
+        bend = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + p1 * xy[..., 1:] + p2 * xy[..., :1]
+        return self.focal * (xy * bend + r2 * np.array([p2, p1])) + self.centre
+
+
+def read_cdf(path: Path, dimensions: int) -> NDArray[np.float64]:
+    """Variable ``Pose`` of a CDF file as (n, 32, dimensions), in the file's unit.
+
+    Raises
+    ------
+    SourceError
+        If it is no such file.
+    """
+    try:
+        values = np.asarray(cdflib.CDF(path).varget("Pose"))
+    except Exception as error:  # cdflib raises whatever the damaged bytes lead it into
+        raise SourceError(path, f"expected CDF with 'Pose', found {error!s:.200}") from error
+    return _poses(path, values, dimensions)
+
+
+def _poses(path: Path, values: NDArray[Any], dimensions: int) -> NDArray[np.float64]:
+    width = N_H36M_JOINTS * dimensions
+    if values.dtype.kind not in "fiu" or values.ndim < 1 or values.shape[-1] != width:
+        raise SourceError(
+            path, f"expected n x {width} numbers, found {values.shape} {values.dtype}"
+        )
+    return values.astype(np.float64).reshape(-1, N_H36M_JOINTS, dimensions)
+
+
+def read_h5_positions(path: Path) -> NDArray[np.float64]:
+    """Poses (n, 32, 3) in metres, world axes, of one ``3D_positions`` file.
+
+    Raises
+    ------
+    SourceError
+        If it is no such file.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            found = file["3D_positions"]
+            if found.nbytes > _MAX_ARRAY_BYTES:
+                raise SourceError(path, f"expected one clip, found {found.nbytes} bytes")
+            values = np.asarray(found[()])
+    except SourceError:
+        raise
+    except Exception as error:  # HDF5 raises many kinds of errors for damaged bytes
+        raise SourceError(path, f"expected HDF5 with '3D_positions': {error!s:.200}") from error
+    if values.ndim != 2:
+        raise SourceError(path, f"expected 96 x n numbers, found {values.shape}")
+    return _poses(path, values.T, 3) / 1000
+
+
+_SAFE_GLOBALS = {
+    ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"),
+    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core")
+      for name in ("_reconstruct", "scalar")),
+    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
+}  # fmt: skip
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Unpickles dictionaries and arrays; anything else could run code of the file's author."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _SAFE_GLOBALS:
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a data file")
+        return super().find_class(module, name)
+
+
+def read_npz_positions(path: Path) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """(subject, action) -> poses (n, 32, 3), metres, world axes, of ``data_3d_h36m.npz``.
+
+    Raises
+    ------
+    SourceError
+        If it is no such file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            member = archive.getinfo("positions_3d.npy")
+            if member.file_size > _MAX_ARRAY_BYTES * 2:
+                raise SourceError(path, f"expected at most 2 GiB, found {member.file_size} bytes")
+            stream = io.BytesIO(archive.read(member))
+        version = np.lib.format.read_magic(stream)
+        reader = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        reader(stream)
+        loaded = _ArrayUnpickler(stream).load()
+        subjects = loaded.item() if isinstance(loaded, np.ndarray) else loaded
+        clips = {
+            (str(subject), str(action)): np.asarray(poses)
+            for subject, actions in subjects.items()
+            for action, poses in actions.items()
+        }
+    except SourceError:
+        raise
+    except Exception as error:  # a damaged zip, header or pickle raises nearly anything
+        raise SourceError(path, f"expected npz with 'positions_3d': {error!s:.200}") from error
+    return {
+        name: _poses(path, values.reshape(*values.shape[:1], -1), 3)
+        for name, values in clips.items()
+    }
+
+
+def find_cameras(folder: Path) -> Path | None:
+    """The camera file in or near a folder of poses."""
+    for place in (folder, folder.parent):
+        for name in ("cameras.h5", "metadata.xml"):
+            if (place / name).is_file():
+                return place / name
+    return None
+
+
+def read_cameras(path: Path) -> dict[tuple[str, str], PerspectiveCamera]:
+    """(subject ``S9``, camera name) -> camera, from either camera file.
+
+    Raises
+    ------
+    SourceError
+        If it is neither.
+    """
+    if path.suffix.lower() == ".xml":
+        return _cameras_from_xml(path)
+    cameras = {}
+    try:
+        with h5py.File(path, "r") as file:
+            for subject in range(1, _N_SUBJECTS + 1):
+                for number, name in enumerate(CAMERAS, start=1):
+                    group = file.get(f"subject{subject}/camera{number}")
+                    if group is not None:
+                        cameras[f"S{subject}", name] = _camera_from_group(group)
+    except Exception as error:  # HDF5 raises many kinds of errors for damaged bytes
+        raise SourceError(path, f"expected cameras in HDF5, found {error!s:.200}") from error
+    if not cameras:
+        raise SourceError(path, "expected groups subject1/camera1 ..., found none")
+    return cameras
+
+
+def _camera_from_group(group: h5py.Group) -> PerspectiveCamera:
+    def array(name: str, *shape: int) -> NDArray[np.float64]:
+        return np.asarray(group[name][()], dtype=np.float64).reshape(shape)
+
+    return PerspectiveCamera(
+        rotation=array("R", 3, 3).T,  # written by MATLAB, column after column
+        position=array("T", 3) / 1000,
+        focal=array("f", 2),
+        centre=array("c", 2),
+        radial=array("k", 3),
+        tangential=array("p", 2),
+    )
+
+
+def _cameras_from_xml(path: Path) -> dict[tuple[str, str], PerspectiveCamera]:
+    """Cameras of ``metadata.xml``: ``w0`` holds 6 numbers per camera and subject (three angles,
+    position), then 9 per camera (focal, centre, radial, tangential).
+    """  # fmt: skip
+    try:
+        found = ET.parse(path).getroot().findtext(".//w0") or ""
+        match = _W0.fullmatch(found)
+        w0 = np.array([float(v) for v in match[1].split()]) if match else np.empty(0)
+    except (OSError, ET.ParseError, ValueError) as error:
+        raise SourceError(path, f"expected XML with 'w0', found {error!s:.200}") from error
+    n_placed = 6 * len(CAMERAS) * _N_SUBJECTS
+    if len(w0) != n_placed + 9 * len(CAMERAS) or not np.isfinite(w0).all():
+        raise SourceError(path, f"w0: expected {n_placed + 36} numbers, found {len(w0)}")
+    placed = w0[:n_placed].reshape(len(CAMERAS), _N_SUBJECTS, 6)
+    lens = w0[n_placed:].reshape(len(CAMERAS), 9)
+    return {
+        (f"S{subject + 1}", name): PerspectiveCamera(
+            rotation=_rotation_xyz(placed[c, subject, :3]),
+            position=placed[c, subject, 3:] / 1000,
+            focal=lens[c, 0:2],
+            centre=lens[c, 2:4],
+            radial=lens[c, 4:7],
+            tangential=lens[c, 7:9],
+        )
+        for c, name in enumerate(CAMERAS)
+        for subject in range(_N_SUBJECTS)
+    }
+
+
+def _rotation_xyz(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rx Ry Rz of three angles in radians."""
+    (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
+    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    rotated: NDArray[np.float64] = about_x @ about_y @ about_z
+    return rotated
