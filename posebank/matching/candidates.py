@@ -1,0 +1,135 @@
+"""From candidate poses and cameras to matches: float64 errors, distinct poses, scale and shift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebank.matching.queries import Queries
+from posebank.types import Matches, PoseBank, Texts
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Cameras fitted to pairs of a person and a pose.
+
+    error : (...) error_norm, 1 where no positive scale helps; scale : (...) per unit of the query.
+    """
+
+    error: Array
+    scale: Array
+
+
+def fit(unit: Array, mask: NDArray[np.bool_], joints: Array, rotation: Array) -> Fitted:
+    """Best scale of given cameras, over the annotated joints.
+
+    Parameters
+    ----------
+    unit : (13, 2) query; mask : (13,).
+    joints : (..., 13, 3) poses; rotation : (..., 3, 3).
+    """
+    flat = np.einsum("...jd,...cd->...jc", joints[..., mask, :], rotation[..., :2, :])
+    flat = flat - flat.mean(axis=-2, keepdims=True)
+    query = unit[mask]
+    c = (flat * query).sum((-1, -2))
+    n = np.maximum((flat**2).sum((-1, -2)), 1e-12)
+    scale = np.maximum(c / n, 0.0)
+    residual = query - scale[..., None, None] * flat
+    return Fitted(np.sqrt((residual**2).sum((-1, -2))), scale)
+
+
+def distinct(seen: Array, k: int, min_distance_mm: float) -> NDArray[np.intp]:
+    """The first k of ``seen`` (n, 13, 3), metres, each at least a distance from those before it.
+
+    The distance is the RMS over the joints.
+    """
+    if min_distance_mm <= 0:
+        return np.arange(min(k, len(seen)))
+    limit = len(seen[0]) * (min_distance_mm / 1000) ** 2 if len(seen) else 0.0
+    kept: list[int] = []
+    for i in range(len(seen)):
+        if len(kept) == k:
+            break
+        if not kept or (((seen[kept] - seen[i]) ** 2).sum((1, 2)) >= limit).all():
+            kept.append(i)
+    return np.array(kept, dtype=np.intp)
+
+
+@dataclass
+class Best:
+    """The k best of each query, filled in query by query."""
+
+    pose_row: NDArray[np.int64]
+    rotation: Array
+    scale: Array
+    translation: Array
+    error_norm: Array
+    error_mm: Array
+    gap: Array
+
+    @classmethod
+    def empty(cls, n: int, k: int) -> Best:
+        """No match yet."""
+        return cls(
+            np.full((n, k), -1, np.int64),
+            np.zeros((n, k, 3, 3)),
+            np.zeros((n, k)),
+            np.zeros((n, k, 2)),
+            np.full((n, k), np.inf),
+            np.full((n, k), np.inf),
+            np.full(n, np.inf),
+        )
+
+    def put(
+        self,
+        i: int,
+        queries: Queries,
+        bank: PoseBank,
+        rows: NDArray[np.int64],
+        rotation: Array,
+        min_distance_mm: float,
+    ) -> int:
+        """Enter the best distinct candidates of query ``i``; returns how many there are.
+
+        Parameters
+        ----------
+        rows : (n,) candidate poses; rotation : (n, 3, 3) their cameras.
+        """
+        k = self.pose_row.shape[1]
+        joints = bank.joints_3d[rows].astype(np.float64)
+        fitted = fit(queries.unit[i], queries.mask[i], joints, rotation)
+        order = np.lexsort((rows, fitted.error))
+        order = order[fitted.scale[order] > 0]
+        seen = np.einsum("njd,ncd->njc", joints[order], rotation[order])
+        order = order[distinct(seen, k, min_distance_mm)]
+        found = slice(0, len(order))
+        size, count = queries.size[i], queries.mask[i].sum()
+        scale = fitted.scale[order] * size
+        mean = joints[order][:, queries.mask[i]].mean(axis=1)
+        self.pose_row[i, found] = rows[order]
+        self.rotation[i, found] = rotation[order]
+        self.scale[i, found] = scale
+        self.translation[i, found] = queries.centre[i] - scale[:, None] * np.einsum(
+            "nd,ncd->nc", mean, rotation[order][:, :2]
+        )
+        self.error_norm[i, found] = fitted.error[order]
+        self.error_mm[i, found] = 1000 * fitted.error[order] * size / np.sqrt(count) / scale
+        return len(order)
+
+    def matches(self, queries: Queries, person_id: Texts) -> Matches:
+        """The matches of the queries' people."""
+        return Matches(
+            person_id=person_id[queries.rows],
+            n_annotated=queries.mask.sum(axis=1).astype(np.int32),
+            pose_row=self.pose_row,
+            rotation=self.rotation,
+            scale=self.scale,
+            translation=self.translation,
+            error_norm=self.error_norm,
+            error_mm=self.error_mm,
+            gap=self.gap,
+        )

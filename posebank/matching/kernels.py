@@ -1,0 +1,474 @@
+"""Compiled loops of the matchers.
+
+For a person with annotated joints m and query q (centred on them, norm 1, 0 elsewhere) and a pose
+P, everything a camera needs is in two small arrays: ``A = q^T P`` (2 x 3; q is centred, so P need
+not be) and the scatter ``G`` (3 x 3) of P about the mean of the joints m. For a camera whose first
+two rows are r1, r2 the best scale gives
+
+    error_norm^2 = 1 - c^2 / n,   c = a1.r1 + a2.r2 (> 0),   n = r1 G r1 + r2 G r2.
+
+n does not change when the camera rolls, and the best roll is known in closed form, so the search
+over cameras is a search over azimuth and elevation alone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Array32 = NDArray[np.float32]
+
+_BINS = 4096
+_BLOCK = 512
+_SAFETY = 4e-6  # float32 rounding of the bound, in error_norm squared
+_MAX_STARTS = 4
+
+
+@njit(inline="always")
+def _rolled(c: float, s: float, cos_roll: float, sin_roll: float, free: bool) -> float:
+    """Correlation at the best roll allowed; c and s are the parts at roll 0 and 90 degrees."""
+    length = math.sqrt(c * c + s * s)
+    if free or c >= cos_roll * length:
+        return length
+    return cos_roll * c + sin_roll * abs(s)
+
+
+@njit(inline="always")
+def _value(
+    a: Array, g: Array, az: float, el: float, cos_roll: float, sin_roll: float, free: bool
+) -> float:
+    """Correlation c / sqrt(n) of a camera with the best roll; a (6,), g (6: xx yy zz xy xz yz)."""
+    ca, sa, ce, se = math.cos(az), math.sin(az), math.cos(el), math.sin(el)
+    g11 = ca * ca * g[0] + sa * sa * g[2] + 2 * ca * sa * g[4]
+    gdd = sa * sa * g[0] + ca * ca * g[2] - 2 * ca * sa * g[4]
+    gdy = sa * g[3] - ca * g[5]
+    a1r, a2r = a[0] * ca + a[2] * sa, a[3] * ca + a[5] * sa
+    a1u = -se * (a[0] * sa - a[2] * ca) - ce * a[1]
+    a2u = -se * (a[3] * sa - a[5] * ca) - ce * a[4]
+    n = g11 + se * se * gdd + ce * ce * g[1] + 2 * se * ce * gdy
+    c = _rolled(a1r + a2u, a2r - a1u, cos_roll, sin_roll, free)
+    return c / math.sqrt(max(n, 1e-12))
+
+
+@njit(inline="always")
+def _moments(
+    unit: Array, mask: NDArray[np.bool_], bank: Array32, row: int, a: Array, g: Array
+) -> None:
+    """Fill a (6,) = q^T P and g (6,) = scatter of P over the mask; bank (13, 3, n_poses)."""
+    mean_x, mean_y, mean_z, count = 0.0, 0.0, 0.0, 0
+    for i in range(6):
+        a[i], g[i] = 0.0, 0.0
+    for j in range(mask.shape[0]):
+        if mask[j]:
+            mean_x += bank[j, 0, row]
+            mean_y += bank[j, 1, row]
+            mean_z += bank[j, 2, row]
+            count += 1
+    mean_x, mean_y, mean_z = mean_x / count, mean_y / count, mean_z / count
+    for j in range(mask.shape[0]):
+        if mask[j]:
+            x, y, z = bank[j, 0, row] - mean_x, bank[j, 1, row] - mean_y, bank[j, 2, row] - mean_z
+            u, v = unit[j, 0], unit[j, 1]
+            a[0] += u * x
+            a[1] += u * y
+            a[2] += u * z
+            a[3] += v * x
+            a[4] += v * y
+            a[5] += v * z
+            g[0] += x * x
+            g[1] += y * y
+            g[2] += z * z
+            g[3] += x * y
+            g[4] += x * z
+            g[5] += y * z
+
+
+@njit(inline="always")
+def _climb(
+    a: Array, g: Array, az: float, el: float, low: float, high: float,
+    cos_roll: float, sin_roll: float, free: bool,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Climb from a camera to the nearest maximum of the correlation, elevation within bounds.
+
+    Newton steps from central differences, shortened until they help.
+    """
+    h = 1e-3
+    best = _value(a, g, az, el, cos_roll, sin_roll, free)
+    for _ in range(30):
+        fa = _value(a, g, az + h, el, cos_roll, sin_roll, free)
+        fb = _value(a, g, az - h, el, cos_roll, sin_roll, free)
+        fc = _value(a, g, az, el + h, cos_roll, sin_roll, free)
+        fd = _value(a, g, az, el - h, cos_roll, sin_roll, free)
+        fe = _value(a, g, az + h, el + h, cos_roll, sin_roll, free)
+        ff = _value(a, g, az - h, el - h, cos_roll, sin_roll, free)
+        gx, gy = (fa - fb) / (2 * h), (fc - fd) / (2 * h)
+        hxx, hyy = (fa + fb - 2 * best) / (h * h), (fc + fd - 2 * best) / (h * h)
+        hxy = (fe + ff - fa - fb - fc - fd + 2 * best) / (2 * h * h)
+        held = (el <= low and gy <= 0) or (el >= high and gy >= 0)
+        if held:  # slide along the limit
+            gy, hxy, hyy = 0.0, 0.0, -1.0
+        if gx * gx + gy * gy < 1e-14:
+            break
+        det = hxx * hyy - hxy * hxy
+        if hxx < 0 and det > 1e-9:
+            dx, dy = -(hyy * gx - hxy * gy) / det, -(hxx * gy - hxy * gx) / det
+        else:
+            dx, dy = gx, gy
+        length = math.sqrt(dx * dx + dy * dy)
+        if length > 0.3:
+            dx, dy = dx * 0.3 / length, dy * 0.3 / length
+        moved = False
+        for _ in range(12):
+            x, y = az + dx, min(max(el + dy, low), high)
+            value = _value(a, g, x, y, cos_roll, sin_roll, free)
+            if value > best:
+                gain = value - best
+                az, el, best, moved = x, y, value, True
+                break
+            dx, dy = dx * 0.35, dy * 0.35
+        if not moved or gain < 1e-13:
+            break
+    return best, az, el
+
+
+@njit(inline="always")
+def _solve(  # noqa: PLR0912
+    a: Array, g: Array, grid_az: Array, grid_el: Array, cos_roll: float, sin_roll: float,
+    free: bool, grid: Array, threshold: float,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Best camera of a pair: every promising maximum of a grid, then climbed.
+
+    Returns (0, 0, 0) without climbing if no camera near a grid point can reach ``threshold``.
+    """
+    n_az, n_el = grid_az.shape[0], grid_el.shape[0]
+    top = 0.0
+    for i in range(n_az):
+        ca, sa = math.cos(grid_az[i]), math.sin(grid_az[i])
+        g11 = ca * ca * g[0] + sa * sa * g[2] + 2 * ca * sa * g[4]
+        gdd = sa * sa * g[0] + ca * ca * g[2] - 2 * ca * sa * g[4]
+        gdy = sa * g[3] - ca * g[5]
+        a1r, a2r = a[0] * ca + a[2] * sa, a[3] * ca + a[5] * sa
+        a1d, a2d = a[0] * sa - a[2] * ca, a[3] * sa - a[5] * ca
+        for e in range(n_el):
+            ce, se = math.cos(grid_el[e]), math.sin(grid_el[e])
+            n = g11 + se * se * gdd + ce * ce * g[1] + 2 * se * ce * gdy
+            c = _rolled(
+                a1r - se * a2d - ce * a[4], a2r + se * a1d + ce * a[1], cos_roll, sin_roll, free
+            )
+            value = c / math.sqrt(max(n, 1e-12))
+            grid[i, e] = value
+            top = max(top, value)
+    best, best_az, best_el = 0.0, 0.0, 0.0
+    slack = 0.08
+    floor = max(top, threshold) - slack
+    if top < floor or top <= 0:
+        return best, best_az, best_el
+    low, high = grid_el[0], grid_el[n_el - 1]
+    for _ in range(_MAX_STARTS):
+        value, at_i, at_e = floor, -1, -1
+        for i in range(n_az):
+            left, right = (i - 1) % n_az, (i + 1) % n_az
+            for e in range(n_el):
+                v = grid[i, e]
+                if v > value and v >= grid[left, e] and v >= grid[right, e]:
+                    if e > 0 and grid[i, e - 1] > v:
+                        continue
+                    if e < n_el - 1 and grid[i, e + 1] > v:
+                        continue
+                    value, at_i, at_e = v, i, e
+        if at_i < 0:
+            break
+        grid[at_i, at_e] = -2.0  # done; its neighbours are lower than it was, and are left alone
+        for di in range(-1, 2):
+            for de in range(-1, 2):
+                if 0 <= at_e + de < n_el:
+                    grid[(at_i + di) % n_az, at_e + de] = -2.0
+        f, x, y = _climb(a, g, grid_az[at_i], grid_el[at_e], low, high, cos_roll, sin_roll, free)
+        if f > best:
+            best, best_az, best_el = f, x, y
+    return best, best_az, best_el
+
+
+@njit(inline="always")
+def _best_roll(a: Array, az: float, el: float, max_roll: float) -> float:
+    """Roll of the camera, within the limit, that correlates best."""
+    ca, sa, ce, se = math.cos(az), math.sin(az), math.cos(el), math.sin(el)
+    a1r, a2r = a[0] * ca + a[2] * sa, a[3] * ca + a[5] * sa
+    a1u = -se * (a[0] * sa - a[2] * ca) - ce * a[1]
+    a2u = -se * (a[3] * sa - a[5] * ca) - ce * a[4]
+    roll = math.atan2(a2r - a1u, a1r + a2u)
+    return min(max(roll, -max_roll), max_roll)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def solve_pairs(
+    units: Array, masks: NDArray[np.bool_], bank: Array32, person: NDArray[np.int64],
+    row: NDArray[np.int64], grid_az: Array, grid_el: Array, max_roll: float,
+) -> Array:  # fmt: skip
+    """Best camera of given pairs: (n_pairs, 4) correlation, azimuth, elevation, roll."""
+    out = np.zeros((person.shape[0], 4))
+    cos_roll, sin_roll = math.cos(max_roll), math.sin(max_roll)
+    free = max_roll >= math.pi - 1e-12
+    for i in prange(person.shape[0]):
+        a, g = np.empty(6), np.empty(6)
+        grid = np.empty((grid_az.shape[0], grid_el.shape[0]))
+        _moments(units[person[i]], masks[person[i]], bank, row[i], a, g)
+        f, az, el = _solve(a, g, grid_az, grid_el, cos_roll, sin_roll, free, grid, 0.0)
+        out[i, 0], out[i, 1], out[i, 2] = f, az, el
+        out[i, 3] = _best_roll(a, az, el, max_roll)
+    return out
+
+
+@njit(inline="always")
+def _scatter(mask: NDArray[np.bool_], bank: Array32, start: int, stop: int, g: Array32) -> None:
+    """Scatter of poses start..stop over the mask into g (6, stop - start)."""
+    width = stop - start
+    mean = np.zeros((3, width), np.float32)
+    count = np.float32(0.0)
+    for j in range(mask.shape[0]):
+        if mask[j]:
+            count += np.float32(1.0)
+            for d in range(3):
+                for i in range(width):
+                    mean[d, i] += bank[j, d, start + i]
+    for d in range(3):
+        for i in range(width):
+            mean[d, i] /= count
+    for s in range(6):
+        for i in range(width):
+            g[s, i] = np.float32(0.0)
+    for j in range(mask.shape[0]):
+        if mask[j]:
+            for i in range(width):
+                x = bank[j, 0, start + i] - mean[0, i]
+                y = bank[j, 1, start + i] - mean[1, i]
+                z = bank[j, 2, start + i] - mean[2, i]
+                g[0, i] += x * x
+                g[1, i] += y * y
+                g[2, i] += z * z
+                g[3, i] += x * y
+                g[4, i] += x * z
+                g[5, i] += y * z
+
+
+@njit(inline="always")
+def _correlate(unit: Array32, mask: NDArray[np.bool_], bank: Array32, start: int, stop: int,
+               a: Array32) -> None:  # fmt: skip
+    """A = q^T P of poses start..stop into a (6, stop - start)."""
+    width = stop - start
+    for s in range(6):
+        for i in range(width):
+            a[s, i] = np.float32(0.0)
+    for j in range(mask.shape[0]):
+        if mask[j]:
+            u, v = unit[j, 0], unit[j, 1]
+            for i in range(width):
+                x, y, z = bank[j, 0, start + i], bank[j, 1, start + i], bank[j, 2, start + i]
+                a[0, i] += u * x
+                a[1, i] += u * y
+                a[2, i] += u * z
+                a[3, i] += v * x
+                a[4, i] += v * y
+                a[5, i] += v * z
+
+
+@njit(cache=True, nogil=True, parallel=True, fastmath=True)
+def view_scores(
+    units: Array32, mask: NDArray[np.bool_], bank: Array32, rows6: Array32, squares: Array32
+) -> Array32:
+    """Best correlation over sampled views of every person (one mask) with every pose.
+
+    Parameters
+    ----------
+    units : (n_people, 13, 2); bank : (13, 3, n_poses).
+    rows6 : (6, n_views) the first two rows of each camera; squares : (6, n_views) factors of
+        xx yy zz xy xz yz in n.
+
+    Returns
+    -------
+    (n_people, n_poses)
+    """
+    n_people, n_poses, n_views = units.shape[0], bank.shape[2], rows6.shape[1]
+    out = np.empty((n_people, n_poses), np.float32)
+    n_blocks = (n_poses + _BLOCK - 1) // _BLOCK
+    for b in prange(n_blocks):
+        start, stop = b * _BLOCK, min((b + 1) * _BLOCK, n_poses)
+        width = stop - start
+        g = np.empty((6, width), np.float32)
+        a = np.empty((6, width), np.float32)
+        inverse = np.empty((width, n_views), np.float32)
+        _scatter(mask, bank, start, stop, g)
+        for i in range(width):
+            g0, g1, g2, g3, g4, g5 = g[0, i], g[1, i], g[2, i], g[3, i], g[4, i], g[5, i]
+            for v in range(n_views):
+                n = (
+                    g0 * squares[0, v] + g1 * squares[1, v] + g2 * squares[2, v]
+                    + g3 * squares[3, v] + g4 * squares[4, v] + g5 * squares[5, v]
+                )  # fmt: skip
+                inverse[i, v] = np.float32(1.0) / np.sqrt(max(n, np.float32(1e-10)))
+        for p in range(n_people):
+            _correlate(units[p], mask, bank, start, stop, a)
+            for i in range(width):
+                a0, a1, a2, a3, a4, a5 = a[0, i], a[1, i], a[2, i], a[3, i], a[4, i], a[5, i]
+                best = np.float32(-1.0)
+                for v in range(n_views):
+                    c = (
+                        a0 * rows6[0, v] + a1 * rows6[1, v] + a2 * rows6[2, v]
+                        + a3 * rows6[3, v] + a4 * rows6[4, v] + a5 * rows6[5, v]
+                    ) * inverse[i, v]  # fmt: skip
+                    best = max(best, c)
+                out[p, start + i] = best
+    return out
+
+
+@njit(inline="always")
+def _inverse(g: Array32, width: int, inverse: Array32) -> None:
+    """Inverse of each scatter; one that is nearly flat gets 0 and so the trivial bound's mark."""
+    for i in range(width):
+        xx, yy, zz = np.float64(g[0, i]), np.float64(g[1, i]), np.float64(g[2, i])
+        xy, xz, yz = np.float64(g[3, i]), np.float64(g[4, i]), np.float64(g[5, i])
+        c0, c1, c2 = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
+        det = xx * c0 + xy * c1 + xz * c2
+        trace = xx + yy + zz
+        scale = 0.0 if det < 1e-7 * trace * trace * trace else 1.0 / det
+        inverse[0, i] = c0 * scale
+        inverse[1, i] = (xx * zz - xz * xz) * scale
+        inverse[2, i] = (xx * yy - xy * xy) * scale
+        inverse[3, i] = c1 * scale
+        inverse[4, i] = c2 * scale
+        inverse[5, i] = (xy * xz - xx * yz) * scale
+
+
+@njit(inline="always")
+def _bounds(
+    a: Array32, inverse: Array32, width: int, cos_roll: float, sin_roll: float, limited: bool,
+    bound: Array32,
+) -> None:  # fmt: skip
+    """Lower bound of error_norm over the cameras allowed.
+
+    The best 2 x 3 affine camera B = A G^-1 bounds every camera. Where roll is limited to less than
+    90 degrees, a camera's image of the up axis also lies in a cone; the second column of B outside
+    it costs at least its squared distance to the cone / (G^-1)_yy.
+    """
+    c, s = np.float32(cos_roll), np.float32(sin_roll)
+    one, zero, safety = np.float32(1.0), np.float32(0.0), np.float32(_SAFETY)
+    for i in range(width):
+        i0, i1, i2 = inverse[0, i], inverse[1, i], inverse[2, i]
+        i3, i4, i5 = inverse[3, i], inverse[4, i], inverse[5, i]
+        x, y, z = a[0, i], a[1, i], a[2, i]
+        bx, by, bz = i0 * x + i3 * y + i4 * z, i3 * x + i1 * y + i5 * z, i4 * x + i5 * y + i2 * z
+        total = bx * x + by * y + bz * z
+        ux = by
+        x, y, z = a[3, i], a[4, i], a[5, i]
+        bx, by, bz = i0 * x + i3 * y + i4 * z, i3 * x + i1 * y + i5 * z, i4 * x + i5 * y + i2 * z
+        total += bx * x + by * y + bz * z
+        squared = one - total
+        if limited:
+            # Distance of (|u|, v) to the cone |u| <= tan(roll) v, v = up in the image.
+            u, v = abs(ux), -by
+            along, away = s * u + c * v, c * u - s * v
+            away = max(away, zero)
+            along = min(along, zero)
+            if away > zero and i1 > zero:
+                squared += (away * away + along * along) / i1
+        if i1 <= zero:
+            squared = zero
+        bound[i] = np.sqrt(min(max(squared - safety, zero), one))
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def search_viewfree(  # noqa: PLR0912, PLR0915
+    units: Array, masks: NDArray[np.bool_], chunk_starts: NDArray[np.int64], bank: Array32,
+    grid_az: Array, grid_el: Array, max_roll: float, keep: int, certified: int,
+) -> tuple[NDArray[np.int64], Array, Array, NDArray[np.int64]]:  # fmt: skip
+    """The ``keep`` best poses of each person over every camera allowed.
+
+    Parameters
+    ----------
+    units : (n_people, 13, 2); masks : (n_people, 13); people of one chunk share a mask.
+    chunk_starts : (n_chunks + 1,) rows where chunks begin.
+    bank : (13, 3, n_poses).
+    grid_az, grid_el : (n_az,), (n_el,) starting cameras.
+    certified : poses are solved in the order of their bounds until the bound passes the error of
+        this rank.
+
+    Returns
+    -------
+    rows (n_people, keep), -1 where fewer; cameras (n_people, keep, 4): error_norm, azimuth,
+    elevation, roll; floor (n_people,): bound of everything that was not solved; solved (n_people,).
+    """
+    n_people, n_poses = units.shape[0], bank.shape[2]
+    rows = np.full((n_people, keep), -1, np.int64)
+    cameras = np.full((n_people, keep, 4), np.inf)
+    floors = np.ones(n_people)
+    solved = np.zeros(n_people, np.int64)
+    cos_roll, sin_roll = math.cos(max_roll), math.sin(max_roll)
+    free = max_roll >= math.pi - 1e-12
+    limited = max_roll < math.pi / 2 - 1e-9
+    for chunk in prange(chunk_starts.shape[0] - 1):
+        first, last = chunk_starts[chunk], chunk_starts[chunk + 1]
+        mask = masks[first]
+        inverses = np.empty((6, n_poses), np.float32)
+        g_block = np.empty((6, _BLOCK), np.float32)
+        a_block = np.empty((6, _BLOCK), np.float32)
+        for start in range(0, n_poses, _BLOCK):
+            stop = min(start + _BLOCK, n_poses)
+            _scatter(mask, bank, start, stop, g_block)
+            _inverse(g_block, stop - start, inverses[:, start:stop])
+        bound = np.empty(n_poses, np.float32)
+        order = np.empty(n_poses, np.int32)
+        ends = np.empty(_BINS + 2, np.int64)
+        a, g = np.empty(6), np.empty(6)
+        grid = np.empty((grid_az.shape[0], grid_el.shape[0]))
+        for p in range(first, last):
+            unit32 = units[p].astype(np.float32)
+            for start in range(0, n_poses, _BLOCK):
+                stop = min(start + _BLOCK, n_poses)
+                _correlate(unit32, mask, bank, start, stop, a_block)
+                _bounds(
+                    a_block, inverses[:, start:stop], stop - start, cos_roll, sin_roll, limited,
+                    bound[start:stop],
+                )  # fmt: skip
+            ends[:] = 0
+            for i in range(n_poses):
+                ends[np.int64(bound[i] * _BINS) + 1] += 1
+            for b in range(1, _BINS + 2):
+                ends[b] += ends[b - 1]
+            for i in range(n_poses):
+                b = np.int64(bound[i] * _BINS)
+                order[ends[b]] = i
+                ends[b] += 1
+            found = 0
+            limit = 1.0
+            for position in range(n_poses):
+                i = order[position]
+                if math.floor(bound[i] * _BINS) / _BINS >= limit:
+                    floors[p] = math.floor(bound[i] * _BINS) / _BINS
+                    break
+                if bound[i] >= limit:
+                    continue
+                _moments(units[p], mask, bank, i, a, g)
+                needed = 0.0
+                if found == keep:
+                    needed = math.sqrt(max(1.0 - cameras[p, keep - 1, 0] ** 2, 0.0))
+                f, az, el = _solve(a, g, grid_az, grid_el, cos_roll, sin_roll, free, grid, needed)
+                solved[p] += 1
+                error = math.sqrt(max(1.0 - f * f, 0.0))
+                if f <= 0 or (found == keep and error >= cameras[p, keep - 1, 0]):
+                    continue
+                slot = min(found, keep - 1)
+                while slot > 0 and cameras[p, slot - 1, 0] > error:
+                    rows[p, slot] = rows[p, slot - 1]
+                    cameras[p, slot] = cameras[p, slot - 1]
+                    slot -= 1
+                rows[p, slot] = i
+                cameras[p, slot, 0], cameras[p, slot, 1], cameras[p, slot, 2] = error, az, el
+                cameras[p, slot, 3] = _best_roll(a, az, el, max_roll)
+                found = min(found + 1, keep)
+                if found >= certified:
+                    limit = cameras[p, certified - 1, 0]
+    return rows, cameras, floors, solved

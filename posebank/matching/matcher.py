@@ -1,0 +1,228 @@
+"""The three matchers behind one function."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebank.errors import ArtefactError, Rejected
+from posebank.geometry.cameras import CameraLimits, camera_rotation
+from posebank.matching import kernels
+from posebank.matching.candidates import Best
+from posebank.matching.queries import Queries, make_queries
+from posebank.matching.settings import MAX_K, MatchSettings
+from posebank.matching.views import ViewIndex, view_rotations
+from posebank.types import Matches, People, PoseBank
+
+_GRID_STEP = np.radians(15.0)
+_CHUNK = 32  # people of one pattern per task of the view-free search
+_SCORES = 1 << 25  # scores of views held at once
+_MARGIN = 4  # candidates decided in float64, times k
+_VIEWS_PER_POSE = 12
+
+
+def match(
+    bank: PoseBank, people: People, settings: MatchSettings, index: ViewIndex | None = None
+) -> tuple[Matches, list[Rejected]]:
+    """The k best poses and cameras of every person.
+
+    Each person is matched by itself: the result does not depend on who else is asked for, nor on
+    the number of threads.
+
+    Parameters
+    ----------
+    bank : at least one pose.
+    people : any people; only annotated joints (state 1 or 2) count.
+    settings : matcher, k, cameras.
+    index : persisted views, used by ``views`` and ``refined`` for fully annotated people; without
+        one the views are made on the way, never all at once. The result is the same.
+
+    Returns
+    -------
+    The matches, in the order of the people, and the people that cannot be matched.
+
+    Raises
+    ------
+    ArtefactError
+        If the bank is empty or not finite, or the index does not fit the settings.
+
+    Notes
+    -----
+    LCR-Net (Rogez et al. 2017), section 4.2, is the matcher ``views``.
+    """
+    if len(bank) == 0:
+        raise ArtefactError("bank: expected at least one pose, found none")
+    if not np.isfinite(bank.joints_3d).all():
+        raise ArtefactError("bank: expected finite joints, found NaN or infinity")
+    if index is not None:
+        index.fits(settings, len(bank))
+    queries, rejected = make_queries(people, settings.min_annotated)
+    best = Best.empty(len(queries), settings.k)
+    columns = np.ascontiguousarray(bank.joints_3d.transpose(1, 2, 0))
+    if settings.matcher == "viewfree":
+        _viewfree(bank, columns, queries, settings, best)
+    else:
+        _views(bank, columns, queries, settings, index, best)
+    unmatched = best.pose_row[:, 0] < 0
+    if unmatched.any():  # no camera allowed shows any pose the right way round
+        rejected += [
+            Rejected(str(people.person_id[queries.rows[i]]), "no camera allowed fits any pose")
+            for i in np.flatnonzero(unmatched)
+        ]
+    matches = best.matches(queries, people.person_id)
+    return (matches.take(~unmatched) if unmatched.any() else matches), rejected
+
+
+def start_grid(limits: CameraLimits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Azimuths and elevations from which cameras are climbed."""
+    n_az = int(np.ceil(2 * np.pi / _GRID_STEP))
+    n_el = 1 + int(np.ceil((limits.max_elevation - limits.min_elevation) / _GRID_STEP - 1e-9))
+    return (
+        np.arange(n_az, dtype=np.float64) * (2 * np.pi / n_az),
+        np.linspace(limits.min_elevation, limits.max_elevation, n_el, dtype=np.float64),
+    )
+
+
+def _viewfree(
+    bank: PoseBank,
+    columns: NDArray[np.float32],
+    queries: Queries,
+    settings: MatchSettings,
+    best: Best,
+) -> None:
+    if len(queries) == 0:
+        return
+    order, starts = [], [0]
+    for group in queries.groups():
+        order.append(group)
+        starts += [*range(starts[-1] + _CHUNK, starts[-1] + len(group), _CHUNK)]
+        starts.append(sum(map(len, order)))
+    rank = np.concatenate(order)
+    keep = min(_MARGIN * settings.k, len(bank))
+    rows, cameras, floors, _ = kernels.search_viewfree(
+        queries.unit[rank],
+        queries.mask[rank],
+        np.array(starts, np.int64),
+        columns,
+        *start_grid(settings.limits),
+        settings.limits.max_roll,
+        keep,
+        min(settings.k, keep),
+    )
+    for position, i in enumerate(rank):
+        found = rows[position] >= 0
+        camera = cameras[position, found]
+        rotation = camera_rotation(camera[:, 1], camera[:, 2], camera[:, 3])
+        best.put(i, queries, bank, rows[position, found], rotation, settings.min_distance_mm)
+        best.gap[i] = max(best.error_norm[i, 0] - floors[position], 0.0)
+
+
+def _views(
+    bank: PoseBank,
+    columns: NDArray[np.float32],
+    queries: Queries,
+    settings: MatchSettings,
+    index: ViewIndex | None,
+    best: Best,
+) -> None:
+    rotations = view_rotations(settings) if index is None else index.rotations
+    r = rotations[:, :2].transpose(1, 2, 0)  # (2, 3, n_views)
+    rows6 = np.ascontiguousarray(r.reshape(6, -1), np.float32)
+    product = (r[:, [0, 1, 2, 0, 0, 1]] * r[:, [0, 1, 2, 1, 2, 2]]).sum(axis=0)
+    squares = np.ascontiguousarray(product * [[1], [1], [1], [2], [2], [2]], np.float32)
+    block = max(1, _SCORES // len(bank))
+    for group in queries.groups():
+        if index is not None and queries.mask[group[0]].all():
+            group = _from_index(bank, columns, queries, group, settings, index, best)  # noqa: PLW2901
+        for start in range(0, len(group), block):
+            some = group[start : start + block]
+            scores = kernels.view_scores(
+                queries.unit[some].astype(np.float32),
+                queries.mask[some[0]],
+                columns,
+                rows6,
+                squares,
+            )
+            for i, score in zip(some, scores, strict=True):
+                _enter(bank, columns, queries, i, score, settings, rotations, best)
+
+
+def _wanted(settings: MatchSettings, n_poses: int) -> int:
+    return min(max(_MARGIN * settings.k, 16), n_poses)
+
+
+def _enter(
+    bank: PoseBank,
+    columns: NDArray[np.float32],
+    queries: Queries,
+    i: int,
+    score: NDArray[np.float32],
+    settings: MatchSettings,
+    rotations: NDArray[np.float64],
+    best: Best,
+) -> None:
+    """Decide the best poses of one query; more candidates until k of them are distinct."""
+    wanted = _wanted(settings, len(score))
+    while True:
+        rows = np.argpartition(-score, wanted - 1)[:wanted]
+        found = _decide(bank, columns, queries, i, np.sort(rows), settings, rotations, best)
+        if found == settings.k or wanted == len(score):
+            return
+        wanted = min(4 * wanted, len(score))
+
+
+def _decide(
+    bank: PoseBank,
+    columns: NDArray[np.float32],
+    queries: Queries,
+    i: int,
+    rows: NDArray[np.int64],
+    settings: MatchSettings,
+    rotations: NDArray[np.float64],
+    best: Best,
+) -> int:
+    """Choose each candidate's camera in float64 (and climb from there for ``refined``)."""
+    mask = queries.mask[i]
+    joints = bank.joints_3d[rows][:, mask].astype(np.float64)
+    flat = np.einsum("njd,vcd->nvjc", joints, rotations[:, :2], optimize=True)
+    flat -= flat.mean(axis=2, keepdims=True)
+    c = np.einsum("nvjc,jc->nv", flat, queries.unit[i][mask])
+    n = np.einsum("nvjc,nvjc->nv", flat, flat)
+    view = np.argmax(c / np.sqrt(np.maximum(n, 1e-12)), axis=1)
+    rotation = rotations[view]
+    if settings.matcher == "refined":
+        solved = kernels.solve_pairs(
+            queries.unit[i : i + 1],
+            mask[None],
+            columns,
+            np.zeros(len(rows), np.int64),
+            rows,
+            *start_grid(settings.limits),
+            settings.limits.max_roll,
+        )
+        rotation = camera_rotation(solved[:, 1], solved[:, 2], solved[:, 3])
+    return best.put(i, queries, bank, rows, rotation, settings.min_distance_mm)
+
+
+def _from_index(
+    bank: PoseBank,
+    columns: NDArray[np.float32],
+    queries: Queries,
+    group: NDArray[np.intp],
+    settings: MatchSettings,
+    index: ViewIndex,
+    best: Best,
+) -> NDArray[np.intp]:
+    """Match fully annotated queries with the persisted index; returns those it cannot decide."""
+    vectors = np.ascontiguousarray(queries.unit[group].reshape(len(group), -1), np.float32)
+    wanted = _wanted(settings, len(bank))
+    # A pose brings several of its views among the nearest.
+    ids = index.search(vectors, min(MAX_K, _VIEWS_PER_POSE * wanted))
+    left = []
+    for i, found in zip(group, ids, strict=True):
+        rows, first = np.unique(found // index.n_views, return_index=True)
+        rows = np.sort(rows[np.argsort(first)[:wanted]])
+        got = _decide(bank, columns, queries, i, rows, settings, index.rotations, best)
+        if len(rows) < wanted or (got < settings.k and wanted < len(bank)):
+            left.append(i)
+    return np.array(left, dtype=np.intp)

@@ -1,0 +1,80 @@
+"""What the user can choose of matching and labelling."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from posebank.errors import SettingsError
+from posebank.geometry.cameras import CameraLimits
+
+MATCHERS = ("views", "refined", "viewfree")
+ESTIMATORS = ("nearest", "posterior")
+MAX_K = 2048  # what FAISS gives on a GPU; the same everywhere
+
+
+@dataclass(frozen=True)
+class MatchSettings:
+    """How the best poses and cameras of a person are found.
+
+    matcher : ``views`` (the paper's: nearest among sampled views), ``refined`` (the same, then the
+        camera of each of the k best is optimised) or ``viewfree`` (best over every camera).
+    k : poses kept per person, at most 2048.
+    n_views : sampled cameras of ``views`` and ``refined``, the same for every pose.
+    limits : cameras allowed.
+    min_distance_mm : the k poses differ pairwise by at least this (RMS over the 13 joints, as seen
+        by their cameras), so that k hypotheses mean something.
+    min_annotated : people with fewer annotated joints are set aside.
+    seed : of the sampled views.
+    """
+
+    matcher: str = "views"
+    k: int = 10
+    n_views: int = 128
+    limits: CameraLimits = field(default_factory=CameraLimits)
+    min_distance_mm: float = 20.0
+    min_annotated: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.matcher not in MATCHERS:
+            raise SettingsError(
+                f"matcher: expected one of {', '.join(MATCHERS)}, found {self.matcher!r}"
+            )
+        if not 1 <= self.k <= MAX_K:
+            raise SettingsError(f"k: expected 1 to {MAX_K}, found {self.k}")
+        if self.n_views < 1:
+            raise SettingsError(f"n_views: expected at least 1, found {self.n_views}")
+        if not (math.isfinite(self.min_distance_mm) and self.min_distance_mm >= 0):
+            raise SettingsError(
+                f"min_distance_mm: expected a distance, found {self.min_distance_mm}"
+            )
+        if self.min_annotated < 3:
+            raise SettingsError(
+                "min_annotated: expected at least 3 (two joints fit any pose), "
+                f"found {self.min_annotated}"
+            )
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """How the 3D pose of a person is made of the matches.
+
+    estimator : ``nearest`` (the paper's: the best match as it is) or ``posterior`` (candidates
+        weighted by their likelihood, the annotated joints honoured).
+    ambiguity_margin : candidates whose ``error_norm`` is within this of the best count as equally
+        good when the ambiguity is measured.
+    """
+
+    estimator: str = "posterior"
+    ambiguity_margin: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ESTIMATORS:
+            raise SettingsError(
+                f"estimator: expected one of {', '.join(ESTIMATORS)}, found {self.estimator!r}"
+            )
+        if not self.ambiguity_margin >= 0:
+            raise SettingsError(
+                f"ambiguity_margin: expected at least 0, found {self.ambiguity_margin}"
+            )

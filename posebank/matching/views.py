@@ -1,0 +1,178 @@
+"""Sampled views: the cameras, and the persisted FAISS index of the fully annotated case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from posebank.errors import ArtefactError, SettingsError
+from posebank.geometry.cameras import CameraLimits, sample_rotations
+from posebank.matching.settings import MAX_K, MatchSettings
+from posebank.skeleton import N_JOINTS
+from posebank.types import PoseBank
+
+_DESCRIPTION = "index.json"
+_ROTATIONS = "views.npy"
+_SHARD_VECTORS = 1 << 20
+
+
+def view_rotations(settings: MatchSettings) -> NDArray[np.float64]:
+    """The sampled cameras (n_views, 3, 3) of these settings, the same for every pose."""
+    rng = np.random.default_rng(settings.seed)
+    return sample_rotations(settings.n_views, settings.limits, rng)
+
+
+def view_vectors(
+    joints: NDArray[np.float32], rotations: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Every pose in every view, centred, of norm 1: (n_poses * n_views, 26), pose by pose."""
+    centred = joints - joints.mean(axis=1, keepdims=True)
+    flat = np.einsum("njd,vcd->nvjc", centred, rotations[:, :2].astype(np.float32), optimize=True)
+    flat = flat.reshape(-1, N_JOINTS * 2)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+    return np.ascontiguousarray(flat)
+
+
+@dataclass(frozen=True)
+class ViewIndex:
+    """A persisted index of a bank's views, in FAISS files that are mapped, not read, into memory.
+
+    rotations : (n_views, 3, 3); bank_content : fingerprint of the bank it was built from.
+    """
+
+    folder: Path
+    rotations: NDArray[np.float64]
+    n_poses: int
+    poses_per_shard: int
+    n_views: int
+    limits: CameraLimits
+    seed: int
+    bank_content: str
+
+    @cached_property
+    def _shards(self) -> list[Any]:
+        shards = []
+        for number in range(-(-self.n_poses // self.poses_per_shard)):
+            path = self.folder / _shard_name(number)
+            try:
+                shards.append(faiss.read_index(str(path), faiss.IO_FLAG_MMAP))
+            except RuntimeError as error:
+                raise ArtefactError(f"{path}: expected a FAISS index, found {error}") from error
+        return shards
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_shards"}
+
+    def search(self, vectors: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+        """Ids ``pose_row * n_views + view`` of the k nearest views, best first.
+
+        Parameters
+        ----------
+        vectors : (n, 26) centred, of norm 1.
+        k : at most 2048.
+
+        Returns
+        -------
+        (n, min(k, n_poses * n_views))
+
+        Raises
+        ------
+        SettingsError
+            If k is above what FAISS offers on every device.
+        """
+        if k > MAX_K:
+            raise SettingsError(f"k: expected at most {MAX_K} views, found {k}")
+        scores, ids = [], []
+        for number, shard in enumerate(self._shards):
+            some, found = shard.search(vectors, min(k, shard.ntotal))
+            scores.append(some)
+            ids.append(found + number * self.poses_per_shard * self.n_views)
+        score, row = np.concatenate(scores, axis=1), np.concatenate(ids, axis=1)
+        order = np.lexsort((row, -score), axis=1)[:, :k]
+        return np.take_along_axis(row, order, axis=1)
+
+    def fits(self, settings: MatchSettings, n_poses: int) -> None:
+        """Raise ArtefactError unless the index holds the views that the settings ask for."""
+        mine = (self.n_views, self.limits, self.seed, self.n_poses)
+        asked = (settings.n_views, settings.limits, settings.seed, n_poses)
+        if mine != asked:
+            raise ArtefactError(
+                f"{self.folder}: expected an index with (n_views, limits, seed, poses) = {asked}, "
+                f"found {mine}; build it again"
+            )
+
+
+def _shard_name(number: int) -> str:
+    return f"views-{number:05d}.faiss"
+
+
+def _blocks(n: int, size: int) -> Iterator[slice]:
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_content: str) -> None:
+    """Write the FAISS index of a bank's sampled views into a folder.
+
+    At most a million views are in memory at once; each such block is a file of its own.
+
+    Parameters
+    ----------
+    bank : at least one pose.
+    folder : an existing folder, such as an artefact's staging folder.
+    settings : number of views, limits and seed matter.
+    bank_content : fingerprint of the bank, which ``load_index`` compares.
+
+    Raises
+    ------
+    ArtefactError
+        If the bank is empty.
+    """
+    if len(bank) == 0:
+        raise ArtefactError("bank: expected at least one pose, found none")
+    rotations = view_rotations(settings)
+    poses_per_shard = max(1, _SHARD_VECTORS // settings.n_views)
+    for number, poses in enumerate(_blocks(len(bank), poses_per_shard)):
+        shard = faiss.IndexFlatIP(N_JOINTS * 2)
+        shard.add(view_vectors(bank.joints_3d[poses], rotations))
+        faiss.write_index(shard, str(folder / _shard_name(number)))
+    np.save(folder / _ROTATIONS, rotations)
+    description = {
+        "n_poses": len(bank),
+        "poses_per_shard": poses_per_shard,
+        "n_views": settings.n_views,
+        "limits": asdict(settings.limits),
+        "seed": settings.seed,
+        "bank_content": bank_content,
+    }
+    (folder / _DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
+
+
+def load_index(folder: Path, bank_content: str | None = None) -> ViewIndex:
+    """Open an index that ``build_index`` wrote.
+
+    Raises
+    ------
+    ArtefactError
+        If there is none, or it was built from another bank than ``bank_content`` (both named).
+    """
+    try:
+        raw = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        rotations = np.load(folder / _ROTATIONS)
+        index = ViewIndex(folder, rotations, limits=CameraLimits(**raw.pop("limits")), **raw)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ArtefactError(f"{folder}: expected an index, found {error!r}") from error
+    if bank_content is not None and index.bank_content != bank_content:
+        raise ArtefactError(
+            f"{folder}: expected the index of bank {bank_content}, "
+            f"found that of bank {index.bank_content}; build it again"
+        )
+    return index
