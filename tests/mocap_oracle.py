@@ -24,7 +24,7 @@ def _in_order(axes, angles):
     return matrix
 
 
-def read_skeleton(path):
+def read_skeleton(path):  # noqa: PLR0912
     bones, parent, units = {}, {}, {}
     section, bone = "", {}
     for raw in path.read_text(encoding="latin-1").splitlines():

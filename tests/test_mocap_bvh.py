@@ -43,7 +43,10 @@ def slow_positions(path):
                 if kind.endswith("position"):
                     origin = origin + value[:, None] * np.eye(3)["XYZ".index(kind[0])]
                 else:
-                    turn = turn @ Rotation.from_euler(kind[0].lower(), value[:, None], True).as_matrix()
+                    turn = (
+                        turn
+                        @ Rotation.from_euler(kind[0].lower(), value[:, None], True).as_matrix()
+                    )
             stack[-1] = (origin, turn)
             result[name] = origin
     return result
@@ -81,8 +84,8 @@ def test_unit_from_the_legs_or_the_user(tmp_path, unit, factor):
     for line in text[0].splitlines():
         words = line.split()
         if words[:1] == ["OFFSET"]:
-            line = "OFFSET " + " ".join(str(float(w) * factor) for w in words[1:])
-        scaled.append(line)
+            words[1:] = [str(float(w) * factor) for w in words[1:]]
+        scaled.append(" ".join(words))
     path.write_text("\n".join(scaled) + "\nMOTION" + text[1])
     read = read_source(source(path))
     assert read.facts["unit"].startswith(f"{unit} (from the length of the legs")
@@ -134,8 +137,8 @@ def test_3ds_max_names(tmp_path):
         words = line.split()
         for side in ("Left", "Right"):
             if words[:1] == ["JOINT"] and words[1].removeprefix(side) in names:
-                line = f"JOINT {side}{names[words[1].removeprefix(side)]}"
-        lines.append("JOINT Chest" if words[:2] == ["JOINT", "Spine"] else line)
+                words[1] = side + names[words[1].removeprefix(side)]
+        lines.append("JOINT Chest" if words[:2] == ["JOINT", "Spine"] else " ".join(words))
     path.write_text("\n".join(lines))
     scheme, _ = match_joints(read_bvh(path))
     assert scheme == "Hip-Knee-Ankle"
@@ -163,12 +166,12 @@ def test_position_channels_that_repeat_the_offset(tmp_path):
         words = line.split()
         if words[:1] == ["OFFSET"]:
             offset = words[1:]
-        if words[:2] == ["CHANNELS", "3"]:
-            inserts.append((column, offset))
-            line = "CHANNELS 6 Xposition Yposition Zposition " + " ".join(words[2:])
         if words[:1] == ["CHANNELS"]:
             column += int(words[1])
-        out.append(line)
+            if words[1] == "3":
+                inserts.append((column - 3, offset))
+                words[1:2] = ["6", "Xposition", "Yposition", "Zposition"]
+        out.append(" ".join(words))
     rows = tail.splitlines()
     for index in range(2, len(rows)):
         words = rows[index].split()

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from posebank.errors import SourceError
 from posebank.geometry.kinematics import Node, Point, forward
 from posebank.mocap.amc import parse_amc
-from posebank.mocap.asf import METRES_PER_INCH, Skeleton, read_asf
+from posebank.mocap.asf import METRES_PER_INCH, Skeleton, parse_asf
 from posebank.mocap.bvh import BvhMotion, match_joints, parse_bvh
 from posebank.mocap.c3d import NEEDED_MARKERS, joint_centres, parse_markers
 from posebank.mocap.cgspeed import METRES_PER_UNIT as CGSPEED_METRES
 from posebank.mocap.cgspeed import is_cgspeed, restored
+from posebank.mocap.files import read_bytes
 from posebank.mocap.joints import ACCLAIM_BONE, acclaim_points, check_size, leg_length
 from posebank.mocap.rates import cmu_rate, companion_rate, hdm05_rate, rate_of_frame_time
 
@@ -54,35 +55,41 @@ def _chosen_rate(
 
 
 @dataclass(frozen=True)
-class _Acclaim:
+class AcclaimBody:
+    """An ASF skeleton ready for forward kinematics of the 13 joints."""
+
     skeleton: Skeleton
     nodes: list[Node]
     points: list[Point]
     needed: list[str]
 
 
+def skeleton_of(data: bytes, path: Path) -> AcclaimBody:
+    """The skeleton in the bytes of an ASF file."""
+    skeleton = parse_asf(data.decode("latin-1"), path)
+    return AcclaimBody(skeleton, *acclaim_points(skeleton))
+
+
 @lru_cache(maxsize=64)
-def _acclaim(path: Path, stamp: tuple[int, int]) -> _Acclaim:
-    skeleton = read_asf(path)
-    return _Acclaim(skeleton, *acclaim_points(skeleton))
+def _skeleton_at(path: Path, stamp: tuple[int, int]) -> AcclaimBody:
+    return skeleton_of(read_bytes(path), path)
 
 
-def _skeleton_at(path: Path) -> _Acclaim:
-    """The ASF skeleton of a file, read once while the file does not change."""
+def skeleton_at(path: Path) -> AcclaimBody:
+    """The skeleton in an ASF file, read once while the file does not change."""
     try:
         stat = path.stat()
     except OSError as error:
         raise SourceError(path, f"expected an ASF skeleton, found {error.strerror}") from error
-    return _acclaim(path, (stat.st_size, stat.st_mtime_ns))
+    return _skeleton_at(path, (stat.st_size, stat.st_mtime_ns))
 
 
 def read_acclaim_clip(
-    data: bytes, path: Path, asf: Path, dataset: str, fps: float | None
+    data: bytes, path: Path, body: AcclaimBody, dataset: str, fps: float | None
 ) -> ReadClip:
-    """An AMC clip with its ASF."""
+    """An AMC clip with the skeleton of its ASF."""
     known = cmu_rate(path.stem) if dataset == "cmu" else hdm05_rate(path.stem)
     rate, evidence = _chosen_rate(path, fps, known or companion_rate(path))
-    body = _skeleton_at(asf)
     skeleton = body.skeleton
     motion = parse_amc(data, path, skeleton, body.needed)
     radians = np.pi / 180 if motion.degrees else 1.0
@@ -91,7 +98,7 @@ def read_acclaim_clip(
     unit = f"1/{skeleton.length_unit:g} inch (ASF :units length {skeleton.length_unit:g})"
     check_size(joints, path, unit)
     facts = {
-        "format": "ASF/AMC", "skeleton": str(asf), "unit": unit,
+        "format": "ASF/AMC", "skeleton": str(skeleton.path), "unit": unit,
         "metres_per_unit": skeleton.metres_per_unit,
         "angles": "degrees" if motion.degrees else "radians",
         "rate_evidence": evidence, "axes": "y up (as in the file)",

@@ -22,7 +22,7 @@ by eye and not listed there; subject 106 (surreal#31) looks too fast although it
 Those stay at 120 until there is evidence; ``--fps`` overrides."""
 
 _CMU_CLIP = re.compile(r"\d{2,3}_\d{2,3}")
-_HDM05_RATE = re.compile(r"_(\d{2,3})$")
+_HDM05_RATE = re.compile(r"_(60|120|240)$")  # other numbers there count takes
 
 
 def cmu_rate(name: str) -> tuple[float, str] | None:
@@ -38,9 +38,7 @@ def cmu_rate(name: str) -> tuple[float, str] | None:
 def hdm05_rate(name: str) -> tuple[float, str] | None:
     """Rate at the end of an HDM05 name (``HDM_bd_squat1Reps_012_120``); None where it has none."""
     found = _HDM05_RATE.search(name)
-    if found is None or float(found[1]) == 0:
-        return None
-    return float(found[1]), f"file name: _{found[1]}"
+    return (float(found[1]), f"file name: _{found[1]}") if found else None
 
 
 def companion_rate(path: Path) -> tuple[float, str] | None:

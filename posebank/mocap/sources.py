@@ -14,6 +14,8 @@ from posebank.mocap.clips import (
     read_acclaim_clip,
     read_bvh_clip,
     read_c3d_clip,
+    skeleton_at,
+    skeleton_of,
 )
 from posebank.mocap.files import read_bytes
 from posebank.types import MotionClip
@@ -195,16 +197,28 @@ def as_motion_clip(source: ClipSource, clip: ReadClip) -> MotionClip:
 
 def read_source(source: ClipSource, fps: float | None = None, unit: str | None = None) -> ReadClip:
     """As ``read_clip``, with the facts that were understood."""
+    return read_data(source, read_bytes(source.path), fps, unit)
+
+
+def read_data(
+    source: ClipSource,
+    data: bytes,
+    fps: float | None = None,
+    unit: str | None = None,
+    *,
+    asf: bytes | None = None,
+) -> ReadClip:
+    """As ``read_source``, from the bytes of the clip (and, if given, of its ASF)."""
     suffix = _SUFFIX.get(source.dataset)
     if suffix is None:
         raise SettingsError(
             f"dataset: expected one of {', '.join(DATASETS)}, found {source.dataset!r}"
         )
-    data = read_bytes(source.path)
     if suffix == ".amc":
         if source.skeleton is None:
             raise SourceError(source.path, "expected an ASF skeleton, found none")
-        clip = read_acclaim_clip(data, source.path, source.skeleton, source.dataset, fps)
+        body = skeleton_at(source.skeleton) if asf is None else skeleton_of(asf, source.skeleton)
+        clip = read_acclaim_clip(data, source.path, body, source.dataset, fps)
     elif suffix == ".bvh":
         clip = read_bvh_clip(data, source.path, source.dataset, fps, unit)
     else:

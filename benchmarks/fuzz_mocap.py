@@ -1,0 +1,230 @@
+"""Feed damaged files to every MoCap reader: only ``PosebankError`` may come out.
+
+    python benchmarks/fuzz_mocap.py 100000 --workers 2
+
+Each case is made from its number alone, so that a failure can be repeated (``--first N``). The work
+is done in child processes under a memory limit; a case that ends its process, takes longer than
+``SLOW_S`` or raises anything else is a failure and is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing as mp
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from _common import SHARED_DATA, report
+from mocap_files import acclaim_bones, amc_text, asf_text, c3d_bytes, pose_prior_bvh, random_motion
+
+from posebank.errors import PosebankError
+from posebank.mocap.bank import BankSettings, poses_from_clip
+from posebank.mocap.c3d import NEEDED_MARKERS
+from posebank.mocap.sources import ClipSource, as_motion_clip, read_data
+
+SLOW_S = 2.0
+MEMORY = 6 << 30
+NUMBERS = (
+    b"1e999", b"-1e308", b"nan", b"inf", b"0", b"-1", b"1e-320", b"99999999999999999999", b"65535",
+    b"0x10", b"1,5", b"--1", b"", b"\xff", b"2147483648", b"1e400", b"6", b"3", b"\xc2\xbd",
+)  # fmt: skip
+
+
+def originals() -> dict[str, list[bytes]]:
+    """Sound files of each format: small made ones, and real ones cut to a few frames."""
+    bones = acclaim_bones()
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-900, 900, (6, len(NEEDED_MARKERS), 3))
+    made = {
+        "asf": [asf_text(bones).encode(), asf_text(bones, angle="rad", end="\r\n").encode()],
+        "amc": [amc_text(random_motion(bones, 4)).encode()],
+        "bvh": [pose_prior_bvh(4).encode(), pose_prior_bvh(3, rom=True).encode()],
+        "c3d": [
+            c3d_bytes(points, list(NEEDED_MARKERS), processor, as_float)
+            for processor in (84, 85, 86)
+            for as_float in (True, False)
+        ],
+    }
+    cmu = SHARED_DATA / "cmu"
+    if cmu.is_dir():
+        made["asf"].append((cmu / "subjects/02/02.asf").read_bytes())
+        made["bvh"].append((cmu / "bvh_cgspeed/02_01.bvh").read_bytes()[:9000])
+        made["c3d"].append((cmu / "c3d/02_01.c3d").read_bytes()[:9000])
+    return made
+
+
+def _flip(data: bytearray, rng: np.random.Generator) -> None:
+    for _ in range(int(rng.integers(1, 9))):
+        data[int(rng.integers(len(data)))] = int(rng.integers(256))
+
+
+def _cut_end(data: bytearray, rng: np.random.Generator) -> None:
+    del data[int(rng.integers(len(data))) :]
+
+
+def _remove_lines(data: bytearray, rng: np.random.Generator) -> None:
+    lines = bytes(data).split(b"\n")
+    at = int(rng.integers(len(lines)))
+    del lines[at : at + int(rng.integers(1, 5))]
+    data[:] = b"\n".join(lines)
+
+
+def _shuffle_lines(data: bytearray, rng: np.random.Generator) -> None:
+    lines = bytes(data).split(b"\n")
+    a, b = rng.integers(len(lines), size=2)
+    lines[a], lines[b] = lines[b], lines[a]
+    if rng.random() < 0.5:
+        lines.insert(int(a), lines[b])
+    data[:] = b"\n".join(lines)
+
+
+def _replace_number(data: bytearray, rng: np.random.Generator) -> None:
+    words = bytes(data).split(b" ")
+    for _ in range(int(rng.integers(1, 4))):
+        words[int(rng.integers(len(words)))] = NUMBERS[int(rng.integers(len(NUMBERS)))]
+    data[:] = b" ".join(words)
+
+
+def _encode(data: bytearray, rng: np.random.Generator) -> None:
+    text = bytes(data).decode("latin-1")
+    code = ("utf-16", "utf-32", "utf-8-sig", "utf-7", "cp037")[int(rng.integers(5))]
+    data[:] = text.encode(code, errors="replace")
+
+
+def _header_bytes(data: bytearray, rng: np.random.Generator) -> None:
+    for _ in range(int(rng.integers(1, 5))):
+        data[int(rng.integers(min(len(data), 1600)))] = int(rng.choice([0, 1, 127, 128, 255]))
+
+
+def _splice(data: bytearray, rng: np.random.Generator) -> None:
+    a, b = sorted(rng.integers(len(data), size=2))
+    piece = bytes(data[a:b])
+    at = int(rng.integers(len(data)))
+    data[at:at] = piece * int(rng.integers(1, 4))
+
+
+MUTATIONS: list[Callable[[bytearray, np.random.Generator], None]] = [
+    _flip, _cut_end, _remove_lines, _shuffle_lines,
+    _replace_number, _encode, _header_bytes, _splice,
+]  # fmt: skip
+
+
+def mutated(case: int, files: dict[str, list[bytes]]) -> tuple[str, bytes]:
+    """Format and damaged bytes of a case."""
+    rng = np.random.default_rng([20161014, case])
+    kind = ("asf", "amc", "bvh", "c3d")[case % 4]
+    sound = files[kind]
+    data = bytearray(sound[int(rng.integers(len(sound)))])
+    for _ in range(int(rng.integers(1, 3))):
+        if data:
+            MUTATIONS[int(rng.integers(len(MUTATIONS)))](data, rng)
+    return kind, bytes(data)
+
+
+def run_case(case: int, files: dict[str, list[bytes]]) -> str:
+    """Read a damaged file to the end of the bank; ``kept`` or ``refused``."""
+    kind, data = mutated(case, files)
+    dataset = {"asf": "cmu", "amc": "cmu", "bvh": ("bvh", "poseprior")[case // 4 % 2]}.get(
+        kind, kind
+    )
+    source = ClipSource(dataset, Path(f"01_01.{kind}"), Path("01.asf"), "01", "01_01")
+    asf = data if kind == "asf" else files["asf"][0]
+    clip_bytes = files["amc"][0] if kind == "asf" else data
+    try:
+        clip = as_motion_clip(source, read_data(source, clip_bytes, asf=asf))
+        bank, _ = poses_from_clip(clip, BankSettings())
+    except PosebankError as error:
+        str(error)
+        return f"{kind} refused"
+    if not np.isfinite(bank.joints_3d).all():
+        raise AssertionError("a pose that is not finite")
+    return f"{kind} kept"
+
+
+def _work(first: int, last: int, at: Any, results: Any) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    files = originals()
+    counts: Counter[str] = Counter()
+    failures: list[str] = []
+    slowest = 0.0
+    for case in range(first, last):
+        at.value = case
+        start = time.perf_counter()
+        try:
+            counts[run_case(case, files)] += 1
+        except BaseException as error:
+            failures.append(f"case {case}: {type(error).__name__}: {error}"[:300])
+        taken = time.perf_counter() - start
+        if case >= first + 8:  # the first cases compile
+            slowest = max(slowest, taken)
+            if taken > SLOW_S:
+                failures.append(f"case {case}: {taken:.1f} s")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    results.put((counts, failures, slowest, memory))
+
+
+def fuzz(first: int, n_cases: int, workers: int) -> dict[str, Any]:
+    """Run the cases in child processes; a child that dies or hangs is a failure too."""
+    counts: Counter[str] = Counter()
+    failures: list[str] = []
+    slowest = memory = 0.0
+    bounds = np.linspace(first, first + n_cases, workers + 1).astype(int)
+    children = []
+    for lo, hi in pairwise(bounds):
+        at, results = mp.Value("q", int(lo)), mp.Queue()
+        child = mp.Process(target=_work, args=(int(lo), int(hi), at, results))
+        child.start()
+        children.append((child, at, results))
+    for child, at, results in children:
+        seen, since = -1, time.monotonic()
+        while results.empty() and child.is_alive():
+            time.sleep(0.2)
+            if at.value != seen:
+                seen, since = at.value, time.monotonic()
+            elif time.monotonic() - since > 60:
+                child.kill()
+                failures.append(f"case {seen}: hangs")
+        if not results.empty():
+            part, bad, slow, used = results.get()
+            counts += part
+            failures += bad
+            slowest, memory = max(slowest, slow), max(memory, used)
+        elif child.exitcode:
+            failures.append(f"case {at.value}: the process ended with {child.exitcode}")
+        child.join()
+    return {
+        "cases": sum(counts.values()), "outcomes": dict(sorted(counts.items())),
+        "failures": len(failures), "first_failures": failures[:10],
+        "slowest_case_s": round(slowest, 3), "peak_memory_mb": round(memory),
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", type=int, nargs="?", default=4000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--quiet", action="store_true", help="no record in benchmarks/results")
+    args = parser.parse_args()
+    start = time.perf_counter()
+    results = fuzz(args.first, args.cases, args.workers)
+    results["seconds"] = round(time.perf_counter() - start, 1)
+    if args.quiet:
+        print(json.dumps(results, indent=1))
+    else:
+        report("fuzz_mocap", results)
+    sys.exit(1 if results["failures"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+from fuzz_mocap import MUTATIONS, mutated, originals, run_case
+
+
+@pytest.fixture(scope="module")
+def files():
+    return originals()
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_damaged_files_only_ever_raise_posebank_errors(files, block):
+    """300 of the cases of ``benchmarks/fuzz_mocap.py``, which runs 100,000."""
+    outcomes = {run_case(case, files) for case in range(75 * block, 75 * (block + 1))}
+    assert any(o.endswith("refused") for o in outcomes)
+    assert any(o.endswith("kept") for o in outcomes)
+
+
+def test_a_case_can_be_repeated(files):
+    assert mutated(17, files) == mutated(17, files)
+    assert {mutated(case, files)[0] for case in range(4)} == {"asf", "amc", "bvh", "c3d"}
+    assert len(MUTATIONS) == 8
