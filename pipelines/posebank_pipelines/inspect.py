@@ -7,7 +7,7 @@ from typing import Any
 
 from posebank import artefacts
 from posebank.errors import SourceError
-from posebank.mocap import describe_file
+from posebank.mocap import ClipSource, describe_clip, discover, read_clip
 from posebank.report import clip_picture, shard_sheet
 
 
@@ -23,10 +23,24 @@ def inspect(path: Path, *, fps: float | None = None, picture: Path | None = None
         raise SourceError(path, "expected an artefact folder or a MoCap file, found nothing")
     if path.is_dir():
         return _inspect_artefact(path, picture)
-    clip, facts = describe_file(path, fps)
+    source = _clip_source(path)
     if picture is not None:
-        clip_picture(clip, picture)
-    return facts
+        clip_picture(read_clip(source, fps), picture)
+    return describe_clip(source, fps)
+
+
+def _clip_source(path: Path) -> ClipSource:
+    """The clip in a file; an AMC is HDM05's if its name says so, else in CMU's form."""
+    datasets = {".bvh": "bvh", ".c3d": "c3d", ".amc": "cmu"}
+    dataset = datasets.get(path.suffix.lower())
+    if dataset is None:
+        raise SourceError(path, f"expected a file ending in {', '.join(datasets)}")
+    if dataset == "cmu" and path.name.upper().startswith("HDM_"):
+        dataset = "hdm05"
+    found, rejected = discover(dataset, [path])
+    if not found:
+        raise SourceError(path, rejected[0].reason)
+    return found[0]
 
 
 def _inspect_artefact(path: Path, picture: Path | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from posebank.errors import SettingsError
-from posebank.geometry.boxes import boxes_around, relative_to_box
+from posebank.geometry.boxes import boxes_around, relative_to_boxes
 from posebank.geometry.cameras import CameraLimits, sample_rotations
 from posebank.skeleton import N_JOINTS, UPPER_BODY, indices
 from posebank.types import Anchors, PoseBank, texts
@@ -109,4 +109,4 @@ def anchor_2d(pose_3d: NDArray[np.floating], kind: str) -> NDArray[np.float64]:
     """
     flat = np.asarray(pose_3d, np.float64)[..., :2]
     covered = flat if kind == "full" else flat[:, indices(UPPER_BODY)]
-    return relative_to_box(flat, boxes_around(covered))
+    return relative_to_boxes(flat, boxes_around(covered))

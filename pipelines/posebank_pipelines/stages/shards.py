@@ -40,6 +40,10 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
     folder = workspace / "shards"
     inputs = {kind: content(workspace, kind) for kind in ("labels", "anchors")}
     roots = {name: str(root) for name, root in sorted(image_roots(workspace).items())}
+    inputs |= {
+        f"images of {name}": artefacts.source_stamp(p for p in Path(root).rglob("*") if p.is_file())
+        for name, root in roots.items()
+    }
     decided = settings_dict(settings, image_roots=roots)
     stamp = artefacts.fingerprint("shards", decided, inputs)
     if (manifest := current(folder, "shards", "shards", stamp)) is not None:

@@ -1,0 +1,24 @@
+"""Image sizes: into the network and back."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from posebank.lcrnet.settings import TrainSettings
+
+
+def resize_factor(height: int, width: int, settings: TrainSettings) -> float:
+    """Factor that makes the shorter side ``short_side``, the longer at most ``long_side``."""
+    return min(settings.short_side / min(height, width), settings.long_side / max(height, width))
+
+
+def resized(image: Tensor, settings: TrainSettings) -> tuple[Tensor, float, float]:
+    """Image (3, H, W) uint8 at the network's size, float 0-255, and its x and y factors."""
+    height, width = image.shape[-2:]
+    factor = resize_factor(height, width, settings)
+    size = (max(1, round(height * factor)), max(1, round(width * factor)))
+    pixels = F.interpolate(
+        image[None].float(), size=size, mode="bilinear", align_corners=False, antialias=True
+    )
+    return pixels[0], size[1] / width, size[0] / height

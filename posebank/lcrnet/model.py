@@ -1,0 +1,210 @@
+"""LCR-Net: localization, classification, regression on shared features (paper, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
+from torchvision.ops import MultiScaleRoIAlign, RoIPool
+
+from posebank.lcrnet.backbones import Backbone, build_backbone
+from posebank.lcrnet.settings import TrainSettings
+from posebank.lcrnet.targets import (
+    AnchorTensors,
+    ImageTargets,
+    label_boxes,
+    poses_from_regression,
+    regression_targets,
+    sample_boxes,
+)
+from posebank.skeleton import N_JOINTS
+
+_MEAN = (0.485, 0.456, 0.406)  # ImageNet's, which the backbones' weights expect
+_STD = (0.229, 0.224, 0.225)
+_STRIDE = 32  # images are padded to a multiple of this
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Pose proposals of one image: one row for each box and class kept.
+
+    boxes (n, 4), joints_2d (n, 13, 2): pixels of the network's input. joints_3d (n, 13, 3) m,
+    score (n,), classes (n,) in 1..C.
+    """
+
+    boxes: Tensor
+    joints_2d: Tensor
+    joints_3d: Tensor
+    score: Tensor
+    classes: Tensor
+
+
+class LCRNet(nn.Module):
+    """The network.
+
+    Parameters
+    ----------
+    anchors : the anchor-poses, C of them; the classifier has C + 1 outputs, the regressor
+        (C + 1) x 13 x 5.
+    settings : backbone, sizes and sampling.
+    """
+
+    def __init__(self, anchors: AnchorTensors, settings: TrainSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.n_full = anchors.n_full
+        self.register_buffer("anchor_2d", anchors.pose_2d.float())
+        self.register_buffer("anchor_3d", anchors.pose_3d.float())
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1) * 255)
+        n_outputs = len(anchors.pose_3d) + 1
+
+        backbone = build_backbone(settings.backbone, settings.weights)
+        self.backbone = backbone.features
+        self.rpn = _region_proposals(backbone, settings)
+        self.pool: nn.Module = (
+            _SinglePool()
+            if len(backbone.levels) == 1
+            else MultiScaleRoIAlign(list(backbone.levels[:-1]), 7, 2)
+        )
+        self.shared = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(backbone.channels * 49, settings.fc_channels),
+            nn.ReLU(inplace=True),
+            nn.Dropout(settings.dropout),
+            nn.Linear(settings.fc_channels, settings.fc_channels),
+            nn.ReLU(inplace=True),
+            nn.Dropout(settings.dropout),
+        )
+        self.classifier = nn.Linear(settings.fc_channels, n_outputs)
+        self.regressor = nn.Linear(settings.fc_channels, n_outputs * N_JOINTS * 5)
+        for layer, spread in ((self.classifier, 0.01), (self.regressor, 0.001)):
+            nn.init.normal_(layer.weight, std=spread)
+            nn.init.zeros_(layer.bias)
+
+    @property
+    def anchors(self) -> AnchorTensors:
+        """The anchor-poses, on the network's device."""
+        return AnchorTensors(self.anchor_2d, self.anchor_3d, self.n_full)  # type: ignore[arg-type]
+
+    def features(self, images: list[Tensor]) -> tuple[ImageList, dict[str, Tensor]]:
+        """Normalise, pad to one size, extract features. images : (3, H, W) uint8 or float 0-255."""
+        sizes = [(int(i.shape[-2]), int(i.shape[-1])) for i in images]
+        height = -(-max(h for h, _ in sizes) // _STRIDE) * _STRIDE
+        width = -(-max(w for _, w in sizes) // _STRIDE) * _STRIDE
+        # Pad with the mean, which normalises to 0 as in Faster R-CNN.
+        batch = self.mean.expand(len(images), 3, height, width).clone()  # type: ignore[operator]
+        for row, image in enumerate(images):
+            batch[row, :, : image.shape[-2], : image.shape[-1]] = image
+        batch = (batch - self.mean) / self.std  # type: ignore[operator]
+        return ImageList(batch, sizes), self.backbone(batch)
+
+    def heads(
+        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
+    ) -> tuple[Tensor, Tensor]:
+        """Class logits (b, C + 1) and regression (b, C + 1, 13, 5); boxes are fixed (3.4)."""
+        pooled = self.pool(maps, [b.detach() for b in boxes], sizes)
+        shared = self.shared(pooled)
+        values = self.regressor(shared).view(len(shared), -1, N_JOINTS, 5)
+        return self.classifier(shared), values
+
+    def losses(self, images: list[Tensor], targets: list[ImageTargets]) -> dict[str, Tensor]:
+        """L_loc (two parts), L_classif and L_reg of a batch (equations 1-5)."""
+        batch, maps = self.features(images)
+        proposals, rpn = self.rpn(batch, maps, [{"boxes": t.boxes} for t in targets])
+        boxes, classes, wanted, weights = [], [], [], []
+        for proposed, target in zip(proposals, targets, strict=True):
+            # The true boxes are candidates too, or there would be nobody to learn from at first.
+            candidates = torch.cat([proposed.detach(), target.boxes])
+            label, person = label_boxes(candidates, target)
+            rows = sample_boxes(label, self.settings.boxes_per_image, self.settings.people_fraction)
+            boxes.append(candidates[rows])
+            classes.append(label[rows])
+            on_people = rows[label[rows] > 0]
+            wanted.append(
+                regression_targets(
+                    candidates[on_people], label[on_people], person[on_people], target, self.anchors
+                )
+            )
+            weights.append(target.weight[person[on_people]])
+        logits, values = self.heads(maps, boxes, batch.image_sizes)
+        label = torch.cat(classes)
+        people = torch.nonzero(label > 0).flatten()
+        found = values[people, label[people]]
+        return {
+            "rpn_objectness": rpn["loss_objectness"],
+            "rpn_boxes": rpn["loss_rpn_box_reg"],
+            "classification": F.cross_entropy(logits.float(), label),
+            "regression": self.settings.regression_weight
+            * regression_loss(found.float(), torch.cat(wanted), torch.cat(weights), len(label)),
+        }
+
+    @torch.no_grad()
+    def propose(self, images: list[Tensor], min_score: float, max_per_box: int) -> list[Proposals]:
+        """Scored pose proposals of each image (equation 3's u, sections 3.2 and 3.3)."""
+        batch, maps = self.features(images)
+        boxes, _ = self.rpn(batch, maps)
+        logits, values = self.heads(maps, boxes, batch.image_sizes)
+        scores = logits.float().softmax(dim=1)
+        found = []
+        counts = [len(b) for b in boxes]
+        for box, score, value in zip(
+            boxes, scores.split(counts), values.split(counts), strict=True
+        ):
+            top, order = score[:, 1:].topk(min(max_per_box, score.shape[1] - 1), dim=1)
+            row, column = torch.nonzero(top >= min_score, as_tuple=True)
+            classes = order[row, column] + 1
+            joints_2d, joints_3d = poses_from_regression(
+                box[row], classes, value[row, classes].float(), self.anchors
+            )
+            found.append(Proposals(box[row], joints_2d, joints_3d, top[row, column], classes))
+        return found
+
+
+def regression_loss(found: Tensor, wanted: Tensor, weight: Tensor, n_boxes: int) -> Tensor:
+    """Smooth L1 of equation 5, summed over joints and coordinates, averaged over all boxes.
+
+    Parameters
+    ----------
+    found, wanted : (p, 13, 5) of the boxes on people. weight : (p, 13). n_boxes : sampled boxes.
+    """
+    loss = F.smooth_l1_loss(found, wanted, reduction="none", beta=1.0)
+    return (loss * weight[..., None]).sum() / max(n_boxes, 1)
+
+
+class _SinglePool(nn.Module):
+    """RoI pooling to 7 x 7 on the one map of a plain backbone."""
+
+    def forward(
+        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
+    ) -> Tensor:
+        (features,) = maps.values()
+        padded_height = -(-max(h for h, _ in sizes) // _STRIDE) * _STRIDE
+        return RoIPool(7, features.shape[-2] / padded_height)(features, boxes)
+
+
+def _region_proposals(backbone: Backbone, settings: TrainSettings) -> RegionProposalNetwork:
+    """Faster R-CNN's region proposals with its VGG-16 settings (section 3.4)."""
+    levels = len(backbone.levels)
+    sizes = (
+        (tuple(settings.anchor_sizes),)
+        if levels == 1
+        else tuple((s,) for s in (32, 64, 128, 256, 512))
+    )
+    generator = AnchorGenerator(sizes, (tuple(settings.anchor_ratios),) * levels)
+    return RegionProposalNetwork(
+        generator,
+        RPNHead(backbone.channels, generator.num_anchors_per_location()[0]),
+        fg_iou_thresh=0.7,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=256,
+        positive_fraction=0.5,
+        pre_nms_top_n={"training": 12000, "testing": 6000},
+        post_nms_top_n={"training": 2000, "testing": 300},
+        nms_thresh=0.7,
+    )

@@ -1,0 +1,172 @@
+"""A trained network on images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from posebank.errors import ArtefactError, PosebankError, Rejected, SettingsError, SourceError
+from posebank.lcrnet.images import resized
+from posebank.lcrnet.integration import Poses, integrate, nms
+from posebank.lcrnet.model import LCRNet, Proposals
+from posebank.lcrnet.settings import IntegrationSettings, TrainSettings
+from posebank.lcrnet.targets import AnchorTensors
+from posebank.lcrnet.trainer import pick_device
+from posebank.shards import PoseShards
+from posebank.shards.dataset import decode_image
+from posebank.skeleton import N_JOINTS, centred
+from posebank.types import Predictions, texts
+
+INTEGRATIONS = {"ppi": integrate, "nms": nms}
+
+
+class Predictor:
+    """A network ready to find poses."""
+
+    def __init__(self, model: LCRNet, device: torch.device) -> None:
+        self.model = model.to(device).eval()
+        self.device = device
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, device: str = "auto") -> Predictor:
+        """Load a checkpoint of ``train``.
+
+        Raises
+        ------
+        ArtefactError
+            If the file is not such a checkpoint.
+        """
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+            settings = TrainSettings(**{**state["settings"], "weights": ""})
+            weights = state["model"]
+            anchors = AnchorTensors(weights["anchor_2d"], weights["anchor_3d"], state["n_full"])
+            model = LCRNet(anchors, settings)
+            model.load_state_dict(weights)
+        except FileNotFoundError as error:
+            raise ArtefactError(f"{path}: expected a checkpoint, found nothing") from error
+        except (KeyError, TypeError, RuntimeError, EOFError, OSError, ValueError) as error:
+            raise ArtefactError(f"{path}: expected a posebank checkpoint: {error}") from error
+        except Exception as error:  # unpickling a foreign file can raise anything
+            raise ArtefactError(f"{path}: expected a posebank checkpoint: {error!r}") from error
+        return cls(model, pick_device(device))
+
+    def propose(self, images: Sequence[Tensor], settings: IntegrationSettings) -> list[Proposals]:
+        """Pose proposals of images (3, H, W) uint8, in pixels of the images."""
+        sized = [resized(image, self.model.settings) for image in images]
+        found = self.model.propose(
+            [image.to(self.device) for image, _, _ in sized],
+            settings.min_score,
+            settings.max_per_box,
+        )
+        scaled = []
+        for proposals, (_, x_factor, y_factor) in zip(found, sized, strict=True):
+            scale = torch.tensor([x_factor, y_factor], device=self.device)
+            scaled.append(
+                Proposals(
+                    proposals.boxes / scale.repeat(2),
+                    proposals.joints_2d / scale,
+                    proposals.joints_3d,
+                    proposals.score,
+                    proposals.classes,
+                )
+            )
+        return scaled
+
+    def predict(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        image_ids: Sequence[str],
+        *,
+        integration: str = "ppi",
+        settings: IntegrationSettings | None = None,
+    ) -> Predictions:
+        """Poses in images (H, W, 3) uint8 RGB, best first within an image.
+
+        Raises
+        ------
+        SettingsError
+            If the integration is not ``ppi`` or ``nms``.
+        """
+        if integration not in INTEGRATIONS:
+            raise SettingsError(
+                f"integration: expected one of {', '.join(INTEGRATIONS)}, got {integration!r}"
+            )
+        chosen = settings or IntegrationSettings()
+        tensors = [torch.from_numpy(np.ascontiguousarray(i)).permute(2, 0, 1) for i in images]
+        parts = []
+        for proposals, image_id in zip(self.propose(tensors, chosen), image_ids, strict=True):
+            poses = INTEGRATIONS[integration](
+                proposals.joints_2d.cpu().double().numpy(),
+                proposals.joints_3d.cpu().double().numpy(),
+                proposals.score.cpu().double().numpy(),
+                chosen,
+            )
+            parts.append(_predictions(poses, image_id))
+        return Predictions.concat(parts) if parts else _nothing()
+
+
+def _predictions(poses: Poses, image_id: str) -> Predictions:
+    return Predictions(
+        image_id=texts([image_id] * len(poses.score)),
+        joints_2d=poses.joints_2d.astype(np.float32),
+        joints_3d=centred(poses.joints_3d).astype(np.float32),
+        score=poses.score.astype(np.float32),
+    )
+
+
+def _nothing() -> Predictions:
+    empty = Poses(np.zeros((0, N_JOINTS, 2)), np.zeros((0, N_JOINTS, 3)), np.zeros(0))
+    return _predictions(empty, "")
+
+
+def predict_shards(
+    predictor: Predictor,
+    shards: Path,
+    split: str | None,
+    *,
+    integration: str = "ppi",
+    settings: IntegrationSettings | None = None,
+) -> Predictions:
+    """Predict every image of a split of the shards."""
+    parts = [_nothing()]
+    for sample in PoseShards(shards, split):
+        image = sample["image"].permute(1, 2, 0).numpy()
+        parts.append(
+            predictor.predict(
+                [image], [sample["image_id"]], integration=integration, settings=settings
+            )
+        )
+    return Predictions.concat(parts)
+
+
+def predict_images(
+    predictor: Predictor,
+    paths: Sequence[Path],
+    *,
+    integration: str = "ppi",
+    settings: IntegrationSettings | None = None,
+) -> tuple[Predictions, list[Rejected]]:
+    """Predict image files; ``image_id`` is the path. What cannot be read is set aside."""
+    parts, rejected = [_nothing()], []
+    for path in paths:
+        try:
+            image = decode_image(path.read_bytes(), str(path)).permute(1, 2, 0).numpy()
+        except SourceError as error:
+            rejected.append(Rejected(str(path), error.reason))
+            continue
+        except OSError as error:
+            rejected.append(Rejected(str(path), f"cannot be read: {error}"))
+            continue
+        parts.append(
+            predictor.predict([image], [str(path)], integration=integration, settings=settings)
+        )
+    if len(parts) == 1 and rejected and len(rejected) == len(paths):
+        raise PosebankError(f"no image could be read: {rejected[0].where}: {rejected[0].reason}")
+    return Predictions.concat(parts), rejected

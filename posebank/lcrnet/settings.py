@@ -1,0 +1,124 @@
+"""Settings of the network and of its training; a preset for each backbone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from posebank.errors import SettingsError
+
+BACKBONES = ("vgg16", "resnet50_fpn", "small")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The paper's network and training (section 3.4); what it leaves open is Faster R-CNN's.
+
+    backbone : one of ``BACKBONES``; ``weights`` is a file with its weights (state dict or npz),
+        "imagenet" for torchvision's download, "" for none.
+    iterations, images_per_batch, boxes_per_image, people_fraction : the batch is 8 images of 32
+        boxes, a quarter of them on people.
+    accumulate : forward passes a batch is divided into, for small GPUs.
+    learning_rate, momentum, weight_decay, warm_up : warm-up iterations; the rate falls tenfold at
+        ``step_at`` of the run. optimizer : sgd or adamw.
+    short_side, long_side : image size in pixels.
+    anchor_sizes, anchor_ratios : of the region proposals, pixels of the resized image.
+    regression_weight : of L_reg in the sum of equation 1, where it is 1.
+    trust_weighting : weigh a person's losses by the label's trust.
+    min_trust : labels of less trust are not used.
+    completed_joints : supervise joints that were filled in.
+    checkpoint_every : iterations. amp : autocast to bfloat16.
+    """
+
+    backbone: str = "vgg16"
+    weights: str = ""
+    iterations: int = 100_000
+    images_per_batch: int = 8
+    boxes_per_image: int = 32
+    people_fraction: float = 0.25
+    accumulate: int = 1
+    optimizer: str = "sgd"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warm_up: int = 500
+    step_at: float = 5 / 7
+    short_side: int = 600
+    long_side: int = 1000
+    anchor_sizes: tuple[int, ...] = (128, 256, 512)
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    fc_channels: int = 4096
+    dropout: float = 0.5
+    upper_body: bool = True
+    mirror: bool = True
+    regression_weight: float = 1.0
+    trust_weighting: bool = False
+    min_trust: float = 0.0
+    completed_joints: bool = True
+    gradient_clip: float = 10.0
+    checkpoint_every: int = 1000
+    amp: bool = False
+    device: str = "auto"
+    num_workers: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise SettingsError(
+                f"backbone: expected one of {', '.join(BACKBONES)}, got {self.backbone!r}"
+            )
+        if self.optimizer not in ("sgd", "adamw"):
+            raise SettingsError(f"optimizer: expected sgd or adamw, got {self.optimizer!r}")
+        if self.images_per_batch % self.accumulate:
+            raise SettingsError(
+                f"accumulate: expected a divisor of images_per_batch={self.images_per_batch}, "
+                f"got {self.accumulate}"
+            )
+
+
+def preset(backbone: str) -> TrainSettings:
+    """Settings that suit a backbone; for vgg16 they are the paper's.
+
+    Raises
+    ------
+    SettingsError
+        If the backbone is not known.
+    """
+    base = TrainSettings(backbone=backbone)
+    if backbone == "small":
+        # Trains on two CPU cores in minutes: quarter-size images, Adam because the run is short.
+        return replace(
+            base,
+            iterations=300,
+            learning_rate=2e-3,
+            optimizer="adamw",
+            weight_decay=1e-4,
+            warm_up=20,
+            short_side=192,
+            long_side=320,
+            anchor_sizes=(40, 80, 160),
+            fc_channels=512,
+            dropout=0.0,
+            regression_weight=10.0,
+            checkpoint_every=100,
+        )
+    if backbone == "resnet50_fpn":
+        return replace(base, fc_channels=1024, dropout=0.0)
+    return base
+
+
+@dataclass(frozen=True)
+class IntegrationSettings:
+    """From pose proposals to poses (section 3.5).
+
+    min_score : proposals of a lower score are dropped first. max_per_box : classes kept of a box.
+    iou : overlap of the boxes around 2D joints that makes a group (the paper's value for MPII).
+    distance_m : T_3D, largest mean joint distance within a mode (100 mm for MPII, 200 mm for
+        Human3.6M). nms_iou : overlap at which NMS suppresses.
+    """
+
+    min_score: float = 0.01
+    max_per_box: int = 10
+    iou: float = 0.08
+    distance_m: float = 0.100
+    nms_iou: float = 0.30
+    max_poses: int = 100

@@ -1,0 +1,168 @@
+"""What the network is to answer: ground-truth boxes, box labels, regression targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from posebank.anchors import assign
+from posebank.geometry.boxes import boxes_around
+from posebank.skeleton import LOWER_LIMBS, N_JOINTS, UPPER_BODY, JointState, indices
+
+FOREGROUND_IOU = 0.5
+"""A box is background below this overlap with every pose's box (section 3.1)."""
+
+
+@dataclass(frozen=True)
+class AnchorTensors:
+    """The anchor-poses as the network uses them.
+
+    pose_2d : (C, 13, 2) relative to the box; pose_3d : (C, 13, 3) metres; C is K, or 2K with
+    upper-body ones, the full-body ones first. n_full : K.
+    """
+
+    pose_2d: Tensor
+    pose_3d: Tensor
+    n_full: int
+
+    @property
+    def has_upper(self) -> bool:
+        """Whether there are upper-body anchor-poses."""
+        return len(self.pose_3d) > self.n_full
+
+    def to(self, device: torch.device) -> AnchorTensors:
+        """The same on a device."""
+        return AnchorTensors(self.pose_2d.to(device), self.pose_3d.to(device), self.n_full)
+
+
+@dataclass(frozen=True)
+class ImageTargets:
+    """Ground truth of one image: m boxes of n people.
+
+    boxes : (m, 4) px. classes : (m,) in 1..C. person : (m,) row of the person.
+    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; weight : (n, 13) of each joint's loss.
+    """
+
+    boxes: Tensor
+    classes: Tensor
+    person: Tensor
+    joints_2d: Tensor
+    joints_3d: Tensor
+    weight: Tensor
+
+    def to(self, device: torch.device) -> ImageTargets:
+        """The same on a device."""
+        return ImageTargets(*(getattr(self, f).to(device) for f in self.__dataclass_fields__))
+
+
+def image_targets(
+    joints_2d: Tensor, joints_3d: Tensor, state: Tensor, weight: Tensor, anchors: AnchorTensors
+) -> ImageTargets:
+    """Boxes and classes of an image's people (sections 3.1 and 4.2, "dealing with truncation").
+
+    A person has a full-body box, and with upper-body anchors an upper-body box too; the full-body
+    one then only if a lower-limb joint is annotated.
+
+    Parameters
+    ----------
+    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; state : (n, 13); weight : (n, 13).
+    """
+    points = joints_2d.numpy()
+    closest, _ = assign(anchors.pose_3d[: anchors.n_full].numpy(), joints_3d.numpy())
+    annotated = (state.numpy() == JointState.VISIBLE) | (state.numpy() == JointState.OCCLUDED)
+    people = np.arange(len(points))
+    if anchors.has_upper:
+        seen = annotated[:, indices(LOWER_LIMBS)].any(axis=1)
+        full = people[seen]
+        upper = boxes_around(points[:, indices(UPPER_BODY)])
+        boxes = np.concatenate([boxes_around(points[full]), upper])
+        classes = np.concatenate([closest[full] + 1, closest + 1 + anchors.n_full])
+        person = np.concatenate([full, people])
+    else:
+        boxes, classes, person = boxes_around(points), closest + 1, people
+    return ImageTargets(
+        boxes=torch.from_numpy(boxes.reshape(-1, 4)).float(),
+        classes=torch.from_numpy(classes).long(),
+        person=torch.from_numpy(person).long(),
+        joints_2d=joints_2d.float(),
+        joints_3d=joints_3d.float(),
+        weight=weight.float(),
+    )
+
+
+def label_boxes(boxes: Tensor, targets: ImageTargets) -> tuple[Tensor, Tensor]:
+    """Class and person of each box (section 3.1).
+
+    Parameters
+    ----------
+    boxes : (b, 4) px.
+
+    Returns
+    -------
+    classes : (b,) 0 where the IoU with every pose's box is below 0.5, else the class of the box
+        of highest IoU. person : (b,) row of that pose, 0 for background.
+    """
+    if len(targets.boxes) == 0:
+        none = torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
+        return none, none
+    overlap, best = box_iou(boxes, targets.boxes).max(dim=1)
+    foreground = overlap >= FOREGROUND_IOU
+    zero = torch.zeros_like(best)
+    return (
+        torch.where(foreground, targets.classes[best], zero),
+        torch.where(foreground, targets.person[best], zero),
+    )
+
+
+def sample_boxes(classes: Tensor, n_boxes: int, people_fraction: float) -> Tensor:
+    """Rows of ``n_boxes`` random boxes, at most ``people_fraction`` of them on people."""
+    people = torch.nonzero(classes > 0).flatten()
+    background = torch.nonzero(classes == 0).flatten()
+    n_people = min(round(n_boxes * people_fraction), len(people))
+    n_background = min(n_boxes - n_people, len(background))
+    chosen = torch.randperm(len(people), device=classes.device)[:n_people]
+    others = torch.randperm(len(background), device=classes.device)[:n_background]
+    return torch.cat([people[chosen], background[others]])
+
+
+def regression_targets(
+    boxes: Tensor, classes: Tensor, person: Tensor, targets: ImageTargets, anchors: AnchorTensors
+) -> Tensor:
+    """t = (p~ - a~_c, P - A_c) for boxes on people (section 3.1).
+
+    Parameters
+    ----------
+    boxes : (b, 4); classes : (b,) all above 0; person : (b,).
+
+    Returns
+    -------
+    (b, 13, 5): two coordinates relative to the box, three in metres.
+    """
+    size = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-6)[:, None]
+    relative = (targets.joints_2d[person] - boxes[:, None, :2]) / size
+    flat = relative - anchors.pose_2d[classes - 1]
+    deep = targets.joints_3d[person] - anchors.pose_3d[classes - 1]
+    return torch.cat([flat, deep], dim=2)
+
+
+def poses_from_regression(
+    boxes: Tensor, classes: Tensor, values: Tensor, anchors: AnchorTensors
+) -> tuple[Tensor, Tensor]:
+    """Inverse of ``regression_targets``: poses in pixels and metres.
+
+    Parameters
+    ----------
+    boxes : (b, 4); classes : (b,) above 0; values : (b, 13, 5).
+
+    Returns
+    -------
+    joints_2d (b, 13, 2) px and joints_3d (b, 13, 3) m.
+    """
+    assert values.shape[1:] == (N_JOINTS, 5)
+    size = (boxes[:, 2:] - boxes[:, :2])[:, None]
+    relative = values[..., :2] + anchors.pose_2d[classes - 1]
+    return relative * size + boxes[:, None, :2], values[..., 2:] + anchors.pose_3d[classes - 1]
