@@ -10,6 +10,7 @@ import numpy as np
 
 from posebank.annotations.coco import read_coco
 from posebank.annotations.h36m import read_h36m
+from posebank.annotations.hips import HipCorrection, corrected
 from posebank.annotations.images import with_image_sizes
 from posebank.annotations.lsp import read_lsp
 from posebank.annotations.mpii import read_mpii_mat
@@ -17,17 +18,21 @@ from posebank.annotations.mpii_derived import read_mpii_csv, read_mpii_h5, read_
 from posebank.annotations.own import read_own_csv, read_own_json
 from posebank.annotations.people import AnnotationResult, outside_image, summary
 from posebank.annotations.splits import MPII_VAL_IMAGES, assign_mpii_splits, assign_splits
+from posebank.annotations.write import write_coco, write_npz
 from posebank.errors import SettingsError, SourceError
 from posebank.types import People, texts
 
 __all__ = [
     "SOURCES",
     "AnnotationResult",
+    "HipCorrection",
     "assign_mpii_splits",
     "assign_splits",
     "outside_image",
     "read_annotations",
     "summary",
+    "write_coco",
+    "write_npz",
 ]
 
 SOURCES = ("mpii", "lspe", "lsp", "coco", "h36m", "json", "csv")
@@ -99,6 +104,8 @@ def read_annotations(
     proxy_head: bool = False,
     protocol: str = "p2",
     train_step: int = 5,
+    hip_width: float = 1.0,
+    hip_down: float = 0.0,
 ) -> AnnotationResult:
     """Read the annotations of one source, with image sizes and splits.
 
@@ -113,6 +120,8 @@ def read_annotations(
     seed : of the validation split.
     proxy_head : of COCO, guess the head top, which it does not annotate.
     protocol, train_step : of Human3.6M, see ``posebank.annotations.h36m.read_h36m``.
+    hip_width, hip_down : move the hips to where MoCap has them, see
+        ``posebank.annotations.hips.HipCorrection``; the default leaves them as annotated.
 
     Returns
     -------
@@ -145,6 +154,7 @@ def read_annotations(
     result = _joined(readers[kind](path) for path in files)
 
     folder = images or _usual_images(files[0])
+    hips = HipCorrection(hip_width, hip_down)
     people, unreadable = with_image_sizes(result.people, folder)
     if split is not None:
         people = replace(people, split=texts([split] * len(people)))
@@ -152,6 +162,8 @@ def read_annotations(
         people = assign_mpii_splits(people, val_images, val_fraction, seed)
     else:
         people = assign_splits(people, val_fraction, seed)
+    if hips != HipCorrection():
+        people = corrected(people, hips)
     return replace(
         result,
         people=people,
