@@ -6,7 +6,6 @@ are relative to the configuration file.
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -16,11 +15,11 @@ from typing import Any, TypeVar
 from posebank.anchors import AnchorSettings
 from posebank.errors import SettingsError
 from posebank.evaluation import EvaluationSettings
-from posebank.geometry.cameras import CameraLimits
 from posebank.lcrnet import TrainSettings, preset
 from posebank.matching import LabelSettings, MatchSettings
 from posebank.mocap.bank import BankSettings
 from posebank.shards import ShardSettings
+from posebank_pipelines.limits import limits_from_degrees
 
 T = TypeVar("T")
 
@@ -59,34 +58,6 @@ class RunConfig:
     evaluate: EvaluationSettings | None
     split: str = "val"
     run: str = "default"
-
-
-def limits_from_degrees(
-    min_elevation_deg: float | None = None,
-    max_elevation_deg: float | None = None,
-    max_roll_deg: float | None = None,
-    free: bool = False,
-) -> CameraLimits:
-    """Camera limits from degrees; what is not given keeps its default.
-
-    Raises
-    ------
-    SettingsError
-        If the limits contradict each other.
-    """
-    base = CameraLimits.free() if free else CameraLimits()
-
-    def radians(value: float | None, default: float) -> float:
-        return default if value is None else math.radians(value)
-
-    try:
-        return CameraLimits(
-            radians(min_elevation_deg, base.min_elevation),
-            radians(max_elevation_deg, base.max_elevation),
-            radians(max_roll_deg, base.max_roll),
-        )
-    except ValueError as error:
-        raise SettingsError(f"camera limits: {error}") from error
 
 
 def _only(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:

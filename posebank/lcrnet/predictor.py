@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posebank.errors import ArtefactError, PosebankError, Rejected, SettingsError, SourceError
+from posebank.errors import ArtefactError, PosebankError, Rejected, SettingsError
 from posebank.lcrnet.images import resized
 from posebank.lcrnet.integration import Poses, integrate, nms
 from posebank.lcrnet.model import LCRNet, Proposals
@@ -157,9 +157,10 @@ def predict_images(
     parts, rejected = [_nothing()], []
     for path in paths:
         try:
-            image = decode_image(path.read_bytes(), str(path)).permute(1, 2, 0).numpy()
-        except SourceError as error:
-            rejected.append(Rejected(str(path), error.reason))
+            data = np.frombuffer(path.read_bytes(), np.uint8)
+            image = decode_image(data, str(path)).permute(1, 2, 0).numpy()
+        except PosebankError as error:
+            rejected.append(Rejected(str(path), str(error)))
             continue
         except OSError as error:
             rejected.append(Rejected(str(path), f"cannot be read: {error}"))

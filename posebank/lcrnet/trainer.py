@@ -23,7 +23,8 @@ from posebank.lcrnet.images import resized
 from posebank.lcrnet.model import LCRNet
 from posebank.lcrnet.settings import TrainSettings
 from posebank.lcrnet.targets import AnchorTensors, ImageTargets, image_targets
-from posebank.shards import PoseShards, Sample, flip_sample
+from posebank.shards import PoseShards, flip_sample
+from posebank.shards.augment import Sample
 from posebank.skeleton import JointState
 from posebank.types import Anchors
 

@@ -14,7 +14,7 @@ from posebank.errors import Rejected
 from posebank.geometry.cameras import CameraLimits
 from posebank.matching import MatchSettings, ViewIndex, load_index, match
 from posebank.schemas import matches_to_table
-from posebank_pipelines.config import limits_from_degrees
+from posebank_pipelines.limits import limits_from_degrees
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.index import index
 from posebank_pipelines.workspace import (
