@@ -54,9 +54,9 @@ def pairwise_iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.f
 
 def _preferences(
     rule: Selection,
-    pred_2d: NDArray[np.float64],
-    score: NDArray[np.float64],
-    true_2d: NDArray[np.float64],
+    pred_2d: NDArray[np.floating],
+    score: NDArray[np.floating],
+    true_2d: NDArray[np.floating],
     known: NDArray[np.bool_],
     min_iou: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

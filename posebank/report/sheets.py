@@ -1,0 +1,180 @@
+"""Contact sheets: labelled people, matches, MoCap clips, shards."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from posebank import artefacts
+from posebank.geometry.cameras import camera_rotation
+from posebank.report.drawing import FRONT, SIDE, View, draw_pose_2d, draw_pose_3d
+from posebank.report.images import find_image, new_figure, open_image, save_figure
+from posebank.schemas import SHARD_PERSON, field_shape
+from posebank.skeleton import J, JointState
+from posebank.types import Labels, Matches, MotionClip, People, PoseBank
+
+_PANEL = 2.3  # inches
+_BACK = View(np.pi / 3, np.pi / 6)
+
+
+def show_person(
+    ax: Axes,
+    image: NDArray[np.uint8] | None,
+    joints_2d: NDArray[np.floating],
+    state: NDArray[np.uint8],
+    *,
+    margin: float = 0.25,
+) -> None:
+    """Show the part of the image around a person, with the 2D pose."""
+    known = joints_2d[state != JointState.MISSING]
+    low, high = known.min(axis=0), known.max(axis=0)
+    middle, half = (low + high) / 2, max(float((high - low).max()) * (0.5 + margin), 8.0)
+    if image is not None:
+        height, width = image.shape[:2]
+        # Pixel (0, 0) covers 0..1: the origin is the corner of the top-left pixel.
+        ax.imshow(image, extent=(0, width, height, 0), interpolation="bilinear")
+    draw_pose_2d(ax, joints_2d, state)
+    ax.set_xlim(middle[0] - half, middle[0] + half)
+    ax.set_ylim(middle[1] + half, middle[1] - half)
+    ax.set_aspect("equal")
+    ax.set_facecolor("#eeeeee")
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def _pick(labels: Labels, n: int, seed: int) -> NDArray[np.int64]:
+    """Random people, half of them with completed joints where there are enough."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(labels))
+    made = (labels.state[order] == JointState.COMPLETED).any(axis=1)
+    completed, rest = order[made], order[~made]
+    take = min(len(completed), max((n + 1) // 2, n - len(rest)))
+    return np.sort(np.concatenate([completed[:take], rest[: n - take]]))
+
+
+def label_sheet(
+    labels: Labels, image_roots: Mapping[str, Path], path: Path, n: int = 8, seed: int = 0
+) -> Path:
+    """PNG of ``n`` labelled people: 2D pose on the image, 3D pose from the front and a side.
+
+    Completed joints are hollow and their bones dashed. About half of the people have some. Where an
+    image is not at hand the 2D pose is drawn on grey.
+    """
+    rows = _pick(labels, min(n, len(labels)), seed)
+    lines, wide = max((len(rows) + 1) // 2, 1), 6
+    figure = new_figure(_PANEL * wide, (_PANEL + 0.25) * lines)
+    grid = figure.subplots(lines, wide, squeeze=False)
+    for ax in grid.flat:
+        ax.axis("off")
+    for place, row in enumerate(rows):
+        panels = grid[place // 2, 3 * (place % 2) : 3 * (place % 2) + 3]
+        panels[0].axis("on")
+        image = find_image(image_roots, labels.dataset[row], labels.image[row])
+        show_person(panels[0], image, labels.joints_2d[row], labels.state[row])
+        draw_pose_3d(panels[1], labels.joints_3d[row], FRONT)
+        draw_pose_3d(panels[2], labels.joints_3d[row], SIDE)
+        made = int((labels.state[row] == JointState.COMPLETED).sum())
+        panels[0].set_title(f"{labels.dataset[row]} {Path(labels.image[row]).name}", fontsize=8)
+        panels[1].set_title(
+            f"front; error {labels.error_mm[row]:.0f} mm, {made} completed", fontsize=8
+        )
+        panels[2].set_title(f"side; trust {labels.trust[row]:.2f}", fontsize=8)
+    return save_figure(figure, path)
+
+
+def match_picture(
+    bank: PoseBank,
+    person: People,
+    matches: Matches,
+    path: Path,
+    image: NDArray[np.uint8] | None = None,
+) -> Path:
+    """PNG of the first person and its matches: each reprojected on the query, and from a side."""
+    found = np.flatnonzero(matches.pose_row[0] >= 0)
+    figure = new_figure(_PANEL * (len(found) + 1), 2 * _PANEL + 0.4)
+    grid = figure.subplots(2, len(found) + 1, squeeze=False)
+    for ax in grid.flat:
+        ax.axis("off")
+    joints, state = person.joints_2d[0], person.state[0]
+    grid[0, 0].axis("on")
+    show_person(grid[0, 0], image, joints, state)
+    grid[0, 0].set_title("query", fontsize=8)
+    for place, rank in enumerate(found, 1):
+        pose = bank.joints_3d[matches.pose_row[0, rank]].astype(np.float64)
+        camera = pose @ matches.rotation[0, rank].T
+        reprojected = matches.scale[0, rank] * camera[:, :2] + matches.translation[0, rank]
+        ax = grid[0, place]
+        ax.axis("on")
+        show_person(ax, image, reprojected, np.full(len(pose), JointState.VISIBLE, np.uint8))
+        draw_pose_2d(ax, joints, state, width=1.0, alpha=0.5)
+        ax.set_title(
+            f"{rank}: {bank.pose_id[matches.pose_row[0, rank]]}\n"
+            f"error {matches.error_norm[0, rank]:.3f}, {matches.error_mm[0, rank]:.0f} mm",
+            fontsize=6,
+        )
+        draw_pose_3d(grid[1, place], camera, SIDE)
+    return save_figure(figure, path)
+
+
+def clip_picture(clip: MotionClip, path: Path, n: int = 8) -> Path:
+    """PNG of ``n`` frames of a clip, evenly spaced, from the front and from a side (y is up)."""
+    frames = np.unique(np.linspace(0, len(clip.frames) - 1, n).round().astype(int))
+    figure = new_figure(_PANEL * len(frames), 2 * _PANEL + 0.4)
+    grid = figure.subplots(2, len(frames), squeeze=False)
+    to_camera = camera_rotation(0.0, 0.0)
+    for place, frame in enumerate(frames):
+        pose = clip.joints[frame] @ to_camera.T
+        pose = pose - pose[[J["r_hip"], J["l_hip"]]].mean(axis=0)
+        for ax, view in zip(grid[:, place], (FRONT, SIDE), strict=True):
+            draw_pose_3d(ax, pose, view)
+        seconds = frame / clip.fps
+        grid[0, place].set_title(f"frame {clip.frames[frame]}, {seconds:.1f} s", fontsize=8)
+    figure.suptitle(f"{clip.dataset} {clip.subject} {clip.name}, {clip.fps:g} fps", fontsize=9)
+    return save_figure(figure, path)
+
+
+def shard_sheet(folder: Path, path: Path, n: int = 12) -> Path:
+    """PNG of the first ``n`` images of the shards, with every person's box, 2D pose and anchor.
+
+    Images are read as a training run reads them: the bytes, or the path that stands in for them.
+    """
+    manifest = artefacts.read_manifest(folder, "shards")
+    images: list[dict] = []
+    for part in manifest.parts:
+        if part.name.endswith(".parquet") and len(images) < n:
+            for batch in pq.ParquetFile(folder / part.name).iter_batches(batch_size=4):
+                images += batch.to_pylist()
+                if len(images) >= n:
+                    break
+    columns = 4
+    lines = max(-(-len(images[:n]) // columns), 1)
+    figure = new_figure(3 * columns, 3.2 * lines)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for ax in grid.flat:
+        ax.axis("off")
+    for ax, row in zip(grid.flat, images[:n], strict=False):
+        _draw_shard_image(ax, row)
+    return save_figure(figure, path)
+
+
+def _draw_shard_image(ax: Axes, row: dict) -> None:
+    source = io.BytesIO(row["image_bytes"]) if row["image_bytes"] else Path(row["image_path"])
+    image = open_image(source)  # type: ignore[arg-type]
+    height, width = image.shape[:2]
+    ax.imshow(image, extent=(0, width, height, 0))
+    for person in row["people"]:
+        x1, y1, x2, y2 = person["box"]
+        ax.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], color="#ffcc00", linewidth=1)
+        joints = np.reshape(person["joints_2d"], field_shape(SHARD_PERSON.field("joints_2d")))
+        draw_pose_2d(ax, joints, np.array(person["state"], np.uint8), width=1.2)
+        ax.text(x1, y1, f"{person['anchor_id']}", fontsize=6, color="black",
+                backgroundcolor="#ffcc00")  # fmt: skip
+    ax.set_xlim(0, width)
+    ax.set_ylim(height, 0)
+    ax.set_title(f"{row['image_id']} ({row['split']})", fontsize=7)
