@@ -31,6 +31,10 @@ _ANNOTATOR_NOISE = 0.008
 """Standard deviation of an annotated joint, as a fraction of the person's height in pixels."""
 
 
+_LEFT_OUT_IF_HIDDEN = 0.2
+"""Share of the hidden joints that MPII's annotators do not mark at all."""
+
+
 @dataclass(frozen=True)
 class _Points:
     """What an annotator could mark: named points (n, 2) with what is visible and in the image."""
@@ -92,7 +96,7 @@ def _mpii_person(person: Person, with_joints: bool, rng: np.random.Generator) ->
         if not points.inside[joint]:
             continue
         visible = bool(points.visible[joint])
-        if not visible and rng.random() < 0.3:
+        if not visible and rng.random() < _LEFT_OUT_IF_HIDDEN:
             continue
         state: Any = float(visible)
         if points.names[joint] in ("head", "neck"):
@@ -179,7 +183,7 @@ def lspe_joints(person: Person, rng: np.random.Generator) -> Floats:
     leaves out a visible one.
     """
     points = _points(person, _LSP_ORDER, rng)
-    chance = np.where(points.visible, 0.985, 0.25) * points.inside
+    chance = np.where(points.visible, 0.99, 0.45) * points.inside
     marked = rng.random(len(_LSP_ORDER)) < chance
     if not marked.any():
         marked = points.inside & points.visible

@@ -173,7 +173,7 @@ def aim_camera(
 
 def side_by_side(n: int, rng: np.random.Generator) -> Floats:
     """Places (n, 3) on the ground for n people, apart but near enough to hide one another."""
-    gaps = rng.uniform(0.55, 1.35, n)
+    gaps = rng.uniform(0.5, 1.3, n)
     across = np.cumsum(gaps) - gaps[0]
     places = np.zeros((n, 3))
     places[:, 0] = across - across.mean()

@@ -236,15 +236,15 @@ def _write_mpii(folder: Path, size: DemoSize, truth: _Truth, rng: np.random.Gene
         motions = [any_motion(rng) for _ in subjects]
         scenery = background(MPII_SIZE, rng)
         train = bool(rng.random() >= _MPII_TEST_SHARE)
-        for second in range(min(int(rng.integers(2, 6)), size.mpii_images - len(images))):
+        for second in range(min(int(rng.integers(1, 4)), size.mpii_images - len(images))):
             places = side_by_side(n_people, rng)
             actors = [
                 cast(s, look, motion, place, rng)
                 for s, look, motion, place in zip(subjects, looks, motions, places, strict=True)
             ]
-            tall = rng.uniform(*((75, 125) if n_people == 1 else (62, 95)))
+            tall = rng.uniform(*((85, 130) if n_people == 1 else (70, 100)))
             camera = aim_camera(actors, rng, size=MPII_SIZE, tall=tall,
-                                off_centre=0.22 if n_people == 1 else 0.12)  # fmt: skip
+                                off_centre=0.15 if n_people == 1 else 0.08)  # fmt: skip
             photo = shoot(actors, camera, scenery, rng, occluder=bool(rng.random() < 0.2))
             name = f"{len(images) + 1:09d}.jpg"
             photo.image.save(folder / "images" / name, quality=_JPEG_QUALITY)
