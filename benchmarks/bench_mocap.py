@@ -1,0 +1,191 @@
+"""Speed of the MoCap readers and of the way from clips to the bank.
+
+    python benchmarks/bench_mocap.py
+
+Needs the real clips. The baseline is the ordinary reader of the tests: Python, line by line, one
+matrix product per bone and frame; both are timed on one core in this process.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from _common import SHARED_DATA, report, seconds
+from mocap_oracle import bone_ends, read_frames, read_skeleton
+
+from posebank.geometry.kinematics import forward
+from posebank.mocap.amc import parse_amc
+from posebank.mocap.asf import read_asf
+from posebank.mocap.bank import BankSettings, drop_near_duplicates, poses_from_clip
+from posebank.mocap.joints import acclaim_points
+from posebank.mocap.sources import ClipSource, discover, read_clip
+from posebank.types import PoseBank
+
+SUBJECT = SHARED_DATA / "cmu" / "subjects" / "02"
+ORDINARY_FRAMES = 300
+
+
+def text_to_joints() -> dict[str, Any]:
+    """AMC text in memory -> 13 joints in metres, against the ordinary reader."""
+    skeleton = read_asf(SUBJECT / "02.asf")
+    nodes, points, needed = acclaim_points(skeleton)
+    texts = {p: p.read_bytes() for p in sorted(SUBJECT.glob("*.amc"))}
+    motions = [parse_amc(t, p, skeleton, needed) for p, t in texts.items()]
+    n_frames = sum(len(m.frames) for m in motions)
+
+    def parse() -> None:
+        for path, text in texts.items():
+            parse_amc(text, path, skeleton, needed)
+
+    def kinematics() -> None:
+        for motion in motions:
+            forward(nodes, points, motion.values, radians_per_unit=np.pi / 180)
+
+    def both() -> None:
+        for path, text in texts.items():
+            motion = parse_amc(text, path, skeleton, needed)
+            joints = forward(nodes, points, motion.values, radians_per_unit=np.pi / 180)
+            joints *= skeleton.metres_per_unit
+
+    slow_skeleton = read_skeleton(SUBJECT / "02.asf")
+    path = SUBJECT / "02_01.amc"
+    start = time.perf_counter()
+    frames = read_frames(path)
+    read = time.perf_counter() - start
+    start = time.perf_counter()
+    for frame in frames[:ORDINARY_FRAMES]:
+        bone_ends(slow_skeleton, frame)
+    moved = time.perf_counter() - start
+    ordinary = 1 / (read / len(frames) + moved / min(ORDINARY_FRAMES, len(frames)))
+    ours = n_frames / seconds(both, repeats=7)
+    return {
+        "frames": n_frames,
+        "bytes": sum(map(len, texts.values())),
+        "frames_per_s": round(ours),
+        "parse_frames_per_s": round(n_frames / seconds(parse, repeats=7)),
+        "parse_mb_per_s": round(sum(map(len, texts.values())) / seconds(parse) / 1e6),
+        "kinematics_frames_per_s": round(n_frames / seconds(kinematics, repeats=7)),
+        "ordinary_frames_per_s": round(ordinary),
+        "ordinary_parse_frames_per_s": round(len(frames) / read),
+        "times_faster": round(ours / ordinary, 1),
+    }
+
+
+def all_sources() -> list[ClipSource]:
+    """The 263 AMC clips at hand."""
+    return [
+        source
+        for dataset, folder in (("cmu", "cmu/subjects"), ("hdm05", "hdm05"))
+        for source in discover(dataset, [SHARED_DATA / folder])[0]
+    ]
+
+
+def clip_to_bank(source: ClipSource, fps: float = 10.0) -> PoseBank:
+    """What a worker does with a clip."""
+    return poses_from_clip(read_clip(source), BankSettings(fps=fps))[0]
+
+
+def _work(sources: list[ClipSource]) -> int:
+    return sum(len(clip_to_bank(s)) for s in sources)
+
+
+def two_workers() -> dict[str, Any]:
+    """File -> bank poses, in 1 and 2 processes that are already warm; every clip eight times."""
+    sources = all_sources()
+    tasks = [sources[i::16] for i in range(16)] * 8
+    n_frames = 8 * sum(len(read_clip(s).frames) for s in sources)
+    taken = {}
+    for workers in (1, 2):
+        with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+            list(pool.map(_work, tasks[: 4 * workers]))
+            start = time.perf_counter()
+            list(pool.map(_work, tasks))
+            taken[workers] = time.perf_counter() - start
+    return {
+        "frames": n_frames,
+        "frames_per_s_1": round(n_frames / taken[1]),
+        "frames_per_s_2": round(n_frames / taken[2]),
+        "ratio": round(taken[1] / taken[2], 2),
+        "all_of_cmu_minutes_2": round(4e6 / (n_frames / taken[2]) / 60, 2),
+    }
+
+
+def _peak_of(sources: list[ClipSource]) -> float:
+    for source in sources:
+        clip_to_bank(source)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def peak_memory() -> dict[str, Any]:
+    """Peak memory of a worker that takes N and 4N clips, one at a time, each in a new process."""
+    sources = all_sources()
+    few = sources[::4]
+    result = {}
+    for name, chosen in (("n", few), ("4n", few * 4)):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            result[f"peak_mb_{name}"] = round(pool.submit(_peak_of, chosen).result(), 1)
+        result[f"clips_{name}"] = len(chosen)
+    return result
+
+
+def near_duplicates() -> dict[str, Any]:
+    """All frames of all clips (nothing resampled) down to poses 50 mm apart."""
+    bank = PoseBank.concat([clip_to_bank(s, fps=120.0) for s in all_sources()])
+    start = time.perf_counter()
+    kept = drop_near_duplicates(bank, 50.0)
+    taken = time.perf_counter() - start
+    some = bank.take(slice(None, None, 20))
+    start = time.perf_counter()
+    exhaustive = _exhaustive(some.joints_3d.astype(np.float64), 0.05)
+    slow = time.perf_counter() - start
+    fast = seconds(lambda: drop_near_duplicates(some, 50.0))
+    return {
+        "poses": len(bank), "kept": len(kept), "seconds": round(taken, 2),
+        "subset": len(some), "subset_kept": len(drop_near_duplicates(some, 50.0)),
+        "subset_kept_exhaustive": exhaustive, "times_faster_than_exhaustive": round(slow / fast, 1),
+    }  # fmt: skip
+
+
+def _exhaustive(poses: np.ndarray, limit: float) -> int:
+    """Poses kept by comparing each with all kept ones, a numpy row at a time."""
+    order = np.arange(len(poses))
+    z = poses[..., 0] + 1j * poses[..., 2]
+    norms = (poses**2).sum(axis=(1, 2))
+    kept: list[int] = []
+    for row in order:
+        if kept:
+            rows = np.array(kept)
+            turned = np.abs(z[rows].conj() @ z[row])
+            height = poses[rows, :, 1] @ poses[row, :, 1]
+            apart = (norms[rows] + norms[row] - 2 * height - 2 * turned) / poses.shape[1]
+            if apart.min() < limit**2:
+                continue
+        kept.append(int(row))
+    return len(kept)
+
+
+def main() -> None:
+    if not SHARED_DATA.is_dir():
+        sys.exit(f"expected real clips in {SHARED_DATA}, found none")
+    report(
+        "mocap",
+        {
+            "text_to_joints": text_to_joints(),
+            "two_workers": two_workers(),
+            "peak_memory": peak_memory(),
+            "near_duplicates": near_duplicates(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
