@@ -148,7 +148,9 @@ SHARD_PERSON = pa.struct([
            frame="image"),
     *[f for f in LABELS if f.name not in
       ("person_id", "dataset", "split", "image", "image_width", "image_height")],
-    _field("anchor_id", pa.int32(), "closest full-body anchor-pose"),
+    _field("n_annotated", pa.int32(), "joints in state 1 or 2"),
+    _field("anchor_id", pa.int32(), "closest full-body anchor-pose, by mean joint distance"),
+    _field("anchor_id_flipped", pa.int32(), "the same for the mirrored pose"),
 ])  # fmt: skip
 
 SHARDS = _schema("shards", [
@@ -176,7 +178,8 @@ def field_shape(field: pa.Field) -> tuple[int, ...]:
     return tuple(int(n) for n in text.split(b",")) if text else ()
 
 
-def _column(values: np.ndarray, field: pa.Field) -> pa.Array:
+def column_from(values: np.ndarray, field: pa.Field) -> pa.Array:
+    """Arrow array of a record's column; what ``types`` calls unknown becomes null."""
     shape = field_shape(field)
     if shape:
         flat = np.ascontiguousarray(values).reshape(-1)
@@ -202,7 +205,7 @@ def _column(values: np.ndarray, field: pa.Field) -> pa.Array:
 
 def to_table(records: Records, schema: pa.Schema) -> pa.Table:
     """Arrow table of records whose columns have the schema's names; other columns are left out."""
-    columns = [_column(getattr(records, f.name), f) for f in schema]
+    columns = [column_from(getattr(records, f.name), f) for f in schema]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -267,7 +270,7 @@ def matches_to_table(matches: Matches, pose_id: np.ndarray) -> pa.Table:
     }
     for name in ("rotation", "scale", "translation", "error_norm", "error_mm"):
         columns[name] = getattr(matches, name)[person, rank]
-    return pa.Table.from_arrays([_column(columns[f.name], f) for f in MATCHES], schema=MATCHES)
+    return pa.Table.from_arrays([column_from(columns[f.name], f) for f in MATCHES], schema=MATCHES)
 
 
 def matches_from_table(table: pa.Table) -> Matches:

@@ -1,6 +1,17 @@
-"""Anchor-poses: K-means over oriented, body-centred 3D poses (paper, sections 3 and 4)."""
+"""Anchor-poses: K-means over oriented, body-centred 3D poses."""
 
-from posebank.anchors.assignment import assign, coverage
-from posebank.anchors.fit import AnchorSettings, anchor_poses, fit_anchors
+from posebank.anchors.coverage import coverage, poses_per_anchor, rarest
+from posebank.anchors.fit import fit_anchors, pose_in_box
+from posebank.anchors.poses import anchor_poses, assign
+from posebank.anchors.settings import AnchorSettings
 
-__all__ = ["AnchorSettings", "anchor_poses", "assign", "coverage", "fit_anchors"]
+__all__ = [
+    "AnchorSettings",
+    "anchor_poses",
+    "assign",
+    "coverage",
+    "fit_anchors",
+    "pose_in_box",
+    "poses_per_anchor",
+    "rarest",
+]

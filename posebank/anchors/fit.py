@@ -1,112 +1,61 @@
-"""Fit the anchor-poses."""
+"""Fit anchor-poses to 3D poses."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from posebank.errors import SettingsError
+from posebank.anchors.settings import AnchorSettings
+from posebank.errors import ArtefactError
 from posebank.geometry.boxes import boxes_around, relative_to_boxes
-from posebank.geometry.cameras import CameraLimits, sample_rotations
-from posebank.skeleton import N_JOINTS, UPPER_BODY, indices
-from posebank.types import Anchors, PoseBank, texts
+from posebank.skeleton import N_JOINTS, UPPER_BODY, centred, indices
+from posebank.types import Anchors, texts
 
 
-@dataclass(frozen=True)
-class AnchorSettings:
-    """How anchor-poses are made.
-
-    k : full-body anchor-poses. upper_body : add an upper-body one for each (paper, section 4.2).
-    source : cluster the labels' poses, or the bank's in random views.
-    n_poses : poses drawn when the source is the bank. limits : cameras of those views.
-    restarts : k-means++ starts, of which the best is kept.
-    """
-
-    k: int = 100
-    upper_body: bool = True
-    source: str = "labels"
-    n_poses: int = 100_000
-    restarts: int = 3
-    limits: CameraLimits = CameraLimits()
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.source not in ("labels", "bank"):
-            raise SettingsError(f"source: expected labels or bank, got {self.source!r}")
-        for name in ("k", "n_poses", "restarts"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name}: expected at least 1, got {getattr(self, name)}")
-
-
-def anchor_poses(bank: PoseBank, settings: AnchorSettings) -> NDArray[np.float32]:
-    """Poses of the bank in random views, (n_poses, 13, 3) metres, camera axes.
-
-    Every pose is taken equally often, give or take one.
-    """
-    rng = np.random.default_rng([settings.seed, 0])
-    rows = np.arange(settings.n_poses) % len(bank)
-    rotation = sample_rotations(settings.n_poses, settings.limits, rng)
-    return np.einsum("nij,nkj->nki", rotation, bank.joints_3d[rows]).astype(np.float32)
-
-
-def fit_anchors(poses: NDArray[np.floating], settings: AnchorSettings) -> Anchors:
-    """K-means over poses; anchors in descending order of their count.
-
-    Parameters
-    ----------
-    poses : (n, 13, 3) metres, camera axes, body-centred; n >= k.
+def fit_anchors(poses: NDArray[np.float32], settings: AnchorSettings) -> Anchors:
+    """Anchor-poses of 3D poses (n, 13, 3), metres, camera axes.
 
     Raises
     ------
-    SettingsError
-        If there are fewer distinct poses than anchors.
+    ArtefactError
+        If there are fewer distinct poses than anchor-poses.
     """
-    flat = np.ascontiguousarray(poses, np.float64).reshape(len(poses), -1)
-    if len(np.unique(flat, axis=0)) < settings.k:
-        raise SettingsError(
-            f"k: expected at most as many anchors as distinct poses, got k={settings.k} "
-            f"and {len(poses)} poses"
+    poses = np.asarray(centred(poses), np.float32)
+    if len(poses) < settings.k:
+        raise ArtefactError(
+            f"anchors: expected at least k = {settings.k} poses to cluster, found {len(poses)}"
         )
-    fitted = KMeans(
-        n_clusters=settings.k,
-        init="k-means++",
-        n_init=settings.restarts,
-        random_state=settings.seed,
-    ).fit(flat)
+    fitted = KMeans(settings.k, n_init=1, random_state=settings.seed).fit(
+        poses.reshape(len(poses), -1)
+    )
     count = np.bincount(fitted.labels_, minlength=settings.k)
-    centres = fitted.cluster_centers_
-    order = np.lexsort((*centres.T[::-1], -count))
-    pose_3d = centres[order].reshape(-1, N_JOINTS, 3).astype(np.float32)
-    kinds = ["full"]
-    shapes = [anchor_2d(pose_3d, "full")]
-    if settings.upper_body:
-        kinds.append("upper")
-        shapes.append(anchor_2d(pose_3d, "upper"))
-    n = settings.k * len(kinds)
+    return _records(fitted.cluster_centers_.reshape(-1, N_JOINTS, 3), count, settings.upper_body)
+
+
+def _records(means: NDArray[np.floating], count: NDArray[np.int64], upper_body: bool) -> Anchors:
+    """The most frequent anchor-pose first; upper-body ones after the full-body ones."""
+    order = np.argsort(-count, kind="stable")
+    pose_3d = centred(means[order]).astype(np.float32)
+    kinds = ("full", "upper") if upper_body else ("full",)
+    n = len(order)
     return Anchors(
-        anchor_id=np.arange(n, dtype=np.int32),
-        kind=texts([kind for kind in kinds for _ in range(settings.k)]),
-        pose_2d=np.concatenate(shapes).astype(np.float32),
+        anchor_id=np.arange(n * len(kinds), dtype=np.int32),
+        kind=texts(kind for kind in kinds for _ in range(n)),
+        pose_2d=np.concatenate([pose_in_box(pose_3d, kind) for kind in kinds]),
         pose_3d=np.concatenate([pose_3d] * len(kinds)),
-        count=np.tile(count[order], len(kinds)).astype(np.int64),
+        count=np.concatenate([count[order]] * len(kinds)).astype(np.int64),
     )
 
 
-def anchor_2d(pose_3d: NDArray[np.floating], kind: str) -> NDArray[np.float64]:
-    """2D anchor-poses in their box: the orthographic projection, box at (0, 0)-(1, 1).
+def pose_in_box(pose_3d: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
+    """2D anchor-poses (n, 13, 2) of 3D ones (n, 13, 3), relative to their box.
 
-    Parameters
-    ----------
-    pose_3d : (K, 13, 3), camera axes.
-    kind : ``full``, or ``upper`` for the box around the upper body alone (paper, section 4.2).
-
-    Returns
-    -------
-    (K, 13, 2); of an upper-body anchor the legs reach beyond the box.
+    The 3D pose is seen by an orthographic camera. The box is around all joints (``full``) or
+    around the upper body (``upper``; the legs then lie below it, paper, section 4.3), with the
+    margin ``BOX_MARGIN``.
     """
-    flat = np.asarray(pose_3d, np.float64)[..., :2]
-    covered = flat if kind == "full" else flat[:, indices(UPPER_BODY)]
-    return relative_to_boxes(flat, boxes_around(covered))
+    seen = pose_3d[..., :2]
+    covered = seen if kind == "full" else seen[:, indices(UPPER_BODY)]
+    relative: NDArray[np.float32] = relative_to_boxes(seen, boxes_around(covered))
+    return relative

@@ -1,108 +1,272 @@
-"""The data-set card beside the shards."""
+"""The data-set card that lies beside the shards."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from posebank.anchors import coverage
 from posebank.errors import Rejected
-from posebank.skeleton import JOINT_NAMES, JointState
+from posebank.skeleton import JOINT_NAMES, SKELETON_NAME, JointState
 from posebank.types import Anchors, Labels
 
-TERMS: Mapping[str, str] = {
-    "cmu": "CMU Graphics Lab MoCap: free to use, also in products that are sold, but not to be "
-    "resold itself. Acknowledge: data from mocap.cs.cmu.edu, funded by NSF EIA-0196217.",
-    "hdm05": "HDM05: CC BY-SA 3.0. Cite Mueller et al., Documentation Mocap Database HDM05, "
-    "CG-2007-2, 2007. Share-alike: what is derived from it is shared under the same licence.",
-    "poseprior": "Pose Prior: non-commercial research only. Cite Akhter & Black, CVPR 2015.",
-    "mpii": "MPII Human Pose: research, non-commercial. Cite Andriluka et al., CVPR 2014.",
-    "lspe": "LSP Extended: cite Johnson & Everingham, CVPR 2011.",
-    "lsp": "LSP: cite Johnson & Everingham, BMVC 2010.",
-    "coco": "COCO: annotations CC BY 4.0; each image has its own licence. Cite Lin et al., 2014.",
-    "h36m": "Human3.6M: academic use, by registration. Cite Ionescu et al., TPAMI 2014.",
-}
+_SHOWN_REJECTED = 20
+_QUANTILES = (0.5, 0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under which terms a source may be used, and what to cite."""
+
+    title: str
+    terms: str
+    citation: str
+    non_commercial: bool = False
+    share_alike: bool = False
+
+
+TERMS: Mapping[str, Terms] = {
+    "cmu": Terms(
+        "CMU Graphics Lab Motion Capture Database",
+        "Free to use, also in products that are sold; the data itself may not be resold.",
+        "Data obtained from mocap.cs.cmu.edu; the database was created with funding from NSF "
+        "EIA-0196217.",
+    ),
+    "hdm05": Terms(
+        "HDM05",
+        "Creative Commons BY-SA 3.0: name the source, and share what is derived under the same "
+        "terms.",
+        "M. Müller, T. Röder, M. Clausen, B. Eberhardt, B. Krüger, A. Weber. Documentation Mocap "
+        "Database HDM05. Technical report CG-2007-2, Universität Bonn, 2007.",
+        share_alike=True,
+    ),
+    "poseprior": Terms(
+        "Pose Prior",
+        "Non-commercial research.",
+        "I. Akhter, M. J. Black. Pose-Conditioned Joint Angle Limits for 3D Human Pose "
+        "Reconstruction. CVPR 2015.",
+        non_commercial=True,
+    ),
+    "mpii": Terms(
+        "MPII Human Pose",
+        "Non-commercial research.",
+        "M. Andriluka, L. Pishchulin, P. Gehler, B. Schiele. 2D Human Pose Estimation: New "
+        "Benchmark and State of the Art Analysis. CVPR 2014.",
+        non_commercial=True,
+    ),
+    "lspe": Terms(
+        "Leeds Sports Pose Extended",
+        "Cite the paper; the images are Flickr users' own.",
+        "S. Johnson, M. Everingham. Learning Effective Human Pose Estimation from Inaccurate "
+        "Annotation. CVPR 2011.",
+    ),
+    "lsp": Terms(
+        "Leeds Sports Pose",
+        "Cite the paper; the images are Flickr users' own.",
+        "S. Johnson, M. Everingham. Clustered Pose and Nonlinear Appearance Models for Human Pose "
+        "Estimation. BMVC 2010.",
+    ),
+    "coco": Terms(
+        "COCO",
+        "Annotations: Creative Commons BY 4.0. Each image has its own licence.",
+        "T.-Y. Lin et al. Microsoft COCO: Common Objects in Context. ECCV 2014.",
+    ),
+    "h36m": Terms(
+        "Human3.6M",
+        "Academic use, by agreement with its owners; it may not be passed on.",
+        "C. Ionescu, D. Papava, V. Olaru, C. Sminchisescu. Human3.6M: Large Scale Datasets and "
+        "Predictive Methods for 3D Human Sensing in Natural Environments. TPAMI 2014.",
+        non_commercial=True,
+    ),
+}  # fmt: skip
+
+_PAPER = (
+    "G. Rogez, P. Weinzaepfel, C. Schmid. LCR-Net: Localization-Classification-Regression for "
+    "Human Pose. CVPR 2017."
+)
 
 
 def dataset_card(
     labels: Labels,
     anchors: Anchors,
     *,
-    mocap: Mapping[str, Mapping[str, Any]],
-    rejected: Sequence[Rejected],
-    settings: Mapping[str, Any],
+    mocap: Mapping[str, Mapping[str, Any]] | None = None,
+    rejected: Sequence[Rejected] = (),
+    settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """Markdown card: counts, errors, coverage, terms and citations.
+    """A Markdown description of the shards made of these labels.
 
     Parameters
     ----------
-    mocap : counts of each MoCap data set in the bank.
-    rejected : images that were set aside.
-    settings : of the shards.
+    labels : the people in the shards.
+    anchors : the anchor-poses their ``anchor_id`` refers to.
+    mocap : MoCap data sets in the bank, with what is known of each.
+    rejected : images that were left out.
+    settings : how the shards were written.
+
+    Returns
+    -------
+    Markdown, the same for the same arguments: it holds no date and no path of its own.
     """
-    lines = ["# Data set card", "", "Full-body 2D + 3D pose labels made by posebank.", ""]
-    lines += ["## Labels", ""]
-    lines += [
-        "| data set | split | people | images | error_norm mean | error_mm median | trust mean |"
+    mocap = mocap or {}
+    sections = [
+        "# Labelled people: 2D and 3D poses\n\n"
+        f"{len(labels):,} people in {_count_images(labels):,} images, each with 13 joints "
+        f"(`{SKELETON_NAME}`: {', '.join(JOINT_NAMES)}) in 2D and 3D. Left and right are the "
+        "person's own. Joints that were not annotated were filled in, and **every 3D pose was "
+        "inferred**, by matching the 2D annotation to motion capture; only Human3.6M measures 3D. "
+        "Use `state`, `trust`, `error_mm` and `ambiguity_mm` to decide what to rely on.",
+        "## Counts\n\n" + _table(_counts(labels)),
+        "## Where the joints come from\n\n" + _table(_states(labels)),
+        "## Matching error and trust\n\n"
+        "`error_mm` is the RMS distance in the image between annotated joints and matched pose, "
+        "at the person's own size; it says little about the error in depth, which `trust` and "
+        "`ambiguity_mm` estimate.\n\n" + _table(_errors(labels)),
+        "## Anchor-poses\n\n" + _anchor_text(labels, anchors),
+        _format_text(settings or {}),
+        "## Sources, terms, citations\n\n" + _terms_text(labels, mocap),
+        "## What follows\n\n" + _consequences(set(labels.dataset) | set(mocap)),
     ]
-    lines += ["|---|---|---|---|---|---|---|"]
-    for name in sorted(set(labels.dataset)):
-        for split in sorted(set(labels.split)):
-            of = (labels.dataset == name) & (labels.split == split)
-            if of.any():
+    if rejected:
+        sections.append(_rejected_text(rejected))
+    return "\n\n".join(sections) + "\n"
+
+
+def _count_images(labels: Labels) -> int:
+    return len(set(zip(labels.dataset, labels.image, strict=True)))
+
+
+def _table(frame: pd.DataFrame) -> str:
+    """A Markdown table with the index as its first columns."""
+    flat = frame.reset_index()
+    rows = [[str(c) for c in flat.columns], ["---"] * flat.shape[1]]
+    rows += [[_cell(value) for value in row] for row in flat.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float | np.floating):
+        return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+
+
+def _counts(labels: Labels) -> pd.DataFrame:
+    frame = pd.DataFrame({"data set": labels.dataset, "split": labels.split, "image": labels.image})
+    groups = frame.groupby(["data set", "split"])
+    return pd.DataFrame({"images": groups["image"].nunique(), "people": groups.size()})
+
+
+def _states(labels: Labels) -> pd.DataFrame:
+    rows = {}
+    for dataset in sorted(set(labels.dataset)):
+        state = labels.state[labels.dataset == dataset]
+        rows[dataset] = {s.name.lower(): f"{(state == s).mean():.1%}" for s in JointState}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("data set")
+
+
+def _errors(labels: Labels) -> pd.DataFrame:
+    rows = {}
+    for dataset in sorted(set(labels.dataset)):
+        chosen = labels.dataset == dataset
+        for name in ("error_norm", "error_mm", "trust", "ambiguity_mm"):
+            values = getattr(labels, name)[chosen].astype(np.float64)
+            quantiles = np.quantile(values, _QUANTILES)
+            names = [f"p{q * 100:.0f}" for q in _QUANTILES]
+            row = {"mean": values.mean(), **dict(zip(names, quantiles, strict=True))}
+            rows[dataset, name] = row
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    frame.index = pd.MultiIndex.from_tuples(rows, names=["data set", "measure"])
+    return frame
+
+
+def _anchor_text(labels: Labels, anchors: Anchors) -> str:
+    n_full = int((anchors.kind == "full").sum())
+    n_upper = int((anchors.kind == "upper").sum())
+    lead = f"{n_full} full-body and {n_upper} upper-body anchor-poses. "
+    if len(labels) == 0:
+        return lead
+    found = coverage(anchors, labels.joints_3d, labels.dataset)
+    return (
+        lead + "Mean joint distance of the labels to the closest full-body one, in millimetres:"
+        "\n\n" + _table(found)
+    )
+
+
+def _format_text(settings: Mapping[str, Any]) -> str:
+    chosen = ", ".join(f"`{name} = {value}`" for name, value in sorted(settings.items()))
+    return (
+        "## Format\n\n"
+        "Parquet, zstd, one row per image with the list of its people. Each field's metadata says "
+        "its shape, unit and frame: `pyarrow.parquet.read_schema(file)` shows them. Arrays are "
+        "flat lists, joint after joint. Images carry their original bytes unless they were "
+        "shrunk. `_manifest.json` holds the sha256 of every file. Mirrored copies are not stored: "
+        "`posebank.shards.flip_sample` makes them, and `anchor_id_flipped` is there for them."
+        + (f"\n\nSettings: {chosen}." if chosen else "")
+    )
+
+
+def _terms_text(labels: Labels, mocap: Mapping[str, Mapping[str, Any]]) -> str:
+    parts = []
+    for heading, names in (
+        ("Images and 2D annotations", sorted(set(labels.dataset))),
+        ("Motion capture", sorted(mocap)),
+    ):
+        lines = []
+        for name in names:
+            known = TERMS.get(name)
+            stats = ", ".join(
+                f"{k} {v}"
+                for k, v in sorted(mocap.get(name, {}).items())
+                if isinstance(v, int | float | str)
+            )
+            counted = f" In the bank: {stats}." if stats else ""
+            if known is None:
                 lines.append(
-                    f"| {name} | {split} | {of.sum()} | {len(set(labels.image[of]))} "
-                    f"| {labels.error_norm[of].mean():.3f} | {np.median(labels.error_mm[of]):.0f} "
-                    f"| {labels.trust[of].mean():.2f} |"
+                    f"- `{name}`: its terms are not known to posebank; ask whose it is." + counted
                 )
-    lines += ["", f"Images set aside (missing or not decodable): {len(rejected)}.", ""]
-    lines += [
-        "## Joints by state",
-        "",
-        "| joint | visible | occluded | completed |",
-        "|---|---|---|---|",
-    ]
-    for joint, name in enumerate(JOINT_NAMES):
-        counts = [
-            int((labels.state[:, joint] == state).sum())
-            for state in (JointState.VISIBLE, JointState.OCCLUDED, JointState.COMPLETED)
-        ]
-        lines.append(f"| {name} | {counts[0]} | {counts[1]} | {counts[2]} |")
-    lines += ["", "## Anchor-poses", ""]
-    full = anchors.take(anchors.kind == "full")
-    table = coverage(full.pose_3d, labels.joints_3d, labels.dataset)
-    lines += [f"{len(full)} full-body anchor-poses; distance of the labels to the closest one:", ""]
-    lines += ["| data set | poses | anchors used | mean mm | median mm | 90% mm | max mm |"]
-    lines += ["|---|---|---|---|---|---|---|"]
-    for row in table.itertuples():
+            else:
+                lines.append(
+                    f"- **{known.title}** (`{name}`). {known.terms} Cite: {known.citation}"
+                    + counted
+                )
+        parts.append(f"### {heading}\n\n" + ("\n".join(lines) or "None."))
+    parts.append(f"### Method\n\n- Cite: {_PAPER}")
+    return "\n\n".join(parts)
+
+
+def _consequences(names: set[str]) -> str:
+    closed = sorted(TERMS[n].title for n in names if n in TERMS and TERMS[n].non_commercial)
+    alike = sorted(TERMS[n].title for n in names if n in TERMS and TERMS[n].share_alike)
+    unknown = sorted(f"`{n}`" for n in names if n not in TERMS)
+    lines = []
+    if closed:
         lines.append(
-            f"| {row.dataset} | {row.poses} | {row.anchors_used} | {row.mean_mm:.0f} "
-            f"| {row.median_mm:.0f} | {row.p90_mm:.0f} | {row.max_mm:.0f} |"
+            f"- **Non-commercial research only**, because of {', '.join(closed)}. This holds for "
+            "the shards as a whole and, on the usual reading, for what is trained on them."
         )
-    lines += ["", "## Motion capture", ""]
-    for name, counts_of in sorted(mocap.items()):
-        counted = ", ".join(f"{key} {value}" for key, value in sorted(counts_of.items()))
-        lines.append(f"- {name}: {counted}")
-    lines += ["", "## Frames and units", ""]
-    lines += [
-        "2D in pixels from the top-left corner of the top-left pixel; 3D in metres, camera axes "
-        "(x right, y down, z away), relative to the mean of hips and shoulders. State: 0 missing, "
-        "1 visible, 2 occluded, 3 completed. `trust` in [0, 1] and `error_mm` tell how far to "
-        "believe a label; a 3D pose is an estimate unless the source measured it.",
-        "",
-        "## Settings",
-        "",
-        *[f"- {key}: {value}" for key, value in sorted(settings.items())],
-        "",
-        "## Terms and citations",
-        "",
-    ]
-    sources = sorted(set(labels.dataset) | set(mocap))
-    lines += [f"- {TERMS.get(name, name + ': the terms of its owner.')}" for name in sources]
-    if "hdm05" in mocap:
-        lines += ["", "Labels made with HDM05 poses are to be shared under CC BY-SA 3.0."]
-    if {"poseprior", "mpii"} & set(sources):
-        lines += ["", "Because of Pose Prior or MPII, the labels are for non-commercial use."]
-    return "\n".join(lines) + "\n"
+    if alike:
+        lines.append(
+            f"- **Share alike**: the 3D poses derive from {', '.join(alike)}; who passes the "
+            "shards on does so under CC BY-SA 3.0 or a compatible licence."
+        )
+    if closed and alike:
+        lines.append(
+            "- These two demands contradict each other when the shards are passed on: CC BY-SA "
+            "allows no added restriction such as non-commercial use. Use them together in-house, "
+            "or make shards to be passed on without one of the two groups."
+        )
+    if unknown:
+        lines.append(f"- The terms of {', '.join(unknown)} must be found out before passing on.")
+    lines.append("- The people in the images did not agree to be measured: use with care.")
+    return "\n".join(lines)
+
+
+def _rejected_text(rejected: Sequence[Rejected]) -> str:
+    lines = [f"- `{r.where}`: {r.reason}" for r in rejected[:_SHOWN_REJECTED]]
+    if len(rejected) > _SHOWN_REJECTED:
+        lines.append(f"- and {len(rejected) - _SHOWN_REJECTED:,} more, in `_manifest.json`")
+    return f"## Images left out\n\n{len(rejected):,} images:\n\n" + "\n".join(lines)

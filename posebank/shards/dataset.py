@@ -1,180 +1,181 @@
-"""The shards as a torch data set."""
+"""Shards as a torch map-style data set."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
+from torchvision.io import ImageReadMode, decode_jpeg
 
-from posebank.artefacts import read_manifest
-from posebank.errors import ArtefactError, SourceError
-from posebank.schemas import SHARD_PERSON, column_array
-from posebank.skeleton import MIRROR
+from posebank.errors import ArtefactError
+from posebank.shards.augment import Sample
+from posebank.shards.read import ImageGroup, ShardFiles, ShardFilter
 
-Sample = dict[str, Any]
-
-_PERSON_COLUMNS = (
-    "person_id", "joints_2d", "joints_3d", "state", "trust", "error_mm", "anchor_id", "box",
-    "head_box", "single_person", "group_id",
+_ARRAYS = (
+    "joints_2d", "joints_3d", "state", "trust", "error_mm", "box", "head_box", "single_person",
+    "n_annotated",
 )  # fmt: skip
+_ANCHORS = ("anchor_id", "anchor_id_flipped")
+_TEXTS = ("person_id", "group_id")
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_CACHE_BYTES = 64 << 20
 
 
 class PoseShards(Dataset[Sample]):
-    """Map-style data set: one sample per image.
+    """Images with their labelled people, by number, in the order of the shards.
 
     Parameters
     ----------
     folder : a finished ``shards`` artefact.
-    split : ``train``, ``val`` or ``test``; None is all.
-    min_trust : people whose label is trusted less are left out; so are images with nobody left.
-    decode : decode the images; without it ``image`` holds the file's bytes.
+    split : ``train``, ``val``, ``test``, or None for all.
+    datasets : annotation data sets to read; None is all.
+    min_trust : people with a lower trust are left out.
+    min_annotated : people with fewer annotated joints are left out.
+    image_roots : where images live that are referenced, not embedded: a folder for each data set.
+        Without it the paths written at the time are used.
+    decode : False leaves the images out, for work on labels alone.
+    transform : a function from sample to sample, see ``posebank.shards.augment``.
 
-    Samples
-    -------
-    A dict of ``image`` (3, H, W) uint8 RGB, ``image_id``, ``person_id`` (list), ``joints_2d``
-    (n, 13, 2) px, ``joints_3d`` (n, 13, 3) m, camera axes, ``state`` (n, 13) uint8, ``trust``,
-    ``error_mm``, ``anchor_id`` (n,), ``box`` (n, 4), ``head_box`` (n, 4) with NaN where unknown,
-    ``single_person`` (n,) int8 (-1 unknown) and ``group_id`` (list).
+    Each sample is a dict of
+
+    ========================  ================================================================
+    image                     uint8 (3, height, width), RGB; absent without ``decode``
+    image_id                  ``dataset/image``
+    width, height             of the image, px
+    joints_2d                 float32 (n, 13, 2), px
+    joints_3d                 float32 (n, 13, 3), m, camera axes, body-centred
+    state                     uint8 (n, 13), see ``posebank.skeleton.JointState``
+    trust, error_mm           float32 (n,)
+    anchor_id                 int64 (n,), closest full-body anchor-pose
+    anchor_id_flipped         int64 (n,), the same for the mirrored pose
+    box, head_box             float32 (n, 4), x1 y1 x2 y2 px; head_box is NaN where unknown
+    single_person             int8 (n,), 1, 0, or -1 where unknown
+    n_annotated               int32 (n,)
+    person_id, group_id       list of n texts; group_id is "" where there is none
+    ignored_box               float32 (m, 4): people who were left out, so that a detector need
+                              not learn that they are background
+    ========================  ================================================================
 
     Raises
     ------
     ArtefactError
-        If the folder is not a finished ``shards`` artefact or has no image of the split.
+        If the artefact is missing, unfinished, damaged, or of another version.
     """
 
     def __init__(
         self,
         folder: Path,
         split: str | None = None,
-        *,
         min_trust: float = 0.0,
+        *,
+        datasets: Sequence[str] | None = None,
+        min_annotated: int = 0,
+        image_roots: Mapping[str, Path] | None = None,
         decode: bool = True,
+        transform: Callable[[Sample], Sample] | None = None,
     ) -> None:
-        self.folder = Path(folder)
-        self.split = split
-        self.min_trust = min_trust
+        self.filter = ShardFilter(
+            split, None if datasets is None else tuple(datasets), min_trust, min_annotated
+        )
+        self.files = ShardFiles(folder, (*_ARRAYS, *_ANCHORS, *_TEXTS), images=decode)
+        self.places = self.files.index(self.filter)
+        self.image_roots = image_roots
         self.decode = decode
-        self._places: list[tuple[str, int, int]] = []  # file, row group, row in it
-        manifest = read_manifest(self.folder, "shards")
-        for part in manifest.parts:
-            if part.name.endswith(".parquet") and (
-                split is None or part.name.rsplit("-", 1)[0] == split
-            ):
-                self._places += self._kept_rows(part.name)
-        if not self._places:
-            raise ArtefactError(
-                f"{self.folder}: expected images of split {split or 'any'} with a label of trust "
-                f">= {min_trust}, found none"
-            )
+        self.transform = transform
+        self._cache: OrderedDict[tuple[int, int], ImageGroup] = OrderedDict()
 
-    def _kept_rows(self, name: str) -> list[tuple[str, int, int]]:
-        file = pq.ParquetFile(self.folder / name)
-        places = []
-        for group in range(file.num_row_groups):
-            # Only the one leaf column is read; the images stay on the disk.
-            people = file.read_row_group(group, columns=["people.list.item.trust"]).column("people")
-            for row, trusts in enumerate(people.to_pylist()):
-                if any(p["trust"] >= self.min_trust for p in trusts):
-                    places.append((name, group, row))
-        return places
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cache": OrderedDict()}
 
     def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> Sample:
-        name, group, row = self._places[index]
-        table = _row_group(str(self.folder / name), group)
-        return self._sample(table.slice(row, 1))
+        return len(self.places)
 
     def __iter__(self) -> Iterator[Sample]:
-        return (self[i] for i in range(len(self)))
+        return (self[number] for number in range(len(self)))
 
-    def image_ids(self) -> list[str]:
-        """``image_id`` of every sample, in order."""
-        ids: dict[tuple[str, int], list[str]] = {}
-        for name, group, _ in self._places:
-            if (name, group) not in ids:
-                file = pq.ParquetFile(self.folder / name)
-                table = file.read_row_group(group, columns=["image_id"])
-                ids[name, group] = table.column("image_id").to_pylist()
-        return [ids[name, group][row] for name, group, row in self._places]
+    def __getitem__(self, number: int) -> Sample:
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"expected a number below {len(self)}, found {number}")
+        group = self._group(int(self.places.part[number]), int(self.places.group[number]))
+        sample = self._sample(group, int(self.places.row[number]))
+        return sample if self.transform is None else self.transform(sample)
 
-    def _sample(self, row: pa.Table) -> Sample:
-        people = row.column("people").combine_chunks().flatten()
-        table = pa.Table.from_arrays(people.flatten(), schema=pa.schema(list(SHARD_PERSON)))
-        kept = np.asarray(table.column("trust").to_numpy() >= self.min_trust)
-        sample: Sample = {"image_id": row.column("image_id")[0].as_py()}
-        data = row.column("image_bytes")[0].as_py()
-        path = row.column("image_path")[0].as_py()
-        if data is None:
-            data = _referenced(path)
-        sample["image"] = decode_image(data, sample["image_id"]) if self.decode else data
-        for column in _PERSON_COLUMNS:
-            values = column_array(table, column)[kept]
-            if values.dtype == object:
-                sample[column] = values.tolist()
-            else:
-                wide = values.astype(np.int64) if column == "anchor_id" else values
-                sample[column] = torch.from_numpy(np.array(wide))
+    def _group(self, part: int, group: int) -> ImageGroup:
+        key = (part, group)
+        if key not in self._cache:
+            self._cache[key] = self.files.group(part, group)
+            while (
+                len(self._cache) > 1 and sum(g.nbytes for g in self._cache.values()) > _CACHE_BYTES
+            ):
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(key)
+        return self._cache[key]
+
+    def _cached_bytes(self) -> int:
+        return sum(group.nbytes for group in self._cache.values())
+
+    def _sample(self, group: ImageGroup, row: int) -> Sample:
+        everyone = np.arange(group.start[row], group.start[row + 1])
+        people = group.people
+        kept = self.filter.keeps(people["trust"][everyone], people["n_annotated"][everyone])
+        rows = everyone[kept]
+        sample: Sample = {
+            "image_id": group.columns["image_id"][row].as_py(),
+            "width": group.columns["image_width"][row].as_py(),
+            "height": group.columns["image_height"][row].as_py(),
+            **{name: torch.from_numpy(people[name][rows]) for name in _ARRAYS},
+            **{name: torch.from_numpy(people[name][rows].astype(np.int64)) for name in _ANCHORS},
+            **{name: [people[name][i].as_py() or "" for i in rows] for name in _TEXTS},
+            "ignored_box": torch.from_numpy(people["box"][everyone[~kept]]),
+        }
+        if self.decode:
+            sample["image"] = decode_image(self._image_bytes(group, row), sample["image_id"])
         return sample
 
+    def _image_bytes(self, group: ImageGroup, row: int) -> NDArray[np.uint8]:
+        """The image file's bytes, embedded or from its own file."""
+        embedded = group.columns["image_bytes"][row]
+        if embedded.is_valid:
+            return np.frombuffer(embedded.as_buffer(), np.uint8)
+        path = Path(group.columns["image_path"][row].as_py())
+        if self.image_roots is not None:
+            root = self.image_roots[group.columns["dataset"][row].as_py()]
+            path = Path(root) / group.columns["image"][row].as_py()
+        try:
+            return np.frombuffer(path.read_bytes(), np.uint8)
+        except OSError as error:
+            raise ArtefactError(
+                f"{path}: expected the image that {self.files.folder} refers to: {error.strerror}"
+            ) from error
 
-@lru_cache(maxsize=4)
-def _row_group(path: str, group: int) -> pa.Table:
-    """Neighbouring samples share a row group; keep the last few decompressed."""
-    return pq.ParquetFile(path).read_row_group(group)
 
-
-def _referenced(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise SourceError(path, f"the shard refers to this image: {error}") from error
-
-
-def decode_image(data: bytes, where: str) -> torch.Tensor:
-    """Decode an image file to (3, H, W) uint8 RGB.
+def decode_image(data: NDArray[np.uint8], where: str) -> torch.Tensor:
+    """Decode an image file's bytes to uint8 (3, height, width), RGB.
 
     Raises
     ------
-    SourceError
-        If the bytes are not an image.
+    ArtefactError
+        If the bytes do not decode; ``where`` names them.
     """
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            array = np.array(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise SourceError(where, f"expected an image that can be decoded: {error}") from error
-    return torch.from_numpy(array).permute(2, 0, 1).contiguous()
+        if data[:3].tobytes() == _JPEG_MAGIC:
+            # The copy also makes the bytes writable, which torch wants of what it wraps.
+            return decode_jpeg(torch.from_numpy(data.copy()), mode=ImageReadMode.RGB)
+        with Image.open(io.BytesIO(data.tobytes())) as image:
+            pixels = np.array(image.convert("RGB"))
+        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    except Exception as error:  # both decoders raise many kinds
+        raise ArtefactError(f"{where}: expected an image that decodes: {error}") from error
 
 
-def flip_sample(sample: Sample) -> Sample:
-    """Mirror a sample: image, 2D, 3D, states and boxes; left and right change places.
-
-    ``anchor_id`` is dropped, since the mirrored pose may be closest to another anchor.
-    """
-    width = sample["image"].shape[-1]
-    mirror = torch.from_numpy(MIRROR.copy())
-    flipped = {k: v for k, v in sample.items() if k != "anchor_id"}
-    flipped["image"] = sample["image"].flip(-1)
-    joints = sample["joints_2d"][:, mirror].clone()
-    joints[..., 0] = width - joints[..., 0]
-    flipped["joints_2d"] = joints
-    pose = sample["joints_3d"][:, mirror].clone()
-    pose[..., 0] = -pose[..., 0]
-    flipped["joints_3d"] = pose
-    flipped["state"] = sample["state"][:, mirror]
-    for name in ("box", "head_box"):
-        box = sample[name].clone()
-        box[:, 0], box[:, 2] = width - sample[name][:, 2], width - sample[name][:, 0]
-        flipped[name] = box
-    return flipped
+def collate_samples(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples as they are: images differ in size and people in number."""
+    return list(samples)

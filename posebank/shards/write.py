@@ -1,152 +1,201 @@
-"""Labels and images into shard tables."""
+"""Labels, anchors and image files into the rows of one shard."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from posebank.anchors import assign
-from posebank.errors import Rejected, SettingsError
+from posebank.errors import PosebankError, Rejected, SourceError
 from posebank.geometry.boxes import boxes_around
-from posebank.schemas import LABELS, SHARD_PERSON, SHARDS, to_table
-from posebank.types import Anchors, Labels
+from posebank.schemas import SHARD_PERSON, SHARDS, column_from
+from posebank.shards.plan import ShardSettings, group_by_image, image_id
+from posebank.skeleton import is_annotated, mirrored_3d
+from posebank.types import Anchors, Labels, Records
+
+_JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
-class ShardSettings:
-    """Shape of the shards.
+class _ImageFile:
+    """An image file that decodes: its bytes, and its size in pixels."""
 
-    embed : store the images' bytes; otherwise their paths.
-    images_per_shard : rows of a file. images_per_row_group : what a random access reads at least.
-    """
-
-    embed: bool = True
-    images_per_shard: int = 256
-    images_per_row_group: int = 16
-
-    def __post_init__(self) -> None:
-        for name in ("images_per_shard", "images_per_row_group"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name}: expected at least 1, got {getattr(self, name)}")
-
-
-@dataclass(frozen=True)
-class ShardPlan:
-    """One shard to write: its file name and the rows of the labels in it."""
-
-    name: str
-    rows: NDArray[np.int64]
-
-
-def plan_shards(labels: Labels, settings: ShardSettings) -> list[ShardPlan]:
-    """Divide the labelled images into shards, split by split, images in order of their names."""
-    plans = []
-    keys = np.array(
-        [f"{d}/{i}" for d, i in zip(labels.dataset, labels.image, strict=True)], dtype=object
-    )
-    people = labels.person_id.astype(str)
-    for split in sorted(set(labels.split)):
-        rows = np.flatnonzero(labels.split == split)
-        rows = rows[np.lexsort((people[rows], keys[rows].astype(str)))]
-        images, first = np.unique(keys[rows].astype(str), return_index=True)
-        ends = [*first[1:].tolist(), len(rows)]
-        for number, start in enumerate(range(0, len(images), settings.images_per_shard)):
-            last = min(start + settings.images_per_shard, len(images)) - 1
-            plans.append(
-                ShardPlan(f"{split}-{number:05d}.parquet", rows[first[start] : ends[last]])
-            )
-    return plans
+    data: bytes
+    width: int
+    height: int
 
 
 def shard_table(
     labels: Labels, anchors: Anchors, image_roots: Mapping[str, Path], settings: ShardSettings
 ) -> tuple[pa.Table, list[Rejected]]:
-    """One shard's table: a row per image with its people.
+    """The rows of one shard (or of a part of one).
 
     Parameters
     ----------
-    labels : the rows of one plan, people of an image together.
-    image_roots : image folder of each data set.
+    labels : the people of the shard's images, in any order.
+    anchors : every person gets the closest full-body one.
+    image_roots : the image folder of each annotation data set.
+    settings : see ``ShardSettings``.
 
     Returns
     -------
-    The table (schema ``SHARDS``), and the images that are missing or cannot be decoded.
+    (table, rejected) : a table with the schema ``SHARDS``, sorted by data set and image name, and
+        the images that were left out because they are missing, do not decode, or do not have the
+        size that their annotations were made at.
     """
-    full = anchors.take(anchors.kind == "full")
-    anchor_id, _ = assign(full.pose_3d, labels.joints_3d)
-    person_columns = to_table(labels, LABELS)
-    struct = _people_struct(person_columns, boxes_around(labels.joints_2d), anchor_id)
-
-    rows: dict[str, list[object]] = {name: [] for name in SHARDS.names if name != "people"}
-    rejected: list[Rejected] = []
-    taken: list[NDArray[np.int64]] = []
-    for group in _images(labels):
-        first = int(group[0])
-        dataset, image = labels.dataset[first], labels.image[first]
-        path = image_roots.get(dataset, Path(dataset)) / image
+    order = np.lexsort((labels.person_id, labels.image, labels.dataset))
+    kept: list[NDArray[np.int64]] = []
+    files: list[_ImageFile] = []
+    paths: list[str] = []
+    rejected = []
+    for rows in group_by_image(labels, order):
+        first = rows[0]
         try:
-            data = path.read_bytes()
-            with Image.open(io.BytesIO(data)) as picture:
-                picture.load()
-                width, height = picture.size
-        except FileNotFoundError:
-            rejected.append(Rejected(str(path), "expected an image, found nothing"))
+            root = image_roots.get(labels.dataset[first])
+            if root is None:
+                raise SourceError(
+                    image_id(labels, first),
+                    f"expected an image folder for {labels.dataset[first]}, found none",
+                )
+            path = Path(root) / labels.image[first]
+            file = _read_image(path)
+            _check_size(path, file, labels.image_width[first], labels.image_height[first])
+        except SourceError as error:
+            rejected.append(Rejected(error.where, error.reason))
             continue
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
-            rejected.append(Rejected(str(path), f"expected an image that can be decoded: {error}"))
-            continue
-        taken.append(group)
-        values = {
-            "image_id": f"{dataset}/{image}",
-            "dataset": dataset,
-            "split": labels.split[first],
-            "image": image,
-            "image_width": width,
-            "image_height": height,
-            "image_bytes": data if settings.embed else None,
-            "image_path": None if settings.embed else str(path),
-            "n_people": len(group),
-        }
-        for name, value in values.items():
-            rows[name].append(value)
-
-    order = np.concatenate(taken) if taken else np.zeros(0, np.int64)
-    offsets = np.concatenate([[0], np.cumsum([len(g) for g in taken])]).astype(np.int32)
-    people = pa.ListArray.from_arrays(
-        pa.array(offsets), struct.take(pa.array(order)), type=SHARDS.field("people").type
-    )
-    columns = [
-        people if f.name == "people" else pa.array(rows[f.name], type=f.type) for f in SHARDS
+        kept.append(rows)
+        files.append(file)
+        paths.append(path.as_posix())
+    if not kept:
+        return SHARDS.empty_table(), rejected
+    n_people = np.array([len(rows) for rows in kept])
+    people = labels.take(np.concatenate(kept))
+    if settings.max_side:
+        files, people = _shrunk(files, people, n_people, settings.max_side)
+    first = np.cumsum(n_people) - n_people
+    columns = {
+        "image_id": [image_id(people, row) for row in first],
+        "dataset": people.dataset[first],
+        "split": people.split[first],
+        "image": people.image[first],
+        "image_width": [file.width for file in files],
+        "image_height": [file.height for file in files],
+        "image_bytes": [file.data if settings.embed else None for file in files],
+        "image_path": [None if settings.embed else path for path in paths],
+        "n_people": n_people,
+    }
+    arrays = [
+        pa.array(columns[f.name], type=f.type)
+        if f.name in columns
+        else _people_column(people, anchors, n_people, f.type)
+        for f in SHARDS
     ]
-    return pa.Table.from_arrays(columns, schema=SHARDS), rejected
+    return pa.Table.from_arrays(arrays, schema=SHARDS), rejected
 
 
-def _people_struct(
-    columns: pa.Table, boxes: NDArray[np.float32], anchor_id: NDArray[np.int32]
-) -> pa.StructArray:
-    arrays = []
-    for field in SHARD_PERSON:
-        if field.name == "box":
-            flat = pa.array(np.ascontiguousarray(boxes, np.float32).reshape(-1))
-            arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=field.type))
-        elif field.name == "anchor_id":
-            arrays.append(pa.array(anchor_id, type=field.type))
-        else:
-            arrays.append(columns.column(field.name).combine_chunks())
-    return pa.StructArray.from_arrays(arrays, fields=list(SHARD_PERSON))
+def _read_image(path: Path) -> _ImageFile:
+    """Read and decode an image file.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing or does not decode to its end.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(path, f"expected an image file: {error.strerror}") from error
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            return _ImageFile(data, image.width, image.height)
+    # Pillow raises many kinds of error on damaged files, SyntaxError and struct.error among them.
+    except Exception as error:
+        raise SourceError(path, f"expected an image that decodes: {error}") from error
 
 
-def _images(labels: Labels) -> list[NDArray[np.int64]]:
-    """Row numbers of each image's people; the people of an image stand together."""
-    if not len(labels):
-        return []
-    keys = list(zip(labels.dataset, labels.image, strict=True))
-    breaks = [i for i in range(1, len(keys)) if keys[i] != keys[i - 1]]
-    return [np.asarray(g) for g in np.split(np.arange(len(keys)), breaks)]
+def _check_size(path: Path, file: _ImageFile, width: int, height: int) -> None:
+    if width > 0 and height > 0 and (file.width, file.height) != (width, height):
+        raise SourceError(
+            path,
+            f"expected {width}x{height} px, the size at annotation; "
+            f"found {file.width}x{file.height}",
+        )
+
+
+def _shrunk(
+    files: list[_ImageFile], people: Labels, n_people: NDArray[Any], max_side: int
+) -> tuple[list[_ImageFile], Labels]:
+    """Images no longer than ``max_side``, and the labels in the new pixels."""
+    new = [_shrunk_file(file, max_side) for file in files]
+    ratio = np.array(
+        [[n.width / o.width, n.height / o.height] for n, o in zip(new, files, strict=True)]
+    )
+    factor = np.repeat(ratio, n_people, axis=0).astype(np.float32)  # (n_people, 2)
+    mean = factor.mean(axis=1)
+    return new, replace(
+        people,
+        joints_2d=people.joints_2d * factor[:, None],
+        head_box=people.head_box * np.tile(factor, 2),
+        scale=people.scale * mean,
+        camera_scale=people.camera_scale * mean,
+        camera_translation=people.camera_translation * factor,
+        image_width=np.repeat([f.width for f in new], n_people).astype(np.int32),
+        image_height=np.repeat([f.height for f in new], n_people).astype(np.int32),
+    )
+
+
+def _shrunk_file(file: _ImageFile, max_side: int) -> _ImageFile:
+    longest = max(file.width, file.height)
+    if longest <= max_side:
+        return file
+    size = (
+        max(1, round(file.width * max_side / longest)),
+        max(1, round(file.height * max_side / longest)),
+    )
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(file.data)) as image:
+        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        small.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return _ImageFile(buffer.getvalue(), *size)
+
+
+@dataclass(frozen=True)
+class _Added(Records):
+    """What a shard adds to each label."""
+
+    box: NDArray[np.float32]
+    n_annotated: NDArray[np.int32]
+    anchor_id: NDArray[np.int32]
+    anchor_id_flipped: NDArray[np.int32]
+
+
+def _people_column(
+    people: Labels, anchors: Anchors, n_people: NDArray[Any], kind: pa.ListType
+) -> pa.Array:
+    full = anchors.take(anchors.kind == "full")
+    if len(full) == 0:
+        raise PosebankError("anchors: expected at least one full-body anchor-pose, found none")
+    closest, _ = assign(full.pose_3d, people.joints_3d)
+    closest_flipped, _ = assign(full.pose_3d, mirrored_3d(people.joints_3d))
+    added = _Added(
+        box=boxes_around(people.joints_2d),
+        n_annotated=is_annotated(people.state).sum(axis=1).astype(np.int32),
+        anchor_id=full.anchor_id[closest],
+        anchor_id_flipped=full.anchor_id[closest_flipped],
+    )
+    names = {f.name for f in fields(_Added)}
+    values = [
+        column_from(getattr(added if f.name in names else people, f.name), f) for f in SHARD_PERSON
+    ]
+    persons = pa.StructArray.from_arrays(values, fields=list(SHARD_PERSON))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(n_people)]), type=pa.int32())
+    return pa.ListArray.from_arrays(offsets, persons, type=kind)

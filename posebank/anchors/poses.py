@@ -1,0 +1,117 @@
+"""The poses that anchor-poses are made of, and the distance between poses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from posebank.anchors.settings import AnchorSettings
+from posebank.errors import ArtefactError
+from posebank.geometry.cameras import sample_rotations
+from posebank.skeleton import N_JOINTS, centred
+from posebank.types import PoseBank
+
+_BLOCK = 1 << 15
+
+
+def in_blocks(work: Callable[[slice], Any], n: int, block: int = _BLOCK) -> list[Any]:
+    """``work`` on consecutive slices of ``n`` rows, in threads, results in their order.
+
+    The slices do not depend on the number of threads, so neither does a result that is added up
+    from them in order.
+    """
+    slices = [slice(start, min(start + block, n)) for start in range(0, n, block)]
+    if len(slices) < 2:
+        return [work(s) for s in slices]
+    with ThreadPoolExecutor(min(len(slices), len(os.sched_getaffinity(0)))) as pool:
+        return list(pool.map(work, slices))
+
+
+def anchor_poses(bank: PoseBank, settings: AnchorSettings) -> NDArray[np.float32]:
+    """Bank poses as random cameras within the limits see them.
+
+    Every pose of the bank is used equally often, give or take one: the bank is gone through again
+    and again in new random orders until ``settings.n_poses`` poses are drawn.
+
+    Returns
+    -------
+    (n_poses, 13, 3) float32, metres, camera axes, relative to the body centre.
+
+    Raises
+    ------
+    ArtefactError
+        If the bank is empty.
+    """
+    if len(bank) == 0:
+        raise ArtefactError("bank: expected at least one pose, found none")
+    n = settings.n_poses
+    rng = np.random.default_rng([settings.seed, 0])
+    rounds = [rng.permutation(len(bank)) for _ in range(-(-n // len(bank)))]
+    rows = np.concatenate(rounds)[:n]
+    rotations = sample_rotations(n, settings.limits, rng).astype(np.float32)
+    poses = np.empty((n, N_JOINTS, 3), np.float32)
+
+    def view(block: slice) -> None:
+        seen = bank.joints_3d[rows[block]] @ np.swapaxes(rotations[block], -1, -2)
+        poses[block] = centred(seen)
+
+    in_blocks(view, n)
+    return poses
+
+
+def assign(
+    anchors_3d: NDArray[Any], joints_3d: NDArray[Any]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The closest anchor-pose of each pose, by D = mean joint distance (paper, equation 2).
+
+    Parameters
+    ----------
+    anchors_3d : (n_anchors, 13, 3); joints_3d : (n, 13, 3). One unit and one frame.
+
+    Returns
+    -------
+    (ids, distance) : (n,) rows of ``anchors_3d``, the lowest where several are equally close, and
+        the distance to them in the unit of the input.
+    """
+    anchors = np.ascontiguousarray(anchors_3d, np.float32)
+    poses = np.ascontiguousarray(joints_3d, np.float32)
+    if len(anchors) == 0:
+        raise ValueError("expected at least one anchor-pose")
+    # Joint coordinates first, anchors last: the inner loop runs over anchors and vectorises.
+    by_joint = np.ascontiguousarray(anchors.transpose(1, 2, 0))
+    ids = np.empty(len(poses), np.int32)
+    distance = np.empty(len(poses), np.float32)
+    in_blocks(lambda s: _closest(by_joint, poses[s], ids[s], distance[s]), len(poses))
+    return ids, distance
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _closest(
+    by_joint: NDArray[np.float32],
+    poses: NDArray[np.float32],
+    ids: NDArray[np.int32],
+    distance: NDArray[np.float32],
+) -> None:
+    n_joints, _, n_anchors = by_joint.shape
+    total = np.empty(n_anchors, np.float32)
+    for i in range(len(poses)):
+        total[:] = 0
+        for j in range(n_joints):
+            x, y, z = poses[i, j, 0], poses[i, j, 1], poses[i, j, 2]
+            for k in range(n_anchors):
+                dx = by_joint[j, 0, k] - x
+                dy = by_joint[j, 1, k] - y
+                dz = by_joint[j, 2, k] - z
+                total[k] += np.sqrt(dx * dx + dy * dy + dz * dz)
+        best = 0
+        for k in range(1, n_anchors):
+            if total[k] < total[best]:
+                best = k
+        ids[i] = best
+        distance[i] = total[best] / np.float32(n_joints)

@@ -1,0 +1,43 @@
+"""Settings of the anchor-poses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from posebank.errors import SettingsError
+from posebank.geometry.cameras import CameraLimits
+
+SOURCES = ("labels", "bank")
+
+
+@dataclass(frozen=True)
+class AnchorSettings:
+    """How anchor-poses are made (paper, section 4.1).
+
+    k : number of full-body anchor-poses; the paper uses 1, 50, 100, 200 and 500.
+    upper_body : add an upper-body anchor-pose for each.
+    source : cluster the poses of the ``labels``, or of the ``bank`` in random views.
+    n_poses : poses to draw from the bank.
+    limits : cameras of those views.
+    restarts : starts of K-means; the best is kept.
+    medoids : use the pose closest to each mean: a mean shortens limbs that move.
+    mirror_closed : make a set in which each anchor-pose's mirror image is an anchor-pose too.
+    seed : of everything random here.
+    """
+
+    k: int = 100
+    upper_body: bool = True
+    source: str = "labels"
+    n_poses: int = 1_000_000
+    limits: CameraLimits = field(default_factory=CameraLimits)
+    restarts: int = 4
+    medoids: bool = False
+    mirror_closed: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise SettingsError(f"source: expected {' or '.join(SOURCES)}, found {self.source!r}")
+        for name in ("k", "n_poses", "restarts"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name}: expected at least 1, found {getattr(self, name)}")

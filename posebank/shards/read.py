@@ -1,0 +1,248 @@
+"""Reading shards with pyarrow: filters pushed down, one row group at a time.
+
+A filter first drops whole row groups by the statistics in the file's footer, then images by the
+few small columns that it needs; image bytes are read only for what is left.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from posebank.artefacts import read_manifest
+from posebank.errors import ArtefactError
+from posebank.schemas import SHARD_PERSON, column_array
+
+_LABEL_COLUMNS = ("image_id", "image", "dataset", "image_width", "image_height")
+_FILE_COLUMNS = ("image_bytes", "image_path")
+_PERSON = "people.list.element."
+_MAX_OPEN_FILES = 64
+
+
+@dataclass(frozen=True)
+class ShardFilter:
+    """What to read. The defaults keep everything.
+
+    split : ``train``, ``val`` or ``test``; None is all of them.
+    datasets : annotation data sets; None is all of them.
+    min_trust, min_annotated : people below either are left out, and images with nobody left.
+    """
+
+    split: str | None = None
+    datasets: tuple[str, ...] | None = None
+    min_trust: float = 0.0
+    min_annotated: int = 0
+
+    @property
+    def of_people(self) -> bool:
+        """Whether people are filtered, not only images."""
+        return self.min_trust > 0 or self.min_annotated > 0
+
+    def keeps(self, trust: NDArray[Any], n_annotated: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which people are kept."""
+        # A float32 0.7 is below the float64 0.7, so the bound is compared in the column's type.
+        return (trust >= trust.dtype.type(self.min_trust)) & (n_annotated >= self.min_annotated)
+
+
+@dataclass(frozen=True)
+class ImageIndex:
+    """Where the chosen images are: ``part``, row ``group`` and ``row`` in the group, (n,) each."""
+
+    part: NDArray[np.int32]
+    group: NDArray[np.int32]
+    row: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+
+@dataclass(frozen=True)
+class ImageGroup:
+    """One row group in memory.
+
+    columns : the images' columns, as Arrow arrays.
+    start : (n_images + 1,) where each image's people begin.
+    people : the people's columns; texts stay Arrow arrays.
+    """
+
+    columns: Mapping[str, pa.Array]
+    start: NDArray[np.int64]
+    people: Mapping[str, Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the images' columns, which outweigh the rest."""
+        return sum(column.nbytes for column in self.columns.values())
+
+
+class ShardFiles:
+    """The Parquet parts of a finished ``shards`` artefact.
+
+    Parameters
+    ----------
+    folder : the artefact.
+    person_columns : fields of a person to read.
+    images : also read the images' bytes or paths.
+
+    Raises
+    ------
+    ArtefactError
+        If the artefact is missing, unfinished or of another version.
+    """
+
+    def __init__(self, folder: Path, person_columns: Sequence[str], images: bool = True) -> None:
+        self.folder = Path(folder)
+        manifest = read_manifest(self.folder, "shards")
+        self.names = [p.name for p in manifest.parts if p.name.endswith(".parquet")]
+        self.content = manifest.content
+        self._image_columns = (*_LABEL_COLUMNS, *(_FILE_COLUMNS if images else ()))
+        self._columns = [*self._image_columns, *(_PERSON + name for name in person_columns)]
+        self._open: OrderedDict[int, pq.ParquetFile] = OrderedDict()
+        self._pid = os.getpid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": OrderedDict()}
+
+    def _file(self, part: int) -> pq.ParquetFile:
+        if self._pid != os.getpid():  # a forked worker must not share open files
+            self._open, self._pid = OrderedDict(), os.getpid()
+        file = self._open.get(part)
+        if file is None:
+            path = self.folder / self.names[part]
+            try:
+                file = pq.ParquetFile(path, memory_map=True)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise ArtefactError(
+                    f"{path}: expected a shard, found it damaged: {error}"
+                ) from error
+            self._open[part] = file
+            if len(self._open) > _MAX_OPEN_FILES:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(part)
+        return file
+
+    def index(self, keep: ShardFilter) -> ImageIndex:
+        """Find the images that the filter keeps, in the order of the parts."""
+        found: list[tuple[int, int, NDArray[np.int64]]] = []
+        for part in range(len(self.names)):
+            file = self._file(part)
+            for group in range(file.num_row_groups):
+                if not _may_hold(file.metadata.row_group(group), keep):
+                    continue
+                rows = self._matching_rows(part, group, keep)
+                if len(rows):
+                    found.append((part, group, rows))
+        sizes = [len(rows) for *_, rows in found]
+        return ImageIndex(
+            np.repeat(np.array([p for p, *_ in found], np.int32), sizes),
+            np.repeat(np.array([g for _, g, _ in found], np.int32), sizes),
+            np.concatenate([np.zeros(0, np.int32), *(r.astype(np.int32) for *_, r in found)]),
+        )
+
+    def _matching_rows(self, part: int, group: int, keep: ShardFilter) -> NDArray[np.int64]:
+        file = self._file(part)
+        chosen = np.ones(file.metadata.row_group(group).num_rows, dtype=bool)
+        columns = [
+            name
+            for name, wanted in (("split", keep.split), ("dataset", keep.datasets))
+            if wanted is not None
+        ]
+        if keep.of_people:
+            columns += [_PERSON + "trust", _PERSON + "n_annotated"]
+        if not columns:
+            return np.flatnonzero(chosen)
+        table = self._read(part, group, columns)
+        if keep.split is not None:
+            chosen &= _as_texts(table, "split") == keep.split
+        if keep.datasets is not None:
+            chosen &= np.isin(_as_texts(table, "dataset"), keep.datasets)
+        if keep.of_people:
+            start, people = _people(table)
+            kept = keep.keeps(people["trust"], people["n_annotated"])
+            count = np.concatenate([[0], np.cumsum(kept)])
+            chosen &= (count[start[1:]] - count[start[:-1]]) > 0
+        return np.flatnonzero(chosen)
+
+    def group(self, part: int, group: int) -> ImageGroup:
+        """Read one row group: the images' columns and the wanted columns of people."""
+        table = self._read(part, group, self._columns)
+        start, people = _people(table)
+        images = {name: _chunk(table, name) for name in self._image_columns}
+        return ImageGroup(images, start, people)
+
+    def _read(self, part: int, group: int, columns: Sequence[str]) -> pa.Table:
+        try:
+            return self._file(part).read_row_group(group, columns=columns, use_threads=False)
+        except (OSError, pa.ArrowInvalid) as error:
+            path = self.folder / self.names[part]
+            raise ArtefactError(f"{path}: row group {group} is damaged: {error}") from error
+
+
+def _chunk(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _as_texts(table: pa.Table, name: str) -> NDArray[Any]:
+    return np.array(table.column(name).to_pylist(), dtype=np.object_)
+
+
+def _people(table: pa.Table) -> tuple[NDArray[np.int64], dict[str, Any]]:
+    """Where each image's people begin, and the people's columns as numpy arrays."""
+    lists = _chunk(table, "people")
+    start = lists.offsets.to_numpy().astype(np.int64)
+    persons = lists.values
+    columns: dict[str, Any] = {}
+    for position, field in enumerate(persons.type):
+        kind = SHARD_PERSON.field(field.name)
+        values = persons.field(position)
+        if pa.types.is_string(kind.type):
+            columns[field.name] = values
+        else:
+            one = pa.Table.from_arrays([values.cast(kind.type)], schema=pa.schema([kind]))
+            columns[field.name] = column_array(one, field.name)
+    return start, columns
+
+
+def _may_hold(meta: pq.RowGroupMetaData, keep: ShardFilter) -> bool:
+    """Whether the statistics of a row group leave room for an image that the filter keeps."""
+    bounds = _statistics(meta)
+
+    def excludes(column: str, values: Sequence[Any]) -> bool:
+        low, high = bounds.get(column, (None, None))
+        return low is not None and not any(low <= value <= high for value in values)
+
+    def below(column: str, least: float) -> bool:
+        _, high = bounds.get(column, (None, None))
+        return high is not None and high < least
+
+    return not (
+        (keep.split is not None and excludes("split", [keep.split]))
+        or (keep.datasets is not None and excludes("dataset", keep.datasets))
+        or below(_PERSON + "trust", float(np.float32(keep.min_trust)))
+        or below(_PERSON + "n_annotated", keep.min_annotated)
+    )
+
+
+def _statistics(meta: pq.RowGroupMetaData) -> dict[str, tuple[Any, Any]]:
+    """Least and greatest value of the columns that filters use."""
+    wanted = {"split", "dataset", _PERSON + "trust", _PERSON + "n_annotated"}
+    found = {}
+    for number in range(meta.num_columns):
+        column = meta.column(number)
+        if (
+            column.path_in_schema in wanted
+            and column.is_stats_set
+            and column.statistics.has_min_max
+        ):
+            found[column.path_in_schema] = (column.statistics.min, column.statistics.max)
+    return found
