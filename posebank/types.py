@@ -45,6 +45,8 @@ class Records:
         """The rows given by an index array, a boolean mask or a slice."""
         if not isinstance(rows, slice):
             rows = np.asarray(rows)
+            if not rows.size:  # an empty list is an array of floats
+                rows = rows.astype(np.intp)
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     @classmethod
