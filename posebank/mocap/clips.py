@@ -42,9 +42,16 @@ class ReadClip:
     sha256: str = ""
 
 
-def _chosen_rate(
+def chosen_rate(
     path: Path, asked: float | None, known: tuple[float, str] | None
 ) -> tuple[float, str]:
+    """The rate asked for, else the known one, with where it comes from.
+
+    Raises
+    ------
+    SourceError
+        If neither is given.
+    """
     if asked is not None:
         if not 0 < asked < 1e5:
             raise SourceError(path, f"expected a positive frame rate, found {asked}")
@@ -89,7 +96,7 @@ def read_acclaim_clip(
 ) -> ReadClip:
     """An AMC clip with the skeleton of its ASF."""
     known = cmu_rate(path.stem) if dataset == "cmu" else hdm05_rate(path.stem)
-    rate, evidence = _chosen_rate(path, fps, known or companion_rate(path))
+    rate, evidence = chosen_rate(path, fps, known or companion_rate(path))
     skeleton = body.skeleton
     motion = parse_amc(data, path, skeleton, body.needed)
     radians = np.pi / 180 if motion.degrees else 1.0
@@ -114,7 +121,7 @@ def read_bvh_clip(
 ) -> ReadClip:
     """A BVH clip; ``unit`` is one of m, cm, mm, in, or None to let the file's scheme decide."""
     motion = parse_bvh(data, path)
-    rate, evidence = _chosen_rate(
+    rate, evidence = chosen_rate(
         path, fps, (rate_of_frame_time(motion.frame_time), f"Frame Time: {motion.frame_time:g}")
     )
     cgspeed = dataset == "bvh" and is_cgspeed(motion)
@@ -164,7 +171,7 @@ def _bvh_unit(
 def read_c3d_clip(data: bytes, path: Path, fps: float | None) -> ReadClip:
     """A C3D clip with the 41-marker set; frames in which a needed marker is hidden are lost."""
     motion = parse_markers(data, path)
-    rate, evidence = _chosen_rate(path, fps, (motion.fps, "POINT:RATE"))
+    rate, evidence = chosen_rate(path, fps, (motion.fps, "POINT:RATE"))
     joints = joint_centres(motion)
     seen = np.all(np.abs(joints) < 1e3, axis=(1, 2))  # False for NaN
     if not seen.any():

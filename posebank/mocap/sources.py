@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posebank.errors import Rejected, SettingsError, SourceError
+from posebank.mocap import human36m
 from posebank.mocap.clips import (
     ReadClip,
     read_acclaim_clip,
@@ -20,8 +21,11 @@ from posebank.mocap.clips import (
 from posebank.mocap.files import read_bytes
 from posebank.types import MotionClip
 
-DATASETS = ("cmu", "hdm05", "poseprior", "bvh", "c3d")
-_SUFFIX = {"cmu": ".amc", "hdm05": ".amc", "poseprior": ".bvh", "bvh": ".bvh", "c3d": ".c3d"}
+_SUFFIXES = {
+    "cmu": (".amc",), "hdm05": (".amc",), "poseprior": (".bvh",), "bvh": (".bvh",),
+    "c3d": (".c3d",), "h36m": human36m.SUFFIXES,
+}  # fmt: skip
+DATASETS = tuple(_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,21 @@ def discover(dataset: str, sources: Sequence[Path]) -> tuple[list[ClipSource], l
     """
     if dataset not in DATASETS:
         raise SettingsError(f"dataset: expected one of {', '.join(DATASETS)}, found {dataset!r}")
-    suffix = _SUFFIX[dataset]
+    files = _find_files(dataset, sources)
+    found: list[ClipSource] = []
+    rejected: list[Rejected] = []
+    for path, root in sorted(files.items()):
+        try:
+            found += _clips_in(dataset, path, root)
+        except SourceError as error:
+            rejected.append(Rejected(str(path), error.reason))
+    kept, doubled = _unique_names(found, files)
+    return sorted(kept, key=lambda c: (c.name, str(c.path))), rejected + doubled
+
+
+def _find_files(dataset: str, sources: Sequence[Path]) -> dict[Path, Path]:
+    """File -> the source it was found in."""
+    suffixes = _SUFFIXES[dataset]
     files: dict[Path, Path] = {}
     for source in map(Path, sources):
         if not source.exists():
@@ -70,28 +88,26 @@ def discover(dataset: str, sources: Sequence[Path]) -> tuple[list[ClipSource], l
             files.setdefault(source, source.parent)
             continue
         for path in sorted(source.rglob("*")):
-            if path.suffix.lower() == suffix and path.is_file():
+            if path.suffix.lower() in suffixes and path.is_file():
                 files.setdefault(path, source)
+    if dataset == "h36m":
+        files = {p: root for p, root in files.items() if human36m.holds_world_poses(p)}
     if not files:
         where = ", ".join(map(str, sources)) or "no source"
-        raise SourceError(where, f"expected {dataset} clips (*{suffix}), found none")
-    found: list[ClipSource] = []
-    rejected: list[Rejected] = []
-    for path, root in sorted(files.items()):
-        skeleton = None
-        if suffix == ".amc":
-            skeleton = _skeleton_of(path, root)
-            if skeleton is None:
-                rejected.append(
-                    Rejected(
-                        str(path), "expected an ASF of its name or alone beside it, found none"
-                    )
-                )
-                continue
-        subject = _SUBJECT[dataset](path, root)
-        found.append(ClipSource(dataset, path, skeleton, subject, path.stem))
-    kept, doubled = _unique_names(found, files)
-    return sorted(kept, key=lambda c: (c.name, str(c.path))), rejected + doubled
+        raise SourceError(where, f"expected {dataset} clips (*{', *'.join(suffixes)}), found none")
+    return files
+
+
+def _clips_in(dataset: str, path: Path, root: Path) -> list[ClipSource]:
+    if dataset == "h36m":
+        clips = human36m.clips_in(path)
+        return [ClipSource(dataset, path, None, subject, name) for subject, name in clips]
+    skeleton = None
+    if _SUFFIXES[dataset] == (".amc",):
+        skeleton = _skeleton_of(path, root)
+        if skeleton is None:
+            raise SourceError(path, "expected an ASF of its name or alone beside it, found none")
+    return [ClipSource(dataset, path, skeleton, _SUBJECT[dataset](path, root), path.stem)]
 
 
 def _skeleton_of(path: Path, root: Path) -> Path | None:
@@ -125,7 +141,7 @@ def _unique_names(
     rejected = []
     for clip in found:
         name = clip.name
-        if count[name] > 1:
+        if count[name] > 1 and clip.dataset != "h36m":  # whose names hold the subject
             name = clip.path.relative_to(roots[clip.path]).with_suffix("").as_posix()
         if name in kept:
             reason = f"expected one clip named {name!r}, found {kept[name].path} as well"
@@ -197,6 +213,8 @@ def as_motion_clip(source: ClipSource, clip: ReadClip) -> MotionClip:
 
 def read_source(source: ClipSource, fps: float | None = None, unit: str | None = None) -> ReadClip:
     """As ``read_clip``, with the facts that were understood."""
+    if source.dataset == "h36m":
+        return human36m.read_h36m_clip(source.path, source.name, fps)
     return read_data(source, read_bytes(source.path), fps, unit)
 
 
@@ -208,12 +226,10 @@ def read_data(
     *,
     asf: bytes | None = None,
 ) -> ReadClip:
-    """As ``read_source``, from the bytes of the clip (and, if given, of its ASF)."""
-    suffix = _SUFFIX.get(source.dataset)
-    if suffix is None:
-        raise SettingsError(
-            f"dataset: expected one of {', '.join(DATASETS)}, found {source.dataset!r}"
-        )
+    """As ``read_source``, from the bytes of a text or C3D clip (and, if given, of its ASF)."""
+    suffix, *others = _SUFFIXES.get(source.dataset, ("", ""))
+    if others:
+        raise SettingsError(f"dataset: expected one read from bytes, found {source.dataset!r}")
     if suffix == ".amc":
         if source.skeleton is None:
             raise SourceError(source.path, "expected an ASF skeleton, found none")
