@@ -8,7 +8,8 @@ from pathlib import Path
 
 from posebank import artefacts
 from posebank.errors import ArtefactError, Rejected
-from posebank.shards import ShardPlan, ShardSettings, dataset_card, plan_shards, shard_table
+from posebank.shards import ShardPlan, ShardSettings, plan_shards, shard_table
+from posebank.shards.card import dataset_card
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.workspace import (
     StageResult,
