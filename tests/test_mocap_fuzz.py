@@ -24,3 +24,9 @@ def test_a_case_can_be_repeated(files):
     assert mutated(17, files) == mutated(17, files)
     assert {mutated(case, files)[0] for case in range(4)} == {"asf", "amc", "bvh", "c3d"}
     assert len(MUTATIONS) == 8
+
+
+@pytest.mark.parametrize("case", [13467, 37359, 40255])
+def test_cases_that_once_failed(files, case):
+    """A parameter of more elements than a C long can count."""
+    assert run_case(case, files) == "c3d refused"

@@ -112,7 +112,7 @@ def _parameters(reader: _Reader, start: int) -> dict[str, Value]:
     for _ in range(10_000):
         if at + 2 > len(reader.data):
             break
-        length, group = np.frombuffer(reader.take(at, 2), np.int8).astype(int)
+        length, group = np.frombuffer(reader.take(at, 2), np.int8).tolist()
         if length == 0 or group == 0:
             break
         name = reader.take(at + 2, abs(length)).decode("latin-1").upper()
@@ -129,7 +129,7 @@ def _parameters(reader: _Reader, start: int) -> dict[str, Value]:
 
 
 def _value(reader: _Reader, at: int) -> Value:
-    kind, n_dims = np.frombuffer(reader.take(at, 2), np.int8).astype(int)
+    kind, n_dims = np.frombuffer(reader.take(at, 2), np.int8).tolist()
     n_dims = max(0, n_dims)
     shape = [int(d) for d in reader.take(at + 2, n_dims)]
     count = math.prod(shape)
