@@ -186,7 +186,7 @@ def column_from(values: np.ndarray, field: pa.Field) -> pa.Array:
         items = pa.array(flat, type=field.type.value_type)
         if not field.nullable:
             return pa.FixedSizeListArray.from_arrays(items, type=field.type)
-        unknown = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        unknown = ~np.isfinite(values.reshape(len(values), math.prod(shape))).all(axis=1)
         return pa.FixedSizeListArray.from_arrays(
             pa.array(np.where(np.isfinite(flat), flat, 0), type=field.type.value_type),
             type=field.type,

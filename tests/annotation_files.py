@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+from cdflib import cdfwrite
 import numpy as np
 from scipy.io import savemat
 
@@ -182,4 +183,58 @@ def write_own_csv(path: Path, n: int) -> Path:
             for j in range(len(JOINT_NAMES)):
                 cells += [10 + i + j, 20.5 * j, ""] if j < 5 + i else ["", "", ""]
             writer.writerow([f"{i}.jpg", "", 1.25, *cells])
+    return path
+
+
+def h36m_cameras(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Parameters of four cameras in a circle looking at the origin, millimetres; z is up."""
+    angles = np.array([0.2, 1.8, 3.3, 4.9])
+    rotation, position = [], []
+    for angle in angles:
+        away = -np.array([np.cos(angle), np.sin(angle), 0])
+        down = np.array([0.0, 0, -1])
+        rotation.append(np.stack([np.cross(down, away), down, away]))
+        position.append(-5000 * away + [0, 0, 1000])
+    return {
+        "R": np.array(rotation),
+        "T": np.array(position),
+        "f": rng.uniform(1100, 1200, (4, 2)),
+        "c": rng.uniform(490, 520, (4, 2)),
+        "k": rng.uniform(-0.2, 0.2, (4, 3)),
+        "p": rng.uniform(-0.002, 0.002, (4, 2)),
+    }
+
+
+def write_h36m_cameras(path: Path, cameras: dict[str, np.ndarray], subjects: list[int]) -> Path:
+    with h5py.File(path, "w") as file:
+        for subject in subjects:
+            for c in range(4):
+                for name, values in cameras.items():
+                    value = values[c].T if name == "R" else values[c][:, None]
+                    file[f"subject{subject}/camera{c + 1}/{name}"] = value
+    return path
+
+
+def write_h36m_xml(path: Path, angles: np.ndarray, cameras: dict[str, np.ndarray]) -> Path:
+    """``metadata.xml``; angles (4, 3) in radians; every subject has the same cameras."""
+    placed = np.concatenate([angles, cameras["T"]], axis=1)
+    w0 = [*np.repeat(placed[:, None], 11, axis=1).ravel()]
+    for c in range(4):
+        w0 += [v for name in "fckp" for v in cameras[name][c]]
+    numbers = " ".join(repr(float(v)) for v in w0)
+    path.write_text(f"<metadata><subject><x>1</x></subject><w0>[{numbers}]</w0></metadata>")
+    return path
+
+
+def write_cdf(path: Path, values: np.ndarray) -> Path:
+    """A CDF file with the variable ``Pose`` of shape (1, n, width), as in Human3.6M."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    file = cdfwrite.CDF(path)
+    spec = {
+        "Variable": "Pose", "Data_Type": 45, "Num_Elements": 1, "Rec_Vary": True,
+        "Dim_Sizes": list(values.shape), "Var_Type": "zVariable",
+    }  # fmt: skip
+    file.write_var(spec, var_data=values[None].astype(np.float64))
+    file.close()
     return path

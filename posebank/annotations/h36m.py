@@ -80,7 +80,10 @@ def _trials(clips: set[str]) -> dict[str, int]:
 def _views_from_cdf(folder: Path, bad: list[Rejected]) -> Iterator[View]:
     for features in sorted(folder.glob("S*/MyPoseFeatures")):
         subject = features.parent.name
-        files = sorted((features / "D2_Positions").glob("*.cdf"))
+        files = sorted(
+            (features / "D2_Positions").glob("*.cdf"),
+            key=lambda path: (*_clip_key(path.stem.rpartition(".")[0]), path.name),
+        )
         named = {path: _CLIP.fullmatch(path.stem) for path in files}
         trial = _trials({m.string.rpartition(".")[0] for m in named.values() if m})
         for path, match in named.items():

@@ -121,7 +121,7 @@ def write_npz(labels: Labels, path: Path) -> None:
         if values.dtype == object:
             arrays[field.name] = values.astype(np.str_)
         elif field.nullable and values.dtype.kind == "f":
-            known = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+            known = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
             arrays[f"{field.name}_known"] = known
             arrays[field.name] = np.where(np.isfinite(values), values, 0).astype(values.dtype)
         else:

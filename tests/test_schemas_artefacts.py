@@ -1,0 +1,334 @@
+"""Round trips through Arrow and disk, and what happens when writing is interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from posebank import artefacts, schemas
+from posebank.errors import ArtefactError, Rejected
+from posebank.types import (
+    Anchors,
+    Labels,
+    Matches,
+    MotionClip,
+    People,
+    PoseBank,
+    Predictions,
+    texts,
+)
+
+KINDS = {
+    PoseBank: schemas.BANK,
+    People: schemas.ANNOTATIONS,
+    Labels: schemas.LABELS,
+    Anchors: schemas.ANCHORS,
+    Predictions: schemas.PREDICTIONS,
+}
+
+
+def random_records(cls, n: int, seed: int = 0):
+    """Records of a class with every optional value missing somewhere."""
+    rng = np.random.default_rng(seed)
+    columns = {}
+    for field in KINDS[cls]:
+        shape = (n, *schemas.field_shape(field))
+        kind = field.type.value_type if schemas.field_shape(field) else field.type
+        if pa.types.is_string(kind):
+            words = [f"{field.name}/{i} é" for i in range(n)]
+            columns[field.name] = texts(
+                "" if field.nullable and i % 3 == 0 else w for i, w in enumerate(words)
+            )
+        elif pa.types.is_boolean(kind):
+            values = rng.integers(0, 2, shape)
+            columns[field.name] = (
+                np.where(np.arange(n) % 3 == 1, -1, values).astype(np.int8)
+                if field.nullable
+                else values.astype(bool)
+            )
+        elif pa.types.is_floating(kind):
+            values = rng.normal(size=shape).astype(kind.to_pandas_dtype())
+            if field.nullable:
+                values[::3] = np.nan
+            columns[field.name] = values
+        else:
+            columns[field.name] = rng.integers(0, 4, shape).astype(kind.to_pandas_dtype())
+    return cls(**columns)
+
+
+def assert_same(a, b):
+    for field in fields(a):
+        mine, other = getattr(a, field.name), getattr(b, field.name)
+        assert mine.dtype == other.dtype, field.name
+        np.testing.assert_array_equal(mine, other, err_msg=field.name)
+
+
+@pytest.mark.parametrize("cls", KINDS)
+@pytest.mark.parametrize("n", [0, 1, 2, 7])
+def test_round_trip_through_a_table(cls, n):
+    records = random_records(cls, n)
+    table = schemas.to_table(records, KINDS[cls])
+    assert table.schema.equals(KINDS[cls], check_metadata=True)
+    assert_same(schemas.from_table(cls, table), records)
+
+
+@pytest.mark.parametrize("cls", KINDS)
+def test_round_trip_through_parquet_in_chunks(cls, tmp_path):
+    records = random_records(cls, 11, seed=3)
+    table = schemas.to_table(records, KINDS[cls])
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=4)
+    read = pq.read_table(tmp_path / "x.parquet")
+    assert_same(schemas.from_table(cls, read), records)
+    chunked = pa.concat_tables([table.slice(0, 3), table.slice(3, 0), table.slice(3, 8)])
+    assert_same(schemas.from_table(cls, chunked), records)
+    assert_same(schemas.from_table(cls, table.slice(5, 4)), records.take(slice(5, 9)))
+
+
+@pytest.mark.parametrize("cls", KINDS)
+def test_nan_is_null_on_disk_and_never_nan(cls):
+    table = schemas.to_table(random_records(cls, 9), KINDS[cls])
+    for field in table.schema:
+        column = table.column(field.name).combine_chunks()
+        assert bool(column.null_count) == field.nullable, field.name
+        if schemas.field_shape(field):
+            column = column.flatten()
+        if pa.types.is_floating(column.type):
+            assert np.isfinite(column.drop_null().to_numpy()).all()
+
+
+def test_a_half_known_box_is_unknown():
+    people = random_records(People, 2)
+    box = people.head_box.copy()
+    box[1] = [1, np.nan, 3, 4]
+    people = People(**{f.name: getattr(people, f.name) for f in fields(people)} | {"head_box": box})
+    back = schemas.from_table(People, schemas.to_table(people, schemas.ANNOTATIONS))
+    assert np.isnan(back.head_box[1]).all()
+
+
+def test_missing_column_is_named():
+    table = schemas.to_table(random_records(Anchors, 2), schemas.ANCHORS).drop(["count"])
+    with pytest.raises(ArtefactError, match="found no count"):
+        schemas.from_table(Anchors, table)
+
+
+@given(n=st.integers(1, 6), k=st.integers(1, 4), seed=st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_matches_round_trip(n, k, seed):
+    rng = np.random.default_rng(seed)
+    found = rng.integers(1, k + 1, n)  # people with fewer than k poses
+    found[0] = k
+    there = np.arange(k) < found[:, None]
+    matches = Matches(
+        person_id=texts(f"p{i}" for i in range(n)),
+        pose_row=np.where(there, rng.integers(0, 50, (n, k)), -1),
+        rotation=np.where(there[..., None, None], rng.normal(size=(n, k, 3, 3)), 0),
+        scale=np.where(there, rng.random((n, k)), 0),
+        translation=np.where(there[..., None], rng.normal(size=(n, k, 2)), 0),
+        error_norm=np.where(there, rng.random((n, k)), np.inf),
+        error_mm=np.where(there, rng.random((n, k)), np.inf),
+        n_annotated=rng.integers(4, 14, n).astype(np.int32),
+        gap=np.where(rng.random(n) < 0.5, np.inf, 0.0),
+    )
+    pose_id = texts(f"pose{i}" for i in range(50))
+    table = schemas.matches_to_table(matches, pose_id)
+    assert table.num_rows == found.sum()
+    assert_same(schemas.matches_from_table(table), matches)
+    first = table.slice(0, 1).to_pylist()[0]
+    assert first["pose_id"] == f"pose{first['pose_row']}"
+
+
+def test_records_check_themselves():
+    people = random_records(People, 3)
+    columns = {f.name: getattr(people, f.name) for f in fields(people)}
+    with pytest.raises(ValueError, match="columns of one length"):
+        People(**columns | {"scale": people.scale[:2]})
+    with pytest.raises(ValueError, match=r"People.state: expected shape \(3, 13\)"):
+        People(**columns | {"state": people.state[:, :12]})
+    with pytest.raises(ValueError, match="expected a positive rate"):
+        MotionClip("cmu", "1", "x", np.zeros((2, 13, 3)), np.arange(2), 0.0)
+    both = People.concat([people.take([2]), people.take(np.array([True, True, False]))])
+    assert both.person_id.tolist() == [people.person_id[i] for i in (2, 0, 1)]
+
+
+# --- artefact folders
+
+
+def write(artefact: Path, sections: dict[str, int], **section) -> artefacts.Manifest:
+    """Commit the sections (name -> rows), one after the other."""
+    manifest = None
+    for name, rows in sections.items():
+        with artefacts.staging_folder(artefact) as staging:
+            table = schemas.to_table(random_records(Anchors, rows, rows), schemas.ANCHORS)
+            part = artefacts.write_part(staging, f"{name}-0.parquet", table, section=name)
+            made = artefacts.Section(f"print of {name} {rows}", **section)
+            manifest = artefacts.commit_section(staging, artefact, "anchors", [part], name, made)
+    assert manifest is not None
+    return manifest
+
+
+def test_sections_accumulate_and_are_replaced(tmp_path):
+    artefact = tmp_path / "anchors"
+    write(artefact, {"a": 3, "b": 5})
+    assert artefacts.read_table(artefact, "anchors").num_rows == 8
+    before = (artefact / "b-0.parquet").read_bytes()
+    manifest = write(artefact, {"a": 7})
+    assert manifest.rows == 12
+    assert set(manifest.sections) == {"a", "b"}
+    assert (artefact / "b-0.parquet").read_bytes() == before
+    artefacts.keep_sections(artefact, "anchors", {"b"})
+    assert artefacts.read_table(artefact, "anchors").num_rows == 5
+    assert [p.name for p in tmp_path.iterdir()] == ["anchors"], "nothing is left beside it"
+
+
+def test_manifest_round_trip(tmp_path):
+    bad = [Rejected("x.amc:3", "expected 2, found 1")]
+    made = write(tmp_path / "anchors", {"a": 3}, settings={"k": 5}, rejected=bad, stats={"n": 3})
+    read = artefacts.read_manifest(tmp_path / "anchors", "anchors")
+    assert read.sections["a"].rejected == bad
+    assert read.content == made.content
+    assert read.sections["a"].settings == {"k": 5}
+
+
+def test_equal_input_gives_equal_bytes(tmp_path):
+    one, two = write(tmp_path / "x", {"a": 6, "b": 2}), write(tmp_path / "y", {"b": 2, "a": 6})
+    assert one.content == two.content
+
+
+def test_only_the_asked_columns(tmp_path):
+    write(tmp_path / "anchors", {"a": 3})
+    table = artefacts.read_table(tmp_path / "anchors", "anchors", ["count", "kind"])
+    assert table.column_names == ["count", "kind"]
+
+
+def test_damaged_parts_are_named(tmp_path):
+    artefact = tmp_path / "anchors"
+    write(artefact, {"a": 3, "b": 5, "c": 2})
+    assert artefacts.verify(artefact, "anchors") == []
+    path = artefact / "b-0.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    (artefact / "c-0.parquet").unlink()
+    damaged = artefacts.verify(artefact, "anchors")
+    assert [Path(d.where).name for d in damaged] == ["b-0.parquet", "c-0.parquet"]
+    assert "expected sha256" in damaged[0].reason
+    assert "missing" in damaged[1].reason
+    with pytest.raises(ArtefactError, match=r"c-0.parquet: damaged part"):
+        artefacts.read_table(artefact, "anchors", ["count"])
+
+
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
+def test_a_cut_part_is_named(tmp_path, where):
+    artefact = tmp_path / "anchors"
+    write(artefact, {"a": 3, "b": 5})
+    path = artefact / "a-0.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * where)])
+    with pytest.raises(ArtefactError, match=r"a-0.parquet: damaged part"):
+        artefacts.read_table(artefact, "anchors")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"kind": "anchors"}', '"x"', "\ud800"])
+def test_damaged_manifest(tmp_path, text):
+    write(tmp_path / "anchors", {"a": 3})
+    raw = text.encode(errors="surrogatepass")
+    (tmp_path / "anchors" / artefacts.MANIFEST).write_bytes(raw)
+    with pytest.raises(ArtefactError, match="expected a posebank manifest"):
+        artefacts.read_manifest(tmp_path / "anchors", "anchors")
+
+
+def test_unfinished_missing_and_other_kinds(tmp_path):
+    artefact = tmp_path / "anchors"
+    with pytest.raises(ArtefactError, match="found it missing"):
+        artefacts.read_table(artefact, "anchors")
+    artefact.mkdir()
+    with pytest.raises(ArtefactError, match="unfinished"):
+        artefacts.read_table(artefact, "anchors")
+    write(artefact, {"a": 3})
+    with pytest.raises(ArtefactError, match="expected bank version 1, found anchors version 1"):
+        artefacts.read_table(artefact, "bank")
+    path = artefact / artefacts.MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
+    with pytest.raises(ArtefactError, match="found anchors version 99; make it again"):
+        artefacts.read_table(artefact, "anchors")
+    assert set(write(artefact, {"b": 2}).sections) == {"b"}, "other versions are dropped"
+
+
+def test_failed_writer_leaves_the_old_artefact(tmp_path):
+    artefact = tmp_path / "anchors"
+    old = write(artefact, {"a": 3})
+    with pytest.raises(RuntimeError), artefacts.staging_folder(artefact) as staging:
+        (staging / "a-0.parquet").write_bytes(b"half")
+        raise RuntimeError
+    assert artefacts.read_manifest(artefact, "anchors").content == old.content
+    assert list(tmp_path.iterdir()) == [artefact]
+    with pytest.raises(RuntimeError), artefacts.atomic_path(tmp_path / "x.txt") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == [artefact]
+
+
+_WRITER = """
+import sys, time
+from pathlib import Path
+import pyarrow as pa
+from posebank import artefacts, schemas
+with artefacts.staging_folder(Path(sys.argv[1])) as staging:
+    part = artefacts.write_part(staging, "a-0.parquet", schemas.ANCHORS.empty_table(), section="a")
+    print("half", flush=True)
+    time.sleep(60)
+    artefacts.commit(staging, Path(sys.argv[1]), "anchors", [part], {})
+"""
+
+
+def test_a_killed_writer_leaves_the_old_artefact(tmp_path):
+    artefact = tmp_path / "anchors"
+    old = write(artefact, {"a": 3})
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(artefact)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "half\n"
+    finally:
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait()
+    assert artefacts.read_manifest(artefact, "anchors").content == old.content
+    assert artefacts.verify(artefact, "anchors") == []
+    (left,) = (p for p in tmp_path.iterdir() if p != artefact)
+    with pytest.raises(ArtefactError, match="unfinished"):
+        artefacts.read_table(left, "anchors")
+    assert set(write(artefact, {"b": 2}).sections) == {"a", "b"}, "the next writer goes on"
+
+
+def test_fingerprints_and_stamps_tell_changes(tmp_path):
+    base = artefacts.fingerprint("bank", {"fps": 10.0, "b": 1}, {"x": "1"}, 0)
+    assert base == artefacts.fingerprint("bank", {"b": 1, "fps": 10.0}, {"x": "1"}, 0)
+    others = [
+        artefacts.fingerprint("labels", {"fps": 10.0, "b": 1}, {"x": "1"}, 0),
+        artefacts.fingerprint("bank", {"fps": 10.5, "b": 1}, {"x": "1"}, 0),
+        artefacts.fingerprint("bank", {"fps": 10.0, "b": 1}, {"x": "2"}, 0),
+        artefacts.fingerprint("bank", {"fps": 10.0, "b": 1}, {"x": "1"}, 1),
+    ]
+    assert len({base, *others}) == 5
+
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "b.txt").write_text("two")
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    stamp = artefacts.source_stamp(paths)
+    assert stamp == artefacts.source_stamp(reversed(paths))
+    time.sleep(0.01)
+    (tmp_path / "b.txt").write_text("owt")
+    assert stamp != artefacts.source_stamp(paths)
+    assert artefacts.file_sha256(tmp_path / "a.txt").startswith("7692c3ad3540bb80")
