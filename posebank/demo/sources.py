@@ -18,7 +18,10 @@ from posebank.demo.mocap_files import FPS, amc_text, asf_text, bvh_text, write_t
 from posebank.demo.motions import REPERTOIRE, Motion, Performance, perform
 from posebank.demo.render import background, random_clothes
 from posebank.demo.scene import Person, aim_camera, any_motion, cast, shoot, side_by_side
+from posebank.errors import SettingsError
 
+_FOLDERS = ("cmu", "hdm05", "poseprior", "mpii", "lspe")
+_TRUTH, _MARKER = "truth.npz", "demo.json"
 _JPEG_QUALITY = 90
 MPII_SIZE = (320, 240)
 _HDM05_ACTORS = ("bd", "bk", "dg", "mm", "tr")
@@ -36,6 +39,17 @@ class DemoSize:
     clip_seconds: tuple[float, float] = (3.0, 6.0)
     mpii_images: int = 300
     lspe_people: int = 150
+
+    def __post_init__(self) -> None:
+        counts = (self.cmu_clips, self.hdm05_clips, self.poseprior_clips, self.mpii_images,
+                  self.lspe_people)  # fmt: skip
+        if min(counts) < 1:
+            raise SettingsError(f"demo size: expected at least 1 of everything, got {self}")
+        low, high = self.clip_seconds
+        if not 0.05 <= low <= high:
+            raise SettingsError(
+                f"demo size: expected clip_seconds (shortest, longest) from 0.05 s, got {low, high}"
+            )
 
     @staticmethod
     def tiny() -> DemoSize:
@@ -101,9 +115,23 @@ def write_demo_sources(folder: Path, seed: int, size: DemoSize | None = None) ->
     ----------
     folder : is made; ``cmu/subjects/NN``, ``hdm05``, ``poseprior``, ``mpii``, ``lspe`` and
         ``truth.npz`` are written in it. Files already there by those names are replaced.
-    seed : of everything; equal seeds and sizes give equal files.
+    seed : of everything; equal seeds and sizes give equal files, byte for byte.
+
+    Raises
+    ------
+    SettingsError
+        If the folder cannot be made or written, or the seed is negative.
     """
     size = size or DemoSize()
+    if seed < 0:
+        raise SettingsError(f"demo seed: expected 0 or more, got {seed}")
+    try:
+        return _write_all(folder, seed, size)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _write_all(folder: Path, seed: int, size: DemoSize) -> DemoSources:
     streams = np.random.SeedSequence(seed).spawn(5)
     truth = _Truth()
     return DemoSources(
@@ -112,30 +140,50 @@ def write_demo_sources(folder: Path, seed: int, size: DemoSize | None = None) ->
         poseprior=_write_poseprior(folder / "poseprior", size, np.random.default_rng(streams[2])),
         mpii=_write_mpii(folder / "mpii", size, truth, np.random.default_rng(streams[3])),
         lspe=_write_lspe(folder / "lspe", size, truth, np.random.default_rng(streams[4])),
-        truth=truth.write(folder / "truth.npz"),
+        truth=truth.write(folder / _TRUTH),
     )
 
 
 def demo_sources(folder: Path, seed: int, size: DemoSize | None = None) -> DemoSources:
     """``write_demo_sources``, unless this very data is there already.
 
-    ``demo.json``, written last, says what made it; data of another seed, size or version of the
-    generator is replaced as a whole.
+    ``demo.json`` in the folder says what made it, from before the first file is written; it is
+    complete only after the last. Data of another seed, size or version of the generator, and data
+    left unfinished, are replaced as a whole.
+
+    Raises
+    ------
+    SettingsError
+        As ``write_demo_sources``, and if the folder holds data that the demo did not make.
     """
     size = size or DemoSize()
     made_by = {"seed": seed, "size": asdict(size), "generator": _generator_version()}
     wanted = json.dumps(made_by, indent=1) + "\n"
-    marker = folder / "demo.json"
-    names = ("cmu", "hdm05", "poseprior", "mpii", "lspe")
-    if marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
-        return DemoSources(**{name: folder / name for name in names}, truth=folder / "truth.npz")
-    marker.unlink(missing_ok=True)
-    for name in names:
-        # Files of an earlier size would otherwise stay and be read.
-        shutil.rmtree(folder / name, ignore_errors=True)
+    marker = folder / _MARKER
+    paths = {name: folder / name for name in _FOLDERS}
+    if marker.is_file():
+        if marker.read_text(encoding="utf-8") == wanted:
+            return DemoSources(**paths, truth=folder / _TRUTH)
+        for path in paths.values():  # files of a larger size would otherwise stay and be read
+            shutil.rmtree(path, ignore_errors=True)
+    elif any(path.exists() for path in paths.values()):
+        raise SettingsError(
+            f"{folder}: expected a folder without data of its own, found data that the demo did "
+            f"not make (no {_MARKER}); choose another workspace"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text_atomic(marker, "unfinished\n")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     sources = write_demo_sources(folder, seed, size)
     write_text_atomic(marker, wanted)
     return sources
+
+
+def _unwritable(folder: Path, error: OSError) -> SettingsError:
+    reason = error.strerror or str(error)
+    return SettingsError(f"{folder}: expected a folder that can be written, found: {reason}")
 
 
 def _generator_version() -> str:
