@@ -1,8 +1,7 @@
 """The paper's metrics, protocols and tables (section 4)."""
 
-from posebank.evaluation.evaluate import Scored, evaluate, protocol_people, score_people
+from posebank.evaluation.distances import joint_errors_mm, mpjpe, pixel_errors
 from posebank.evaluation.headsize import head_sizes, torso_sizes
-from posebank.evaluation.mpjpe import joint_errors_mm, mpjpe, pixel_errors
 from posebank.evaluation.multi_person import Group, average_precision, detect, mpii_map
 from posebank.evaluation.pck import (
     PckScore,
@@ -19,6 +18,7 @@ from posebank.evaluation.predictions import (
     write_npz,
 )
 from posebank.evaluation.result import EvaluationResult
+from posebank.evaluation.scoring import Scored, evaluate, protocol_people, score_people
 from posebank.evaluation.selection import select
 from posebank.evaluation.settings import EvaluationSettings
 from posebank.evaluation.truth import (

@@ -14,7 +14,7 @@ from posebank.evaluation.settings import EvaluationSettings
 from posebank.types import Anchors
 
 if TYPE_CHECKING:
-    from posebank.evaluation.evaluate import Scored
+    from posebank.evaluation.scoring import Scored
 
 RARITY_EDGES_MM = np.array([0, 50, 75, 100, 125, 150, 200, 250, np.inf])
 _BLOCK = 4096

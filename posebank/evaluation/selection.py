@@ -114,41 +114,58 @@ def select(
     pred_2d = np.asarray(pred_2d, np.float64)
     true_2d = np.asarray(true_2d, np.float64)
     score = np.asarray(score, np.float64)
-    rows: dict[str, list[int]] = {}
-    for row, image in enumerate(pred_image):
-        rows.setdefault(image, []).append(row)
-    people: dict[str, list[int]] = {}
-    for row, image in enumerate(true_image):
-        people.setdefault(image, []).append(row)
+    if rule == "score" and not exclusive:
+        return _best_of_image(pred_image, score, true_image)
+    rows = _rows_of(pred_image)
     chosen = np.full(len(true_image), -1, np.int64)
-    for image, members in people.items():
-        candidates = np.array(rows.get(image, []), np.int64)
-        if not len(candidates):
+    choose = _pair_up if exclusive else _best_of_each
+    for image, who in _rows_of(true_image).items():
+        candidates = rows.get(image)
+        if candidates is None:
             continue
-        who = np.array(members)
         first, second = _preferences(
-            rule, pred_2d[candidates], score[candidates],
-            true_2d[who], known[who], min_iou,
-        )  # fmt: skip
-        chosen[who] = _choose(first, second, candidates, exclusive)
+            rule, pred_2d[candidates], score[candidates], true_2d[who], known[who], min_iou
+        )
+        which = choose(first, second)
+        chosen[who] = np.where(which >= 0, candidates[which], -1)
     return chosen
 
 
-def _choose(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    candidates: NDArray[np.int64],
-    exclusive: bool,
+def _rows_of(images: NDArray[np.object_]) -> dict[str, NDArray[np.int64]]:
+    """Rows of each image."""
+    rows: dict[str, list[int]] = {}
+    for row, image in enumerate(images):
+        rows.setdefault(image, []).append(row)
+    return {image: np.array(members, np.int64) for image, members in rows.items()}
+
+
+def _best_of_image(
+    pred_image: NDArray[np.object_], score: NDArray[np.floating], true_image: NDArray[np.object_]
 ) -> NDArray[np.int64]:
-    """Best allowed candidate of each row of the preferences, or -1."""
+    """Row of the highest-scored prediction of each person's image."""
+    best: dict[str, int] = {}
+    # Written from the last in the order to the first, so that the first stays.
+    for row in np.argsort(-score, kind="stable")[::-1].tolist():
+        best[pred_image[row]] = row
+    return np.array([best.get(image, -1) for image in true_image], np.int64)
+
+
+def _best_of_each(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Best allowed column of each row of the preferences, or -1."""
+    top = first.max(axis=1, keepdims=True)
+    best = np.where(first == top, second, -np.inf).argmax(axis=1)
+    return np.where(top[:, 0] > -np.inf, best, -1)
+
+
+def _pair_up(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.int64]:
+    """As ``_best_of_each``, no column twice: pairs are fixed from the best down."""
     n_true, n_pred = first.shape
     order = np.lexsort((np.tile(np.arange(n_pred), n_true), -second.ravel(), -first.ravel()))
     chosen = np.full(n_true, -1, np.int64)
     used = np.zeros(n_pred, bool)
     for pair in order:
         person, pose = divmod(int(pair), n_pred)
-        if chosen[person] >= 0 or first[person, pose] == -np.inf or (exclusive and used[pose]):
-            continue
-        chosen[person] = candidates[pose]
-        used[pose] = True
+        if chosen[person] < 0 and not used[pose] and first[person, pose] > -np.inf:
+            chosen[person] = pose
+            used[pose] = True
     return chosen

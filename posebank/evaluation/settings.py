@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from posebank.errors import SettingsError
-from posebank.evaluation.mpjpe import ROOTS, Root
+from posebank.evaluation.distances import ROOTS, Root
 from posebank.evaluation.multi_person import Unannotated
 from posebank.evaluation.selection import SELECTIONS, Selection
 

@@ -30,6 +30,27 @@ def align(
     -----
     Kabsch / Umeyama (1991): with H = source^T target = U S V^T, R = V diag(1, 1, det) U^T.
     """
+    moved, factor, mean = _superpose(source, target, weights)
+    return (moved * factor if scale else moved) + mean
+
+
+def align_both(
+    source: NDArray[np.floating],
+    target: NDArray[np.floating],
+    *,
+    weights: NDArray[np.floating] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``align`` without and with a change of size, for little more than the price of one."""
+    moved, factor, mean = _superpose(source, target, weights)
+    return moved + mean, moved * factor + mean
+
+
+def _superpose(
+    source: NDArray[np.floating],
+    target: NDArray[np.floating],
+    weights: NDArray[np.floating] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The centred source turned onto the target, the best factor, the target's centre."""
     x, y = np.asarray(source, np.float64), np.asarray(target, np.float64)
     w = np.ones(x.shape[:-1]) if weights is None else np.asarray(weights, np.float64)
     w = (w / np.maximum(w.sum(-1, keepdims=True), 1e-300))[..., None]
@@ -40,9 +61,6 @@ def align(
     flip = np.ones_like(s)
     flip[..., -1] = np.where(sign < 0, -1.0, 1.0)
     rotation = (u * flip[..., None, :]) @ vt  # row vectors: x0 @ rotation ~ y0
-    moved = x0 @ rotation
-    if scale:
-        variance = (w * x0**2).sum((-1, -2))
-        factor = (s * flip).sum(-1) / np.maximum(variance, 1e-300)
-        moved = moved * factor[..., None, None]
-    return moved + mean_y
+    variance = (w * x0**2).sum((-1, -2))
+    factor = (s * flip).sum(-1) / np.maximum(variance, 1e-300)
+    return x0 @ rotation, factor[..., None, None], mean_y

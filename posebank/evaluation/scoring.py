@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from posebank.evaluation.bootstrap import Interval, interval, ratio_interval
 from posebank.evaluation.breakdown import breakdown, rarity_bins
+from posebank.evaluation.distances import aligned_errors_mm, joint_errors_mm, pixel_errors
 from posebank.evaluation.groups import protocol_groups
 from posebank.evaluation.headsize import HEAD_SIZE_SOURCES, head_sizes, torso_sizes
-from posebank.evaluation.mpjpe import joint_errors_mm, pixel_errors
 from posebank.evaluation.multi_person import Detections, average_precision, detect
 from posebank.evaluation.pck import (
     PckScore,
@@ -89,8 +89,7 @@ def score_people(
     rows = rows[np.isfinite(predictions.joints_3d[selected[rows]]).all(axis=(1, 2))]
     pred_3d, true_3d = predictions.joints_3d[selected[rows]], truth.joints_3d[rows]
     errors["no"][rows] = joint_errors_mm(pred_3d, true_3d, root=settings.root_name)
-    errors["rigid"][rows] = joint_errors_mm(pred_3d, true_3d, align="rigid")
-    errors["sim"][rows] = joint_errors_mm(pred_3d, true_3d, align="similarity")
+    errors["rigid"][rows], errors["sim"][rows] = aligned_errors_mm(pred_3d, true_3d)
     return Scored(
         selected=selected,
         distance=relative_distances(pred_2d, truth.joints_2d, head_size, annotated),

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.geometry.procrustes import align as procrustes_align
+from posebank.geometry.procrustes import align_both
 from posebank.skeleton import J, body_centre
 
 Root = Literal["body_centre", "mid_hip", "none"]
 Align = Literal["rigid", "similarity"]
 
 ROOTS: tuple[Root, ...] = ("body_centre", "mid_hip", "none")
-_BLOCK = 1 << 14  # poses aligned at once: the temporaries stay within the caches
+_BLOCK = 1 << 13  # poses aligned at once: the temporaries stay within the caches
 
 
 def subtract_root(joints: NDArray[np.floating], root: Root) -> NDArray[np.float64]:
@@ -50,16 +51,39 @@ def joint_errors_mm(
     if align not in (None, "rigid", "similarity"):
         raise ValueError(f"expected align None, 'rigid' or 'similarity', got {align!r}")
     errors = np.empty(np.shape(pred_3d)[:-1])
-    for start in range(0, len(errors), _BLOCK):
-        rows = slice(start, start + _BLOCK)
+    for rows in _blocks(len(errors)):
         if align is None:
             a, b = subtract_root(pred_3d[rows], root), subtract_root(true_3d[rows], root)
         else:
             b = np.asarray(true_3d[rows], np.float64)
             a = procrustes_align(pred_3d[rows], b, scale=align == "similarity")
-        difference = a - b
-        errors[rows] = 1000 * np.sqrt(np.einsum("njd,njd->nj", difference, difference))
+        errors[rows] = _distances_mm(a, b)
     return errors
+
+
+def aligned_errors_mm(
+    pred_3d: NDArray[np.floating], true_3d: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``joint_errors_mm`` with rigid and with similarity alignment, (n, 13) each, at once."""
+    rigid = np.empty(np.shape(pred_3d)[:-1])
+    similarity = np.empty_like(rigid)
+    for rows in _blocks(len(rigid)):
+        target = np.asarray(true_3d[rows], np.float64)
+        turned, resized = align_both(pred_3d[rows], target)
+        rigid[rows], similarity[rows] = (
+            _distances_mm(turned, target),
+            _distances_mm(resized, target),
+        )
+    return rigid, similarity
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + _BLOCK) for start in range(0, n, _BLOCK)]
+
+
+def _distances_mm(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    difference = a - b
+    return 1000 * np.sqrt(np.einsum("njd,njd->nj", difference, difference))
 
 
 def mpjpe(
