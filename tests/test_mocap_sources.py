@@ -68,6 +68,9 @@ def test_a_companion_states_the_rate(tmp_path):
 def test_rates_by_hand():
     assert cmu_rate("02_01")[0] == 120.0
     assert cmu_rate("89_03")[0] == 60.0
+    assert cmu_rate("90_11")[0] == 60.0
+    assert cmu_rate("90_12")[0] == 120.0
+    assert all(s not in CMU_EXCEPTIONS for s in ("02", "09", "16", "49", "127"))
     assert cmu_rate("golf_01") is None
     assert all(len(evidence) > 20 for _, evidence in CMU_EXCEPTIONS.values())
     assert hdm05_rate("HDM_bd_squat1Reps_012_120")[0] == 120.0

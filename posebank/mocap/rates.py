@@ -13,13 +13,34 @@ CMU_USUAL_FPS = 120.0
 """mocap.cs.cmu.edu/info.php: the laboratory's cameras record 120 Hz; the index page of each subject
 repeats the rate for each trial."""
 
+_PAGE = "the subject's page on mocap.cs.cmu.edu states 60 (gulvarol/surreal#31)"
+_VIEWED = "judged too fast at 120 by viewing (una-dinosauria/cmu-mocap#2: Frame Time .0166667)"
+
 CMU_EXCEPTIONS: dict[str, tuple[float, str]] = {
-    "89": (60.0, "table: the subject's page on mocap.cs.cmu.edu (public: gulvarol/surreal#31)"),
-}
-"""Subject or clip -> (rate, evidence), for those not at 120 Hz. An entry needs a public source that
-names the subject. More are said to exist: una-dinosauria/cmu-mocap#2 counts 525 clips, judged
-by eye and not listed there; subject 106 (surreal#31) looks too fast although its page says 120.
-Those stay at 120 until there is evidence; ``--fps`` overrides."""
+    "89": (60.0, _PAGE),
+    **dict.fromkeys(
+        (
+            "33", "34", "42", "60", "61", "62", "74", "75", "77", "79", "80", "87", "88", "106",
+            "107", "139", "141", "143",
+        ),
+        (60.0, _VIEWED),
+    ),
+    **dict.fromkeys(
+        (
+            "84_05", "84_12", "84_14", "84_19", "84_20", "90_11", "93_04", "93_05", "93_06",
+            "93_07", "93_08", "103_01", "103_02", "103_03",
+        ),
+        (60.0, _VIEWED),
+    ),
+}  # fmt: skip
+"""Subject or clip -> (rate, evidence), for those that are not 120 Hz.
+
+CMU's own pages are said to be wrong for some subjects (106: gulvarol/surreal#31), so the best
+evidence is that pull request: somebody looked at all clips and gave 525 of them another frame time.
+The files of its branch were read; a subject is listed as a whole where they hold 40% of its clips or
+more (all of 33 34 42 60 61 62 75 79 80 107 143), since a subject was recorded in one session. About
+a dozen of the 525 are not known here. ``--fps`` overrides.
+"""
 
 _CMU_CLIP = re.compile(r"\d{2,3}_\d{2,3}")
 _HDM05_RATE = re.compile(r"_(60|120|240)$")  # other numbers there count takes
