@@ -58,7 +58,7 @@ def _resnet50_fpn(weights: str) -> Backbone:
 
 
 def _small(weights: str) -> Backbone:
-    """Seven convolutions, stride 8, group normalisation: trains from scratch on a CPU."""
+    """Six convolutions, stride 8, group normalisation: trains from scratch on a CPU."""
 
     def block(inside: int, outside: int, stride: int) -> nn.Sequential:
         return nn.Sequential(
@@ -68,12 +68,12 @@ def _small(weights: str) -> Backbone:
         )
 
     layers = nn.Sequential(
-        block(3, 24, 2), block(24, 48, 2), block(48, 48, 1), block(48, 96, 2),
-        block(96, 96, 1), block(96, 96, 1), block(96, 128, 1),
+        block(3, 24, 2), block(24, 48, 2), block(48, 64, 2),
+        block(64, 64, 1), block(64, 96, 1), block(96, 96, 1),
     )  # fmt: skip
     if weights:
         _load(layers, Path(weights))
-    return Backbone(_SingleMap(layers), 128, ("0",))
+    return Backbone(_SingleMap(layers), 96, ("0",))
 
 
 _BUILDERS: dict[str, Callable[[str], Backbone]] = {

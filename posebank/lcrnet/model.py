@@ -204,7 +204,13 @@ def _region_proposals(backbone: Backbone, settings: TrainSettings) -> RegionProp
         bg_iou_thresh=0.3,
         batch_size_per_image=256,
         positive_fraction=0.5,
-        pre_nms_top_n={"training": 12000, "testing": 6000},
-        post_nms_top_n={"training": 2000, "testing": 300},
+        pre_nms_top_n={
+            "training": settings.train_proposals[0],
+            "testing": settings.test_proposals[0],
+        },
+        post_nms_top_n={
+            "training": settings.train_proposals[1],
+            "testing": settings.test_proposals[1],
+        },
         nms_thresh=0.7,
     )

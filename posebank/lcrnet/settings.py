@@ -22,6 +22,7 @@ class TrainSettings:
         ``step_at`` of the run. optimizer : sgd or adamw.
     short_side, long_side : image size in pixels.
     anchor_sizes, anchor_ratios : of the region proposals, pixels of the resized image.
+    train_proposals, test_proposals : boxes before and after the proposals' own suppression.
     regression_weight : of L_reg in the sum of equation 1, where it is 1.
     trust_weighting : weigh a person's losses by the label's trust.
     min_trust : labels of less trust are not used.
@@ -46,6 +47,8 @@ class TrainSettings:
     long_side: int = 1000
     anchor_sizes: tuple[int, ...] = (128, 256, 512)
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    train_proposals: tuple[int, int] = (12000, 2000)
+    test_proposals: tuple[int, int] = (6000, 300)
     fc_channels: int = 4096
     dropout: float = 0.5
     upper_body: bool = True
@@ -88,7 +91,8 @@ def preset(backbone: str) -> TrainSettings:
         # Trains on two CPU cores in minutes: quarter-size images, Adam because the run is short.
         return replace(
             base,
-            iterations=300,
+            iterations=500,
+            images_per_batch=4,
             learning_rate=2e-3,
             optimizer="adamw",
             weight_decay=1e-4,
@@ -96,7 +100,9 @@ def preset(backbone: str) -> TrainSettings:
             short_side=192,
             long_side=320,
             anchor_sizes=(40, 80, 160),
-            fc_channels=512,
+            train_proposals=(800, 200),
+            test_proposals=(800, 100),
+            fc_channels=384,
             dropout=0.0,
             regression_weight=10.0,
             checkpoint_every=100,
