@@ -1,8 +1,17 @@
 """The paper's metrics, protocols and tables (section 4)."""
 
-from posebank.evaluation.distances import joint_errors_mm, mpjpe, pixel_errors
+from posebank.evaluation.breakdown import rarity_mm
+from posebank.evaluation.coco_ap import coco_ap, coco_ap_of_file
+from posebank.evaluation.distances import (
+    aligned_errors_mm,
+    joint_errors_mm,
+    mpjpe,
+    pixel_errors,
+)
+from posebank.evaluation.h36m import ProtocolScore, h36m_frames, h36m_numbers, h36m_protocol
 from posebank.evaluation.headsize import head_sizes, torso_sizes
 from posebank.evaluation.multi_person import Group, average_precision, detect, mpii_map
+from posebank.evaluation.paper_tables import section42, table1, table2, table3, table4
 from posebank.evaluation.pck import (
     PckScore,
     area_under_curve,
@@ -28,10 +37,46 @@ from posebank.evaluation.truth import (
 )
 
 __all__ = [
-    "EvaluationResult", "EvaluationSettings", "GroundTruth", "Group", "PckScore", "Scored",
-    "area_under_curve", "average_precision", "detect", "evaluate", "ground_truth_from_labels",
-    "ground_truth_from_shards", "head_sizes", "joint_errors_mm", "match_image_ids", "mpii_map",
-    "mpjpe", "pck_curve", "pckh", "pixel_errors", "predictions_to_json", "protocol_people",
-    "read_predictions", "relative_distances", "score_people", "select", "share_within",
-    "torso_sizes", "write_npz",
-]  # fmt: skip
+    "EvaluationResult",
+    "EvaluationSettings",
+    "GroundTruth",
+    "Group",
+    "PckScore",
+    "ProtocolScore",
+    "Scored",
+    "aligned_errors_mm",
+    "area_under_curve",
+    "average_precision",
+    "coco_ap",
+    "coco_ap_of_file",
+    "detect",
+    "evaluate",
+    "ground_truth_from_labels",
+    "ground_truth_from_shards",
+    "h36m_frames",
+    "h36m_numbers",
+    "h36m_protocol",
+    "head_sizes",
+    "joint_errors_mm",
+    "match_image_ids",
+    "mpii_map",
+    "mpjpe",
+    "pck_curve",
+    "pckh",
+    "pixel_errors",
+    "predictions_to_json",
+    "protocol_people",
+    "rarity_mm",
+    "read_predictions",
+    "relative_distances",
+    "score_people",
+    "section42",
+    "select",
+    "share_within",
+    "table1",
+    "table2",
+    "table3",
+    "table4",
+    "torso_sizes",
+    "write_npz",
+]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from posebank import artefacts
 from posebank.errors import ArtefactError
+from posebank.evaluation.h36m_names import action_of
 from posebank.schemas import SHARD_PERSON, column_array
 from posebank.skeleton import N_JOINTS
 from posebank.types import Labels, Records, Texts, texts
@@ -62,6 +63,10 @@ def _people(table: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
     return pa.Table.from_arrays(columns, schema=schema), np.repeat(np.arange(len(counts)), counts)
 
 
+def _actions(datasets: Texts, images: Texts) -> Texts:
+    return texts([action_of(d, i) for d, i in zip(datasets, images, strict=True)])
+
+
 def ground_truth_from_shards(folder: Path, split: str | None = None) -> GroundTruth:
     """Ground truth of a split of the shards (of all of them by default); no image is read.
 
@@ -89,7 +94,7 @@ def ground_truth_from_shards(folder: Path, split: str | None = None) -> GroundTr
     return GroundTruth(
         image_id=image_id[image],
         dataset=dataset[image],
-        action=texts(["" for _ in image]),
+        action=_actions(dataset, image_id)[image],
         **{name: column_array(people, name) for name in people.column_names},
     )
 
@@ -106,6 +111,6 @@ def ground_truth_from_labels(labels: Labels) -> GroundTruth:
         head_box=labels.head_box,
         single_person=labels.single_person,
         group_id=labels.group_id,
-        action=texts(["" for _ in range(len(labels))]),
+        action=_actions(labels.dataset, labels.image),
         provenance=labels.provenance,
     )
