@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from cdflib import cdfwrite
 import numpy as np
+from cdflib import cdfwrite
 from scipy.io import savemat
 
 from posebank.annotations.mapping import COCO_NAMES, LSP_NAMES, MPII_NAMES

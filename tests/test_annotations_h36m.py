@@ -173,9 +173,9 @@ def test_an_npz_cannot_run_code(tmp_path):
 def test_no_such_file(tmp_path, content):
     path = tmp_path / "x.cdf"
     path.write_bytes(content)
-    with pytest.raises(PosebankError, match="x.cdf"):
+    with pytest.raises(PosebankError, match=r"x\.cdf"):
         read_cdf(path, 2)
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("positions_3d.npy", content)
-    with pytest.raises(PosebankError, match="x.npz"):
+    with pytest.raises(PosebankError, match=r"x\.npz"):
         read_npz_positions(tmp_path / "x.npz")

@@ -21,8 +21,8 @@ from posebank.annotations import (
 from posebank.annotations.hips import (
     HipCorrection,
     HipOffset,
-    correction,
     corrected,
+    correction,
     measure_bank,
     measure_people,
 )

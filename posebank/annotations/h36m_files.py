@@ -37,6 +37,7 @@ CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 N_H36M_JOINTS = 32
 _N_SUBJECTS = 11
 _MAX_ARRAY_BYTES = 1 << 30
+_MAX_VALUE = 1e7  # ten kilometres: further out a number is none
 _W0 = re.compile(r"\s*\[([^\[\]]*)\]\s*")
 
 
@@ -65,12 +66,14 @@ class PerspectiveCamera:
 
         The tangential term is the data set's own: half of the usual one in the mixed products.
         """
-        xy = camera_points[..., :2] / camera_points[..., 2:]
-        r2 = (xy**2).sum(-1, keepdims=True)
         k1, k2, k3 = self.radial
         p1, p2 = self.tangential
-        bend = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + p1 * xy[..., 1:] + p2 * xy[..., :1]
-        return self.focal * (xy * bend + r2 * np.array([p2, p1])) + self.centre
+        # Points at the camera, or of a damaged file, have no pixel; ``make_people`` drops them.
+        with np.errstate(all="ignore"):
+            xy = camera_points[..., :2] / camera_points[..., 2:]
+            r2 = (xy**2).sum(-1, keepdims=True)
+            bend = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + p1 * xy[..., 1:] + p2 * xy[..., :1]
+            return self.focal * (xy * bend + r2 * np.array([p2, p1])) + self.centre
 
 
 def read_cdf(path: Path, dimensions: int) -> NDArray[np.float64]:
@@ -94,7 +97,8 @@ def _poses(path: Path, values: NDArray[Any], dimensions: int) -> NDArray[np.floa
         raise SourceError(
             path, f"expected n x {width} numbers, found {values.shape} {values.dtype}"
         )
-    return values.astype(np.float64).reshape(-1, N_H36M_JOINTS, dimensions)
+    values = values.astype(np.float64).reshape(-1, N_H36M_JOINTS, dimensions)
+    return np.where(np.abs(values) <= _MAX_VALUE, values, np.nan)
 
 
 def read_h5_positions(path: Path) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ import numpy as np
 from posebank.annotations.mapping import LSP_NAMES, positions
 from posebank.annotations.matfile import load_mat
 from posebank.annotations.people import AnnotationResult, make_people
-from posebank.errors import SourceError
+from posebank.errors import Rejected, SourceError
 from posebank.skeleton import JointState
 
 _LSP_TRAIN = 1000
@@ -60,15 +60,26 @@ def read_lsp(path: Path, extended: bool) -> AnnotationResult:
         annotated, other = JointState.OCCLUDED, JointState.VISIBLE
     picked = joints[:, positions(LSP_NAMES)]
     flag = picked[..., 2]
-    if not np.isin(flag, (0, 1)).all():
-        raise SourceError(path, f"expected flags 0 or 1, found {flag[~np.isin(flag, (0, 1))][0]}")
+    odd = ~np.isin(flag, (0, 1)).all(axis=1)
+    states = np.where(flag == 1, annotated, other)
     digits = 5 if extended else 4
+    images = [f"im{number + 1:0{digits}d}.jpg" for number in range(n)]
+    rejected = [
+        Rejected(
+            f"{path.name}: {images[row]}",
+            f"expected flags 0 or 1, found {flag[row][~np.isin(flag[row], (0, 1))][0]:g}",
+        )
+        for row in np.flatnonzero(odd)
+    ]
+    rows = np.flatnonzero(~odd)
     return make_people(
         "lspe" if extended else "lsp",
-        [f"im{number + 1:0{digits}d}.jpg" for number in range(n)],
-        [0] * n,
-        picked[..., :2] - 1,
-        np.where(flag == 1, annotated, other),
+        [images[row] for row in rows],
+        [0] * len(rows),
+        picked[rows, :, :2] - 1,
+        states[rows],
         where=path.name,
-        split=None if extended else ["train" if i < _LSP_TRAIN else "test" for i in range(n)],
+        in_file=n,
+        rejected=rejected,
+        split=None if extended else ["train" if row < _LSP_TRAIN else "test" for row in rows],
     )
