@@ -153,12 +153,12 @@ def test_half_of_the_performances_are_left_handed() -> None:
 
 def test_asf_amc_read_back_give_the_generated_joints(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
-    subject = make_subject("42", rng)
+    subject = make_subject("242", rng)
     performance = perform(REPERTOIRE["cmu"][10], np.arange(37) / 120, rng)
     values = channels(performance.angles_deg)
     root = rng.normal(0, 1, (37, 3))
-    (tmp_path / "42.asf").write_text(asf_text(subject))
-    (tmp_path / "42_01.amc").write_text(amc_text(values, root, "42.ASF"))
+    (tmp_path / "242.asf").write_text(asf_text(subject))
+    (tmp_path / "242_01.amc").write_text(amc_text(values, root, "242.ASF"))
     (found,), bad = discover("cmu", [tmp_path])
     assert not bad
     clip = read_clip(found)
@@ -380,8 +380,8 @@ def test_sources_there_already_are_kept_and_others_replaced(tmp_path: Path) -> N
     assert len(list((first.mpii / "images").glob("*.jpg"))) == 1
     finished = (tmp_path / "demo.json").read_text()
     (tmp_path / "demo.json").write_text("unfinished\n")  # as an interruption leaves it
-    (first.cmu / "subjects/01").mkdir(exist_ok=True)
-    (first.cmu / "subjects/01/stray.amc").write_text("")
+    (first.cmu / "subjects/201").mkdir(exist_ok=True)
+    (first.cmu / "subjects/201/stray.amc").write_text("")
     demo_sources(tmp_path, 1, fewer)
     assert not list(first.cmu.rglob("stray.amc"))
     assert (tmp_path / "demo.json").read_text() == finished

@@ -6,14 +6,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from posebank.artefacts import write_text_atomic
 from posebank.demo.annotation_files import MpiiImage, lspe_joints, write_lspe, write_mpii
-from posebank.demo.body import Subject, channels, make_subject, standing_on_ground
+from posebank.demo.body import Floats, Subject, channels, make_subject, standing_on_ground
 from posebank.demo.mocap_files import FPS, amc_text, asf_text, bvh_text, write_text
 from posebank.demo.motions import REPERTOIRE, Motion, Performance, perform
 from posebank.demo.render import background, random_clothes
@@ -24,7 +24,9 @@ _FOLDERS = ("cmu", "hdm05", "poseprior", "mpii", "lspe")
 _TRUTH, _MARKER = "truth.npz", "demo.json"
 _JPEG_QUALITY = 90
 MPII_SIZE = (320, 240)
-_HDM05_ACTORS = ("bd", "bk", "dg", "mm", "tr")
+# Names that no real subject or actor has: some of CMU's are known to be recorded at 60 Hz.
+_FIRST_SUBJECT = 201
+_HDM05_ACTORS = ("ga", "gb", "gc", "gd", "ge")
 _PEOPLE_PER_IMAGE = (0.5, 0.32, 0.18)
 _MPII_TEST_SHARE = 0.04
 
@@ -192,7 +194,7 @@ def _generator_version() -> str:
     return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()
 
 
-def _clips(n: int, dataset: str, size: DemoSize, rng: np.random.Generator) -> list[Motion]:
+def _clips(n: int, dataset: str, rng: np.random.Generator) -> list[Motion]:
     """Motions of n clips: the whole repertoire in random order, again and again."""
     motions: list[Motion] = []
     while len(motions) < n:
@@ -203,7 +205,7 @@ def _clips(n: int, dataset: str, size: DemoSize, rng: np.random.Generator) -> li
 
 def _record(
     subject: Subject, motion: Motion, size: DemoSize, rng: np.random.Generator
-) -> tuple[Performance, np.ndarray]:
+) -> tuple[Performance, Floats]:
     """A performance at the MoCap rate and the root's path (n, 3) in metres."""
     seconds = rng.uniform(*size.clip_seconds)
     performance = perform(motion, np.arange(int(seconds * FPS)) / FPS, rng)
@@ -217,12 +219,12 @@ def _record(
 
 def _write_cmu(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path:
     n_subjects = max(2, size.cmu_clips // 6)
-    numbers = [f"{n:02d}" for n in sorted(rng.choice(np.arange(1, 99), n_subjects, replace=False))]
+    numbers = [str(_FIRST_SUBJECT + i) for i in range(n_subjects)]
     subjects = [make_subject(n, rng) for n in numbers]
     for subject in subjects:
         write_text(_cmu_file(folder, subject, f"{subject.name}.asf"), asf_text(subject))
     trials = dict.fromkeys(numbers, 0)
-    for i, motion in enumerate(_clips(size.cmu_clips, "cmu", size, rng)):
+    for i, motion in enumerate(_clips(size.cmu_clips, "cmu", rng)):
         subject = subjects[i % n_subjects]
         trials[subject.name] += 1
         performance, root = _record(subject, motion, size, rng)
@@ -243,7 +245,7 @@ def _write_hdm05(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path
     for actor in actors:
         write_text(folder / f"HDM_{actor.name}.asf", asf_text(actor))
     takes: dict[tuple[str, str], int] = {}
-    for i, motion in enumerate(_clips(size.hdm05_clips, "hdm05", size, rng)):
+    for i, motion in enumerate(_clips(size.hdm05_clips, "hdm05", rng)):
         actor = actors[i % n_actors]
         first, *rest = motion.__name__.split("_")
         name = first + "".join(word.capitalize() for word in rest)
@@ -259,7 +261,7 @@ def _write_hdm05(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path
 def _write_poseprior(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path:
     n_subjects = max(2, size.poseprior_clips // 5)
     subjects = [make_subject(f"{n:05d}", rng) for n in range(1, n_subjects + 1)]
-    for i, motion in enumerate(_clips(size.poseprior_clips, "poseprior", size, rng)):
+    for i, motion in enumerate(_clips(size.poseprior_clips, "poseprior", rng)):
         subject = subjects[i % n_subjects]
         performance, root = _record(subject, motion, size, rng)
         rom = motion.__name__ == "limits_of_joints"
@@ -318,10 +320,8 @@ def _write_lspe(folder: Path, size: DemoSize, truth: _Truth, rng: np.random.Gene
             margin[rng.integers(2), rng.integers(2)] = -rng.uniform(0.05, 0.3) * tall
         low, high = pixels.min(0) - margin[0] - 0.1 * tall, pixels.max(0) + margin[1] + 0.1 * tall
         w, h = np.maximum(np.ceil(high - low), 40).astype(int)
-        camera = type(first)(
-            first.rotation, first.position, first.focal,
-            (float(first.centre[0] - low[0]), float(first.centre[1] - low[1])), (int(w), int(h)),
-        )  # fmt: skip
+        centre = (float(first.centre[0] - low[0]), float(first.centre[1] - low[1]))
+        camera = replace(first, centre=centre, size=(int(w), int(h)))
         photo = shoot([actor], camera, background(camera.size, rng), rng,
                       occluder=bool(rng.random() < 0.15))  # fmt: skip
         name = f"im{number:05d}.jpg"
