@@ -8,10 +8,14 @@ from posebank.geometry.rotations import axis_rotation
 from posebank.mocap import (
     BankSettings,
     add_mirrored,
+    discover,
     drop_near_duplicates,
     poses_from_clip,
+    read_clip,
 )
-from posebank.mocap.bank import canonical_order, resample
+from posebank.mocap.duplicates import canonical_order
+from posebank.mocap.joints import limb_lengths
+from posebank.mocap.resampling import resample, with_limb_lengths
 from posebank.skeleton import MIRROR, N_JOINTS, J, body_centre, centred
 from posebank.types import MotionClip, PoseBank, texts
 
@@ -111,12 +115,18 @@ def test_a_jumping_joint_costs_its_frames():
     assert (stats.jumped, stats.stretched, stats.still) == (2, 0, 0)
 
 
-def test_one_lasting_jump_costs_nothing():
+def test_one_lasting_jump_costs_nothing_and_is_not_mixed():
     """Two takes in one file: the body is elsewhere, which is no fault of either half."""
-    joints, _ = swaying(240, 120.0, 1.0)
-    joints[120:] = joints[120:] @ axis_rotation("y", 2.0).T
-    _, stats = poses_from_clip(clip(joints), BankSettings())
-    assert stats.jumped == 0
+    still = np.repeat(body(np.random.default_rng(0))[None], 240, 0)
+    still[:, J["head"], 1] += 0.01 * np.sin(np.arange(240))
+    turned = still @ axis_rotation("y", 2.0).T
+    joints = np.concatenate([still[:120], turned[120:]])
+    bank, stats = poses_from_clip(clip(joints), BankSettings())
+    assert (stats.jumped, stats.stretched) == (0, 0)
+    assert len(bank) == 20
+    for pose in bank.joints_3d:
+        apart = [np.abs(pose - centred(x[0])).max() for x in (still, turned)]
+        assert min(apart) < 0.02
 
 
 def test_a_limb_that_stretches_costs_its_frames():
@@ -210,3 +220,23 @@ def test_mirror_images():
 def test_wrong_settings(wrong):
     with pytest.raises(SettingsError, match=next(iter(wrong))):
         BankSettings(**wrong)
+
+
+def test_resampling_keeps_the_lengths_of_limbs(shared_data):
+    """A fast kick, 120 to 10 a second: means of directions alone would shorten the shin by 10%."""
+    source = discover("cmu", [shared_data / "cmu" / "subjects" / "02" / "02_05.amc"])[0][0]
+    found = read_clip(source)
+    bank, stats = poses_from_clip(found, BankSettings())
+    usual = np.array(list(stats.limbs_mm.values()))
+    got = 1000 * limb_lengths(bank.joints_3d.astype(float))
+    np.testing.assert_allclose(got, np.repeat(usual[None], len(got), 0), atol=1e-3)
+
+
+def test_retargeting_to_one_persons_limbs():
+    rng = np.random.default_rng(6)
+    poses = np.stack([body(rng) for _ in range(3)])
+    lengths = 1.1 * limb_lengths(poses)
+    got = with_limb_lengths(poses, lengths)
+    np.testing.assert_allclose(limb_lengths(got), lengths)
+    np.testing.assert_array_equal(got[:, J["head"]], poses[:, J["head"]])
+    np.testing.assert_allclose(with_limb_lengths(poses, limb_lengths(poses)), poses, atol=1e-12)

@@ -1,4 +1,4 @@
-"""From clips to the pose bank: screening, resampling, near-duplicates, mirroring."""
+"""From clips to the pose bank: settings, poses of a clip, mirror images."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
 from posebank.errors import SettingsError
+from posebank.mocap.duplicates import canonical_order, drop_near_duplicates
 from posebank.mocap.joints import RIGID_LIMBS, limb_lengths
-from posebank.skeleton import N_JOINTS, centred, mirrored_3d
+from posebank.mocap.resampling import resample
+from posebank.mocap.screening import jumped_frames, still_frames
+from posebank.skeleton import centred, mirrored_3d
 from posebank.types import MotionClip, PoseBank, texts
+
+__all__ = [
+    "BankSettings", "ClipStats", "add_mirrored", "canonical_order", "drop_near_duplicates",
+    "limb_name", "poses_from_clip",
+]  # fmt: skip
+
+_SHORT_TAKE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -90,11 +98,14 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
     lengths = limb_lengths(clip.joints)
     usual = np.median(lengths, axis=0) if len(lengths) else np.zeros(len(RIGID_LIMBS))
     stretched = np.any(np.abs(lengths - usual) > settings.limb_tolerance * usual, axis=1)
-    jumped = _jumped(body, clip.frames, settings.max_speed / clip.fps, ~stretched)
-    still = _still(clip.joints, clip.frames, max(1, round(settings.max_still_s * clip.fps)))
+    reach, short = settings.max_speed / clip.fps, max(2, round(_SHORT_TAKE_S * clip.fps))
+    jumped, take = jumped_frames(body, clip.frames, reach, short, ~stretched)
+    still = still_frames(clip.joints, max(1, round(settings.max_still_s * clip.fps)))
     still &= ~(jumped | stretched)
     good = ~(stretched | jumped | still)
-    joints, frames, times = resample(body[good], clip.frames[good], clip.fps, settings.fps)
+    joints, frames, times = resample(
+        body[good], clip.frames[good], clip.fps, settings.fps, take=take[good]
+    )
     if len(clip.frames):
         times = times - clip.frames[0] / clip.fps
     n = len(frames)
@@ -117,104 +128,6 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
     return bank, stats
 
 
-def _jumped(
-    body: NDArray[np.float64], frames: NDArray[np.int64], reach: float, usable: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Frames on either side of which a joint moves further than it can.
-
-    A stretch of frames between two jumps is set aside if it is the shorter side of either one; a
-    single lasting jump (two takes in one file) costs nothing.
-    """
-    bad = np.zeros(len(frames), np.bool_)
-    rows = np.flatnonzero(usable)
-    if len(rows) < 2:
-        return bad
-    steps = np.diff(frames[rows])
-    moved = np.linalg.norm(np.diff(body[rows], axis=0), axis=-1).max(axis=1)
-    jumps = np.flatnonzero(moved > reach * steps)
-    if len(jumps) == 0:
-        return bad
-    starts = np.concatenate([[0], jumps + 1])
-    ends = np.concatenate([jumps + 1, [len(rows)]])
-    longest = (ends - starts).max()
-    for start, end in zip(starts, ends, strict=True):
-        if end - start < min(longest, 12):
-            bad[rows[start:end]] = True
-    return bad
-
-
-def _still(
-    joints: NDArray[np.float64], frames: NDArray[np.int64], allowed: int
-) -> NDArray[np.bool_]:
-    """Frames beyond the first ``allowed`` of a stretch in which nothing moves."""
-    if len(frames) < 2:
-        return np.zeros(len(frames), np.bool_)
-    same = np.abs(np.diff(joints, axis=0)).max(axis=(1, 2)) < 1e-9
-    rows = np.arange(len(frames))
-    moving = np.concatenate([[True], ~same])
-    since = rows - np.maximum.accumulate(np.where(moving, rows, 0))
-    return since >= allowed
-
-
-def resample(
-    joints: NDArray[np.float64], frames: NDArray[np.int64], fps: float, target_fps: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Resample body-centred joints without aliasing.
-
-    Every output is a weighted mean of the frames around it: a sinc that passes what ``target_fps``
-    can represent, under a Hann window of three output intervals to each side, with weights that sum
-    to one. Stretches with frames lost between them are resampled apart.
-
-    Parameters
-    ----------
-    joints : (n_frames, 13, 3); frames : (n_frames,) increasing frame numbers.
-    fps, target_fps : rates; a source that is not faster than the target is returned as it is.
-
-    Returns
-    -------
-    joints (n, 13, 3), the source frame nearest to each, and times in seconds since frame 0.
-    """
-    if target_fps >= fps or len(frames) == 0:
-        return joints, frames, frames / fps
-    step = fps / target_fps
-    breaks = np.flatnonzero(np.diff(frames) != 1) + 1
-    out_joints, out_at = [], []
-    for rows in np.split(np.arange(len(frames)), breaks):
-        first, last = int(frames[rows[0]]), int(frames[rows[-1]])
-        grid = np.arange(math.ceil((first - frames[0]) / step), (last - frames[0]) // step + 1)
-        at = frames[0] + grid * step
-        out_joints.append(_filtered(joints[rows].reshape(len(rows), -1), at - first, step))
-        out_at.append(at)
-    at = np.concatenate(out_at)
-    resampled = np.concatenate(out_joints).reshape(-1, *joints.shape[1:])
-    return resampled, np.floor(at + 0.5).astype(np.int64), at / fps
-
-
-def _filtered(values: NDArray[np.float64], at: NDArray[np.float64], step: float) -> NDArray:
-    """Values (n, d) at fractional rows ``at``, low-passed for a spacing of ``step`` rows."""
-    half = 3.0 * step
-    reach = math.ceil(half)
-    offsets = np.arange(-reach, reach + 1)
-    rows = np.floor(at).astype(np.int64)[:, None] + offsets
-    distance = rows - at[:, None]
-    weights = np.sinc(distance / step) * np.cos(0.5 * np.pi * np.clip(distance / half, -1, 1)) ** 2
-    weights[(rows < 0) | (rows >= len(values))] = 0.0
-    weights /= weights.sum(axis=1, keepdims=True)
-    result = np.empty((len(at), values.shape[1]))
-    for begin in range(0, len(at), 1024):  # bounds the gathered block
-        part = slice(begin, begin + 1024)
-        gathered = values[np.clip(rows[part], 0, len(values) - 1)]
-        result[part] = np.einsum("nw,nwd->nd", weights[part], gathered)
-    return result
-
-
-def canonical_order(bank: PoseBank) -> NDArray[np.intp]:
-    """Rows sorted by data set, clip, frame and mirrored: the order of a bank on disk."""
-    return np.lexsort(
-        (bank.mirrored, bank.frame, bank.clip.astype(np.str_), bank.dataset.astype(np.str_))
-    )
-
-
 def add_mirrored(bank: PoseBank) -> PoseBank:
     """The poses and their mirror images (left and right swapped, x reversed), canonical order."""
     originals = bank.take(~bank.mirrored)
@@ -231,137 +144,3 @@ def add_mirrored(bank: PoseBank) -> PoseBank:
     )
     both = PoseBank.concat([originals, mirrored])
     return both.take(canonical_order(both))
-
-
-def drop_near_duplicates(bank: PoseBank, min_distance_mm: float) -> PoseBank:
-    """Drop poses that are close to one already kept, whatever their heading.
-
-    The distance is the RMS over the joints after the best turn about the vertical. Poses are taken
-    in canonical order and kept if no kept pose is nearer than ``min_distance_mm``, so that the
-    result does not depend on the order of files, and no two of it are nearer than that.
-
-    Parameters
-    ----------
-    bank : any order.
-    min_distance_mm : 0 keeps all.
-
-    Returns
-    -------
-    The kept poses in canonical order.
-
-    Notes
-    -----
-    With z_j = x_j + i z_j the horizontal part of joint j, the best turn gives
-    ``d^2 = |P|^2 + |Q|^2 - 2 sum y_p y_q - 2 |sum z_p conj(z_q)|`` (summed over joints).
-    The heights and the horizontal radii change by no more than d, so a grid over their leading
-    principal components finds every candidate; memory grows with the poses alone.
-    """
-    bank = bank.take(canonical_order(bank))
-    if min_distance_mm <= 0 or len(bank) < 2:
-        return bank
-    limit = min_distance_mm / 1000 * math.sqrt(N_JOINTS)
-    return bank.take(_distinct_rows(bank.joints_3d, limit))
-
-
-_GRID_DIMENSIONS = 4
-
-
-def _distinct_rows(joints: NDArray[np.float32], limit: float) -> NDArray[np.intp]:
-    features = np.concatenate(
-        [joints[:, :, 1], np.hypot(joints[:, :, 0], joints[:, :, 2])], axis=1, dtype=np.float32
-    )
-    mean = features.mean(axis=0, dtype=np.float64)
-    sample = features[:: max(1, len(features) // 50_000)].astype(np.float64) - mean
-    _, vectors = np.linalg.eigh(sample.T @ sample)
-    leading = vectors[:, ::-1][:, :_GRID_DIMENSIONS].astype(np.float32)
-    # An orthonormal projection lengthens nothing; the margin covers float32 rounding.
-    cells = np.floor((features - mean.astype(np.float32)) @ leading / np.float32(limit * 1.001))
-    keep = _greedy(
-        np.ascontiguousarray(joints.reshape(len(joints), -1)),
-        features,
-        cells.astype(np.int64),
-        limit,
-    )
-    return np.flatnonzero(keep)
-
-
-@njit(cache=True, nogil=True)
-def _hash_cell(cell: NDArray[np.int64], mask: int) -> np.int64:
-    h = np.uint64(1469598103934665603)
-    for i in range(cell.shape[0]):
-        h = (h ^ np.uint64(cell[i])) * np.uint64(1099511628211)
-        h ^= h >> np.uint64(29)
-    return np.int64(h & np.uint64(mask))
-
-
-@njit(cache=True, nogil=True)
-def _nearer(
-    poses: NDArray[np.float32], features: NDArray[np.float32], a: int, b: int, limit2: float
-) -> bool:
-    """Whether poses a and b are nearer than the limit after the best turn about the vertical."""
-    bound = 0.0
-    for i in range(features.shape[1]):
-        d = np.float64(features[a, i]) - np.float64(features[b, i])
-        bound += d * d
-        if bound > limit2 * 1.001:
-            return False
-    height, norms, real, imaginary = 0.0, 0.0, 0.0, 0.0
-    for j in range(0, poses.shape[1], 3):
-        xa, ya, za = (
-            np.float64(poses[a, j]),
-            np.float64(poses[a, j + 1]),
-            np.float64(poses[a, j + 2]),
-        )
-        xb, yb, zb = (
-            np.float64(poses[b, j]),
-            np.float64(poses[b, j + 1]),
-            np.float64(poses[b, j + 2]),
-        )
-        height += (ya - yb) ** 2
-        norms += xa * xa + za * za + xb * xb + zb * zb
-        real += xa * xb + za * zb
-        imaginary += za * xb - xa * zb
-    return height + norms - 2.0 * np.sqrt(real * real + imaginary * imaginary) < limit2
-
-
-@njit(cache=True, nogil=True)
-def _greedy(
-    poses: NDArray[np.float32],
-    features: NDArray[np.float32],
-    cells: NDArray[np.int64],
-    limit: float,
-) -> NDArray[np.bool_]:
-    n, dims = cells.shape
-    keep = np.zeros(n, np.bool_)
-    size = 1
-    while size < 2 * n:
-        size *= 2
-    head = np.full(size, -1, np.int32)  # last kept pose of each bucket
-    following = np.full(n, -1, np.int32)  # the one before it
-    limit2 = limit * limit
-    neighbour = np.empty(dims, np.int64)
-    n_neighbours = 3**dims
-    last = -1
-    for row in range(n):
-        near = last >= 0 and _nearer(poses, features, row, last, limit2)
-        code = 0
-        while not near and code < n_neighbours:
-            rest = code
-            for i in range(dims):
-                neighbour[i] = cells[row, i] + rest % 3 - 1
-                rest //= 3
-            other = head[_hash_cell(neighbour, size - 1)]
-            while other >= 0:
-                if _nearer(poses, features, row, other, limit2):
-                    near = True
-                    last = other
-                    break
-                other = following[other]
-            code += 1
-        if not near:
-            keep[row] = True
-            bucket = _hash_cell(cells[row], size - 1)
-            following[row] = head[bucket]
-            head[bucket] = row
-            last = row
-    return keep

@@ -37,9 +37,9 @@ CMU_EXCEPTIONS: dict[str, tuple[float, str]] = {
 
 CMU's own pages are said to be wrong for some subjects (106: gulvarol/surreal#31), so the best
 evidence is that pull request: somebody looked at all clips and gave 525 of them another frame time.
-The files of its branch were read; a subject is listed as a whole where they hold 40% of its clips or
-more (all of 33 34 42 60 61 62 75 79 80 107 143), since a subject was recorded in one session. About
-a dozen of the 525 are not known here. ``--fps`` overrides.
+The files of its branch were read; a subject is listed as a whole where they hold 40% of its clips
+or more (all of 33 34 42 60 61 62 75 79 80 107 143), since a subject was recorded in one session.
+About a dozen of the 525 are not known here. ``--fps`` overrides.
 """
 
 _CMU_CLIP = re.compile(r"\d{2,3}_\d{2,3}")

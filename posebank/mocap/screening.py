@@ -1,0 +1,56 @@
+"""Frames that cannot be: a joint that jumps, a recording that stands still."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def jumped_frames(
+    body: NDArray[np.float64],
+    frames: NDArray[np.int64],
+    reach: float,
+    short: int,
+    usable: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Frames that lie between two jumps, and the takes that jumps divide a clip into.
+
+    Parameters
+    ----------
+    body : (n_frames, 13, 3) relative to the body centre; frames : (n_frames,) numbers.
+    reach : the furthest a joint moves from one frame to the next.
+    short : a stretch of fewer frames between jumps is damage; a longer one is another take, which
+        is kept but must not be mixed with its neighbours.
+    usable : (n_frames,) frames to look at.
+
+    Returns
+    -------
+    (n_frames,) set aside, and (n_frames,) number of the take.
+    """
+    bad = np.zeros(len(frames), np.bool_)
+    take = np.zeros(len(frames), np.int64)
+    rows = np.flatnonzero(usable)
+    if len(rows) < 2:
+        return bad, take
+    moved = np.linalg.norm(np.diff(body[rows], axis=0), axis=-1).max(axis=1)
+    jumps = np.flatnonzero(moved > reach * np.diff(frames[rows]))
+    if len(jumps) == 0:
+        return bad, take
+    starts = np.concatenate([[0], jumps + 1])
+    ends = np.concatenate([jumps + 1, [len(rows)]])
+    longest = (ends - starts).max()
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        take[rows[start:end]] = number
+        bad[rows[start:end]] = end - start < min(longest, short)
+    return bad, take
+
+
+def still_frames(joints: NDArray[np.float64], allowed: int) -> NDArray[np.bool_]:
+    """Frames (n_frames,) beyond the first ``allowed`` of a stretch in which nothing moves."""
+    if len(joints) < 2:
+        return np.zeros(len(joints), np.bool_)
+    same = np.abs(np.diff(joints, axis=0)).max(axis=(1, 2)) < 1e-9
+    rows = np.arange(len(joints))
+    moving = np.concatenate([[True], ~same])
+    since = rows - np.maximum.accumulate(np.where(moving, rows, 0))
+    return np.asarray(since >= allowed)
