@@ -21,7 +21,7 @@ import pandas as pd
 from posebank.annotations.h36m import PROTOCOLS
 from posebank.annotations.h36m_files import CAMERAS
 from posebank.errors import SettingsError
-from posebank.evaluation.h36m_names import ACTIONS, SIX_ACTIONS
+from posebank.evaluation.h36m_names import ACTIONS, SIX_ACTIONS, H36mFrame, parse_image
 from posebank.evaluation.scoring import score_people
 from posebank.evaluation.settings import EvaluationSettings
 from posebank.evaluation.truth import GroundTruth
@@ -64,10 +64,8 @@ def h36m_frames(
     settings = settings or EvaluationSettings()
     settings = EvaluationSettings(root=settings.root, selection="score", min_score=0)
     scored = score_people(predictions, truth, settings)
-    parsed = [_parse(image) for image in truth.image_id]
-    frames = pd.DataFrame(
-        parsed, columns=["subject", "clip", "action", "number", "camera", "frame"]
-    )
+    parsed = [parse_image(image) for image in truth.image_id]
+    frames = pd.DataFrame(parsed, columns=list(H36mFrame._fields))
     frames["trial"] = _trials(frames)
     for name in ("absolute", "rigid", "similarity", "pixels"):
         frames[name] = getattr(scored, name).mean(axis=1)

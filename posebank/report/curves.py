@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from posebank.errors import ArtefactError
@@ -68,10 +69,8 @@ def histogram(values: Mapping[str, NDArray[np.floating]], path: Path) -> Path:
     return save_figure(figure, path)
 
 
-def pckh_curve_picture(curves: Mapping[str, pd.DataFrame], path: Path) -> Path:
-    """PNG of PCKh over the threshold (Figure 6 left), a curve for each named table."""
-    figure = new_figure(5.5, 4)
-    ax = figure.subplots()
+def draw_pckh_curves(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
+    """PCKh over the threshold (Figure 6 left), a curve for each table ``threshold``, ``pckh``."""
     for name, curve in curves.items():
         ax.plot(curve["threshold"], curve["pckh"].astype(float), label=name)
     ax.set_xlabel("normalized distance (head sizes)")
@@ -80,6 +79,12 @@ def pckh_curve_picture(curves: Mapping[str, pd.DataFrame], path: Path) -> Path:
     ax.set_ylim(0, 100)
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
+
+
+def pckh_curve_picture(curves: Mapping[str, pd.DataFrame], path: Path) -> Path:
+    """PNG of PCKh over the threshold, a curve for each named table."""
+    figure = new_figure(5.5, 4)
+    draw_pckh_curves(figure.subplots(), curves)
     return save_figure(figure, path)
 
 
