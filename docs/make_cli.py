@@ -11,14 +11,13 @@ from posebank_cli.main import COMMANDS, main
 
 def page() -> str:
     """The command reference as Markdown."""
-    root = click.Context(main, info_name="posebank")
+    root = click.Context(main, info_name="posebank", terminal_width=100)
     text = ["# The command line", "", "Made by `make docs` from the commands' help.", ""]
     text += ["```", main.get_help(root), "```", ""]
     for name in COMMANDS:
         command = main.get_command(root, name)
         assert command is not None, name
         context = click.Context(command, info_name=name, parent=root)
-        context.max_content_width = 100
         text += [f"## posebank {name}", "", "```", command.get_help(context), "```", ""]
     return "\n".join(text)
 

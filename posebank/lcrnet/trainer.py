@@ -224,7 +224,7 @@ def train(
 
     loader = DataLoader(
         data,
-        batch_sampler=_Batches(len(data), settings, first),  # type: ignore[arg-type]
+        batch_sampler=_Batches(len(data), settings, first),
         collate_fn=list,
         num_workers=settings.num_workers,
     )
@@ -254,7 +254,7 @@ def train(
         images=len(data),
         seconds=round(time.perf_counter() - start_time, 1),
         loss=float(last["total"]),
-        losses={k: round(float(v), 5) for k, v in last.items()},
+        losses={str(k): round(float(v), 5) for k, v in last.items()},
     )
 
 

@@ -45,6 +45,6 @@ def match(
 
     Example: posebank match -w workspace --matcher viewfree -k 10
     """
-    settings = match_settings(workspace, matcher, k, **camera)  # type: ignore[arg-type]
+    settings = match_settings(workspace, matcher, k, **camera)
     with options.runner(workers, scheduler) as runner:
         options.show([match_people(workspace, settings, runner)], as_json)
