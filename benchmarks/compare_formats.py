@@ -28,7 +28,7 @@ WHY_C3D = {
     "hip": "Bell's regression puts the hip 31 mm higher than Vicon's model does",
     "wrist": "13 mm along the forearm; the AMC's arm hangs 46 mm further in than the markers",
     "elbow": "the AMC's elbow lies 36 mm ahead of the marker's",
-    "shoulder": "the AMC's shoulder lies 21 mm further in and 18 mm higher than Rab's",
+    "shoulder": "the AMC's shoulder lies 21 mm further out and 18 mm higher than Rab's",
     "head": "band + 100 mm, against the head bone extended by 1.25 of its lengths",
 }
 

@@ -6,7 +6,15 @@ import pytest
 from mocap_files import acclaim_bones, amc_text, asf_text, c3d_bytes, pose_prior_bvh, random_motion
 
 from posebank.errors import SettingsError, SourceError
-from posebank.mocap import DATASETS, ClipSource, describe_clip, discover, poses_from_clip, read_clip
+from posebank.mocap import (
+    DATASETS,
+    ClipSource,
+    describe_clip,
+    discover,
+    limbs_by_subject,
+    poses_from_clip,
+    read_clip,
+)
 from posebank.mocap.bank import BankSettings
 from posebank.mocap.rates import CMU_EXCEPTIONS, cmu_rate, hdm05_rate, rate_of_frame_time
 
@@ -129,7 +137,7 @@ def test_descriptions_are_json(shared_data):
 
 def test_every_real_clip_is_read(shared_data):
     """All 263 AMC clips: nothing lost in reading, five joints that jump found."""
-    jumped, frames = {}, 0
+    jumped, frames, every = {}, 0, []
     for dataset, folder in (("cmu", "cmu/subjects"), ("hdm05", "hdm05")):
         clips, rejected = discover(dataset, [shared_data / folder])
         assert rejected == []
@@ -139,9 +147,16 @@ def test_every_real_clip_is_read(shared_data):
             assert np.isfinite(clip.joints).all()
             _, stats = poses_from_clip(clip, BankSettings())
             frames += stats.frames
+            every.append(stats)
             if stats.jumped:
                 jumped[source.name] = stats.jumped
     assert frames == 94_987
+    limbs = limbs_by_subject(every)
+    assert set(limbs) == {"02", "09", "127", "16", "49", "bd", "dg"}
+    for subject in limbs.values():
+        assert all(row["max"] - row["min"] < 1e-3 for row in subject.values())
+        assert abs(subject["r_ankle-r_knee"]["sides"]) < 25
+        assert "sides" not in subject["l_ankle-l_knee"]
     assert set(jumped) == {"09_10", "16_15", "16_23", "16_28", "HDM_dg_lieDownFloor_014_120"}
 
 

@@ -9,6 +9,7 @@ from posebank.mocap.bank import (
 )
 from posebank.mocap.inspection import describe_clip
 from posebank.mocap.sources import DATASETS, ClipSource, discover, read_clip
+from posebank.mocap.statistics import limbs_by_subject
 
 __all__ = [
     "DATASETS",
@@ -19,6 +20,7 @@ __all__ = [
     "describe_clip",
     "discover",
     "drop_near_duplicates",
+    "limbs_by_subject",
     "poses_from_clip",
     "read_clip",
 ]
