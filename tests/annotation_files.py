@@ -238,3 +238,43 @@ def write_cdf(path: Path, values: np.ndarray) -> Path:
     file.write_var(spec, var_data=values[None].astype(np.float64))
     file.close()
     return path
+
+
+_TOKENS = (b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\0\0\0\x80", b"NaN,", b"1e99",
+           b"null", b'-1,"', b"[[[[", b"\x0e\0\0\0")  # fmt: skip
+
+
+def mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    """One to four bytes flipped, changed, removed, added, overwritten or copied; or cut off."""
+    out = bytearray(data)
+
+    def at() -> int:
+        return int(rng.integers(len(out) + 1))
+
+    def flip(i: int) -> None:
+        if i < len(out):
+            out[i] ^= 1 << int(rng.integers(8))
+
+    def change(i: int) -> None:
+        if i < len(out):
+            out[i] = int(rng.integers(256))
+
+    def remove(i: int) -> None:
+        del out[i : i + 1 + int(rng.integers(64))]
+
+    def insert(i: int) -> None:
+        out[i:i] = rng.bytes(1 + int(rng.integers(16)))
+
+    def overwrite(i: int) -> None:
+        token = _TOKENS[int(rng.integers(len(_TOKENS)))]
+        out[i : i + len(token)] = token
+
+    def copy(i: int) -> None:
+        start = at()
+        out[i:i] = out[start : start + int(rng.integers(100))]
+
+    ways = [flip, change, remove, insert, overwrite, copy]
+    way = ways[int(rng.integers(len(ways)))]
+    for _ in range(1 + int(rng.integers(4))):
+        way(at())
+    return bytes(out[: at()] if rng.random() < 0.05 else out)

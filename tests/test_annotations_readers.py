@@ -301,3 +301,44 @@ def test_no_annotation_file_at_all(tmp_path, name, content):
     for kind in kinds[Path(name).suffix]:
         with pytest.raises(PosebankError, match=name):
             read_annotations(kind, tmp_path / name)
+
+
+def test_mutated_files_are_clear_errors_or_fewer_people(tmp_path):
+    # The 20,000 of benchmarks/bench_annotations.py in small.
+    rng = np.random.default_rng(8)
+    joints = rng.uniform(1, 90, (5, 14, 3)).round()
+    joints[..., 2] = 1
+    files = [
+        ("mpii", release(tmp_path, compress=False)),
+        ("lspe", af.write_lsp(tmp_path / "joints.mat", joints, True, compress=False)),
+        ("mpii", af.write_mpii_h5(tmp_path / "v.h5", joints[[0] * 3, :1].repeat(16, 1)[..., :2],
+                                  np.ones((3, 16)), 2.5)),
+        ("json", af.write_own_json(tmp_path / "own.json", 3)),
+        ("csv", af.write_own_csv(tmp_path / "own.csv", 3)),
+        ("coco", af.write_coco(tmp_path / "val.json",
+                               [af.coco_person(1, 1, {"l_hip": (1, 2, 2)})])),
+    ]  # fmt: skip
+    whole = [path.read_bytes() for _, path in files]
+    read = 0
+    for i in range(40 * len(files)):
+        kind, path = files[i % len(files)]
+        path.write_bytes(af.mutated(whole[i % len(files)], rng))
+        try:
+            people = read_annotations(kind, path).people
+        except PosebankError:
+            continue
+        read += 1
+        assert np.isfinite(people.joints_2d).all()
+        assert len(set(people.person_id)) == len(people)
+    assert read > 20
+
+
+def test_sizes_larger_than_the_file_are_errors(tmp_path):
+    path = tmp_path / "m.mat"
+    savemat(path, {"RELEASE": af.cell([1.0, 2.0, 3.0])}, do_compression=False)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x05\0\0\0\x08\0\0\0") + 8  # the dimensions, 1 x 3
+    data[at : at + 8] = (1 << 15).to_bytes(4, "little") * 2
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match="expected 1073741824 values"):
+        load_mat(path, ["RELEASE"])

@@ -97,8 +97,9 @@ def _poses(path: Path, values: NDArray[Any], dimensions: int) -> NDArray[np.floa
         raise SourceError(
             path, f"expected n x {width} numbers, found {values.shape} {values.dtype}"
         )
-    values = values.astype(np.float64).reshape(-1, N_H36M_JOINTS, dimensions)
-    return np.where(np.abs(values) <= _MAX_VALUE, values, np.nan)
+    with np.errstate(invalid="ignore"):  # damaged files hold signalling NaN
+        values = values.astype(np.float64).reshape(-1, N_H36M_JOINTS, dimensions)
+        return np.where(np.abs(values) <= _MAX_VALUE, values, np.nan)
 
 
 def read_h5_positions(path: Path) -> NDArray[np.float64]:
