@@ -68,9 +68,10 @@ def discover(dataset: str, sources: Sequence[Path]) -> tuple[list[ClipSource], l
     files = _find_files(dataset, sources)
     found: list[ClipSource] = []
     rejected: list[Rejected] = []
+    skeletons: dict[Path, list[Path]] = {}
     for path, root in sorted(files.items()):
         try:
-            found += _clips_in(dataset, path, root)
+            found += _clips_in(dataset, path, root, skeletons)
         except SourceError as error:
             rejected.append(Rejected(str(path), error.reason))
     kept, doubled = _unique_names(found, files)
@@ -98,28 +99,35 @@ def _find_files(dataset: str, sources: Sequence[Path]) -> dict[Path, Path]:
     return files
 
 
-def _clips_in(dataset: str, path: Path, root: Path) -> list[ClipSource]:
+def _clips_in(
+    dataset: str, path: Path, root: Path, skeletons: dict[Path, list[Path]]
+) -> list[ClipSource]:
     if dataset == "h36m":
         clips = human36m.clips_in(path)
         return [ClipSource(dataset, path, None, subject, name) for subject, name in clips]
     skeleton = None
     if _SUFFIXES[dataset] == (".amc",):
-        skeleton = _skeleton_of(path, root)
+        skeleton = _skeleton_of(path, root, skeletons)
         if skeleton is None:
             raise SourceError(path, "expected an ASF of its name or alone beside it, found none")
     return [ClipSource(dataset, path, skeleton, _SUBJECT[dataset](path, root), path.stem)]
 
 
-def _skeleton_of(path: Path, root: Path) -> Path | None:
-    """The ASF whose name begins the clip's, beside it or above; else one that is alone there."""
+def _skeleton_of(path: Path, root: Path, skeletons: dict[Path, list[Path]]) -> Path | None:
+    """The ASF whose name begins the clip's, beside it or above; else one that is alone beside it.
+
+    ``skeletons`` remembers the ASF files of each folder: HDM05 has thousands of clips in one.
+    """
     folder = path.parent
     while True:
-        skeletons = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".asf")
-        named = [p for p in skeletons if _begins(path.stem, p.stem)]
+        if folder not in skeletons:
+            skeletons[folder] = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".asf")
+        here = skeletons[folder]
+        named = [p for p in here if _begins(path.stem, p.stem)]
         if named:
             return max(named, key=lambda p: len(p.stem))
-        if len(skeletons) == 1 and folder == path.parent:
-            return skeletons[0]
+        if len(here) == 1 and folder == path.parent:
+            return here[0]
         if folder in (root, folder.parent):
             return None
         folder = folder.parent
