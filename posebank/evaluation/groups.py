@@ -23,8 +23,8 @@ def group_rows(truth: GroundTruth) -> list[NDArray[np.int64]]:
     for row, (image, group) in enumerate(zip(truth.image_id, truth.group_id, strict=True)):
         if group != "" or not grouped:
             members.setdefault((image, group), []).append(row)
-    rows = [np.array(m, np.int64) for m in members.values()]
-    return [m for m in rows if len(m) > 1 and not (truth.single_person[m] == 1).any()]
+    rows = [np.array(m, np.int64) for m in members.values() if len(m) > 1]
+    return [m for m in rows if not (truth.single_person[m] == 1).any()]
 
 
 def protocol_groups(
@@ -42,11 +42,14 @@ def protocol_groups(
     centre is nearest. A prediction of nobody's group is not scored: it is not a false positive
     either. People whose head size is not known are left out of their group.
     """
+    sets_of_rows = group_rows(truth)
+    if not sets_of_rows:
+        return [], []
     rows_of: dict[str, list[int]] = {}
     for row, image in enumerate(predictions.image_id):
         rows_of.setdefault(image, []).append(row)
     by_image: dict[str, list[NDArray[np.int64]]] = {}
-    for members in group_rows(truth):
+    for members in sets_of_rows:
         by_image.setdefault(truth.image_id[members[0]], []).append(members)
     finite = np.asarray(np.isfinite(predictions.joints_2d).all(axis=-1))
     boxes = boxes_of(predictions.joints_2d, finite)

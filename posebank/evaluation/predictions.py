@@ -209,6 +209,9 @@ def match_image_ids(predictions: Predictions, known: Texts) -> tuple[Predictions
     The predictions, and how many of them are of images that the ground truth does not have.
     """
     exact = set(known)
+    unresolved = set(predictions.image_id) - exact
+    if not unresolved:
+        return predictions, 0
     short: dict[str, set[str]] = {}
     for image_id in exact:
         name = Path(image_id).name
@@ -218,15 +221,13 @@ def match_image_ids(predictions: Predictions, known: Texts) -> tuple[Predictions
     def resolve(image_id: str) -> str:
         name = Path(image_id).name
         for form in (image_id, name, Path(name).stem, name.zfill(12)):
-            if image_id in exact:
-                return image_id
             found = short.get(form, set())
             if len(found) == 1:
                 return next(iter(found))
         return image_id
 
-    table = {i: resolve(i) for i in set(predictions.image_id)}
-    ids = texts([table[i] for i in predictions.image_id])
+    table = {i: resolve(i) for i in unresolved}
+    ids = texts([table.get(i, i) for i in predictions.image_id])
     unknown = sum(i not in exact for i in ids)
     return Predictions(
         ids, predictions.joints_2d, predictions.joints_3d, predictions.score
