@@ -1,0 +1,239 @@
+"""The whole way on a tiny generated data set, through the same stages and commands a user runs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from posebank import artefacts
+from posebank.demo import DemoSize, demo_sources
+from posebank.schemas import from_table
+from posebank.skeleton import JointState, centred, is_annotated
+from posebank.types import Labels, People
+from posebank_cli.main import main
+from posebank_pipelines.config import load_config
+from posebank_pipelines.run import run
+from posebank_pipelines.runner import Runner
+
+CONFIG = """
+seed = 3
+[[mocap]]
+dataset = "cmu"
+sources = ["sources/cmu"]
+[[mocap]]
+dataset = "hdm05"
+sources = ["sources/hdm05"]
+[[mocap]]
+dataset = "poseprior"
+sources = ["sources/poseprior"]
+[[annotations]]
+kind = "mpii"
+source = "sources/mpii"
+[[annotations]]
+kind = "lspe"
+source = "sources/lspe"
+[bank]
+fps = 5
+[matching]
+n_views = 12
+k = 4
+[labels]
+estimator = "{estimator}"
+[anchors]
+k = 6
+[shards]
+images_per_shard = 7
+[train]
+backbone = "small"
+iterations = 3
+images_per_batch = 2
+fc_channels = 32
+checkpoint_every = 2
+[evaluate]
+"""
+
+
+def configure(folder, estimator="posterior"):
+    path = folder / "run.toml"
+    path.write_text(CONFIG.format(estimator=estimator))
+    return load_config(path)
+
+
+def parts_of(folder):
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix == ".parquet"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A workspace in which every stage up to the shards was done with one worker."""
+    folder = tmp_path_factory.mktemp("demo")
+    demo_sources(folder / "sources", 1, DemoSize.tiny())
+    with Runner(1) as runner:
+        results = list(run(configure(folder), folder / "ws", runner, until="shards"))
+    assert {r.status for r in results} == {"made"}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(made):
+    """The same workspace, with a network trained for a few steps and scored."""
+    with Runner(1) as runner:
+        results = list(run(configure(made), made / "ws", runner))
+    assert [r.stage for r in results if r.status == "made"] == ["train", "evaluate"]
+    return made
+
+
+def test_every_artefact_is_whole(made):
+    for kind in ("bank", "annotations", "index", "matches", "labels", "anchors", "shards"):
+        assert artefacts.verify(made / "ws" / kind, kind) == []
+    leftovers = [p for p in (made / "ws").iterdir() if p.name.startswith(".")]
+    assert leftovers == []
+
+
+def test_second_run_does_nothing(trained):
+    before = {k: artefacts.read_manifest(trained / "ws" / k, k).content for k in ("bank", "labels")}
+    with Runner(1) as runner:
+        results = list(run(configure(trained), trained / "ws", runner))
+    assert {r.status for r in results} == {"up to date"}
+    after = {k: artefacts.read_manifest(trained / "ws" / k, k).content for k in ("bank", "labels")}
+    assert before == after
+
+
+def test_changed_setting_redoes_only_what_depends_on_it(made, tmp_path):
+    shutil.copytree(made / "ws", tmp_path / "ws")
+    (tmp_path / "sources").symlink_to(made / "sources")
+    with Runner(1) as runner:
+        config = configure(made, estimator="nearest")
+        results = list(run(config, tmp_path / "ws", runner, until="shards"))
+    status = [(r.stage, r.status) for r in results]
+    assert [s for s, done in status if done == "made"] == ["label", "anchors", "shards"]
+    assert {s for s, done in status if done == "up to date"} == {
+        "ingest", "annotate", "index", "match",
+    }  # fmt: skip
+
+
+def test_same_bytes_with_two_workers(made, tmp_path):
+    with Runner(2) as runner:
+        list(run(configure(made), tmp_path / "ws", runner, until="shards"))
+    for kind in ("bank", "annotations", "matches", "labels", "anchors", "shards"):
+        assert parts_of(tmp_path / "ws" / kind) == parts_of(made / "ws" / kind), kind
+
+
+def test_labels_keep_what_was_annotated_and_complete_the_rest(made):
+    people = from_table(People, artefacts.read_table(made / "ws/annotations", "annotations"))
+    labels = from_table(Labels, artefacts.read_table(made / "ws/labels", "labels"))
+    assert len(labels) > 0.9 * len(people)
+    row = {p: i for i, p in enumerate(people.person_id)}
+    rows = np.array([row[p] for p in labels.person_id])
+    known = is_annotated(people.state[rows])
+    np.testing.assert_array_equal(labels.joints_2d[known], people.joints_2d[rows][known])
+    np.testing.assert_array_equal(labels.state[known], people.state[rows][known])
+    assert (labels.state[~known] == JointState.COMPLETED).all()
+    np.testing.assert_allclose(labels.joints_3d, centred(labels.joints_3d), atol=1e-5)
+    assert ((labels.trust >= 0) & (labels.trust <= 1)).all()
+    assert np.isfinite(labels.joints_2d).all()
+
+
+def test_run_folder_and_evaluation(trained):
+    losses = pd.read_parquet(trained / "ws/runs/default/metrics.parquet")
+    assert losses["iteration"].tolist() == [0, 1, 2]
+    assert np.isfinite(losses["total"]).all()
+    scores = json.loads((trained / "ws/evaluation/after-ppi.json").read_text())
+    assert scores
+
+
+def invoke(*arguments):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_commands_do_what_the_run_does(made, tmp_path):
+    """The same stages by hand, data sets accumulating, give the same bank."""
+    sources, ws = made / "sources", tmp_path / "ws"
+    for dataset in ("poseprior", "hdm05", "cmu"):
+        out = invoke(
+            "ingest", dataset, sources / dataset, "-w", ws, "--bank-fps", 5, "--workers", 1,
+            "--json",
+        )  # fmt: skip
+        assert json.loads(out)["stages"][0]["status"] == "made"
+    assert parts_of(ws / "bank") == parts_of(made / "ws/bank")
+    again = invoke(
+        "ingest", "cmu", sources / "cmu", "-w", ws, "--bank-fps", 5, "--workers", 1, "--json"
+    )
+    assert json.loads(again)["stages"][0]["status"] == "up to date"
+
+
+def test_query_tells_what_each_data_set_adds(made):
+    out = invoke(
+        "query", "-w", made / "ws", "--banks", "cmu", "--banks", "cmu,hdm05,poseprior",
+        "--by", "dataset", "--workers", 1, "--json",
+    )  # fmt: skip
+    rows = pd.DataFrame(json.loads(out)["rows"])
+    assert set(rows["banks"]) == {"cmu", "cmu,hdm05,poseprior"}
+    for _, pair in rows.groupby("dataset"):
+        few, many = pair["error_norm_mean"]
+        assert many <= few + 1e-9  # a larger bank can only match better
+        assert pair["reduction_percent"].iloc[1] == pytest.approx(100 * (1 - many / few))
+    for by in ("joint", "annotated", "rarity"):
+        assert json.loads(invoke("query", "-w", made / "ws", "--by", by, "--json"))["rows"]
+
+
+def test_query_of_one_pose_finds_the_pose_itself(made, tmp_path):
+    labels = from_table(Labels, artefacts.read_table(made / "ws/labels", "labels"))
+    pose = json.dumps(labels.joints_2d[0].tolist())
+    picture = tmp_path / "match.png"
+    out = invoke(
+        "query", "-w", made / "ws", "--pose", pose, "-k", 3, "--picture", picture, "--json"
+    )
+    rows = json.loads(out)["rows"]
+    assert [r["rank"] for r in rows] == [0, 1, 2]
+    errors = [r["error_norm"] for r in rows]
+    assert errors == sorted(errors) and 0 < errors[0] < 1
+    assert picture.stat().st_size > 1000
+
+
+def test_predict_inspect_and_report(trained, tmp_path):
+    ws = trained / "ws"
+    image = sorted((trained / "sources/lspe/images").iterdir())[0]
+    out = invoke(
+        "predict", image, "--checkpoint", ws / "runs/default/checkpoint.pt", "-o", tmp_path / "p",
+        "--json",
+    )  # fmt: skip
+    found = json.loads(out)
+    assert found["images"] == 1
+    assert all(Path(f).exists() for f in found["files"])
+    facts = json.loads(invoke("inspect", ws / "shards", "--json"))
+    assert facts["damaged"] == [] and facts["kind"] == "shards"
+    clip = next((trained / "sources/cmu").rglob("*.amc"))
+    assert json.loads(invoke("inspect", clip, "--json"))["fps"] == 120
+    page = json.loads(invoke("report", "-w", ws, "--json"))["report"]
+    assert "<html" in Path(page).read_text()
+
+
+def test_bad_files_are_set_aside_and_the_rest_goes_on(made, tmp_path):
+    sources = tmp_path / "cmu"
+    shutil.copytree(made / "sources/cmu", sources)
+    clips = sorted(sources.rglob("*.amc"))
+    clips[0].write_bytes(b"")
+    text = clips[1].read_bytes()
+    clips[1].write_bytes(text[: len(text) * 2 // 3])
+    result = CliRunner().invoke(
+        main, ["ingest", "cmu", str(sources), "-w", str(tmp_path / "ws"), "--workers", "1"]
+    )
+    assert result.exit_code == 0, result.output
+    assert f"set aside: {clips[0]}" in result.stderr or clips[0].name in result.stderr
+    manifest = artefacts.read_manifest(tmp_path / "ws/bank", "bank")
+    named = {Path(r.where.rsplit(":", 1)[0]).name for r in manifest.sections["cmu"].rejected}
+    assert clips[0].name in named
+    assert manifest.rows > 0
+    strict = CliRunner().invoke(
+        main,
+        ["ingest", "cmu", str(sources), "-w", str(tmp_path / "ws2"), "--workers", "1", "--strict"],
+    )
+    assert strict.exit_code == 1 and clips[0].name in strict.output
+    assert not (tmp_path / "ws2/bank").exists()
