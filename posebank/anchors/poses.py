@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from posebank.anchors.blocks import in_blocks
 from posebank.anchors.settings import AnchorSettings
 from posebank.errors import ArtefactError
 from posebank.geometry.cameras import sample_rotations
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import PoseBank
-
-_BLOCK = 1 << 15
-
-
-def in_blocks(work: Callable[[slice], Any], n: int, block: int = _BLOCK) -> list[Any]:
-    """``work`` on consecutive slices of ``n`` rows, in threads, results in their order.
-
-    The slices do not depend on the number of threads, so neither does a result that is added up
-    from them in order.
-    """
-    slices = [slice(start, min(start + block, n)) for start in range(0, n, block)]
-    if len(slices) < 2:
-        return [work(s) for s in slices]
-    with ThreadPoolExecutor(min(len(slices), len(os.sched_getaffinity(0)))) as pool:
-        return list(pool.map(work, slices))
 
 
 def anchor_poses(bank: PoseBank, settings: AnchorSettings) -> NDArray[np.float32]:

@@ -41,3 +41,8 @@ class AnchorSettings:
         for name in ("k", "n_poses", "restarts"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name}: expected at least 1, found {getattr(self, name)}")
+        if self.medoids and self.mirror_closed and self.k % 2:
+            raise SettingsError(
+                f"k: expected an even number for mirror-closed medoids, found {self.k}: no pose of "
+                "the data is its own mirror image"
+            )

@@ -150,7 +150,8 @@ def _table(frame: pd.DataFrame) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float | np.floating):
-        return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+        number = float(value)
+        return f"{number:.3g}" if abs(number) < 100 else f"{number:,.0f}"
     return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
 
 
