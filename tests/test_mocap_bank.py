@@ -13,7 +13,7 @@ from posebank.mocap import (
     poses_from_clip,
     read_clip,
 )
-from posebank.mocap.duplicates import canonical_order
+from posebank.mocap.duplicates import DistinctPoses, canonical_order
 from posebank.mocap.joints import limb_lengths
 from posebank.mocap.resampling import resample, with_limb_lengths
 from posebank.skeleton import MIRROR, N_JOINTS, J, body_centre, centred
@@ -189,6 +189,18 @@ def test_neither_heading_nor_order_matters(seed):
     shuffled = drop_near_duplicates(bank_of(poses, names).take(rng.permutation(50)), 20.0)
     np.testing.assert_array_equal(one.joints_3d, shuffled.joints_3d)
     np.testing.assert_array_equal(one.pose_id, shuffled.pose_id)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_batches_give_what_the_whole_gives(size):
+    rng = np.random.default_rng(8)
+    poses = np.stack([body(rng) + rng.normal(0, 0.03, (N_JOINTS, 3)) for _ in range(300)])
+    bank = bank_of(poses)
+    whole = drop_near_duplicates(bank, 64.0)
+    stream = DistinctPoses(64.0)
+    parts = [stream.keep(bank.take(slice(i, i + size))) for i in range(0, 300, size)]
+    assert 20 < len(whole) < 280
+    np.testing.assert_array_equal(PoseBank.concat(parts).frame, whole.frame)
 
 
 def test_zero_distance_keeps_all_in_canonical_order():

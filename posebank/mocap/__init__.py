@@ -3,6 +3,7 @@
 from posebank.mocap.bank import (
     BankSettings,
     ClipStats,
+    DistinctPoses,
     add_mirrored,
     drop_near_duplicates,
     poses_from_clip,
@@ -16,6 +17,7 @@ __all__ = [
     "BankSettings",
     "ClipSource",
     "ClipStats",
+    "DistinctPoses",
     "add_mirrored",
     "describe_clip",
     "discover",

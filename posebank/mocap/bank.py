@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from posebank.errors import SettingsError
-from posebank.mocap.duplicates import canonical_order, drop_near_duplicates
+from posebank.mocap.duplicates import DistinctPoses, canonical_order, drop_near_duplicates
 from posebank.mocap.joints import RIGID_LIMBS, limb_lengths
 from posebank.mocap.resampling import resample
 from posebank.mocap.screening import jumped_frames, still_frames
@@ -17,8 +17,8 @@ from posebank.skeleton import centred, mirrored_3d
 from posebank.types import MotionClip, PoseBank, texts
 
 __all__ = [
-    "BankSettings", "ClipStats", "add_mirrored", "canonical_order", "drop_near_duplicates",
-    "limb_name", "poses_from_clip",
+    "BankSettings", "ClipStats", "DistinctPoses", "add_mirrored", "canonical_order",
+    "drop_near_duplicates", "limb_name", "poses_from_clip",
 ]  # fmt: skip
 
 _SHORT_TAKE_S = 0.1
