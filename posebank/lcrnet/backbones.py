@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -18,11 +20,16 @@ from posebank.errors import SettingsError, SourceError
 
 @dataclass(frozen=True)
 class Backbone:
-    """features : images (n, 3, H, W) -> named maps of ``channels``; levels of the maps' names."""
+    """A feature extractor.
+
+    features : images (n, 3, H, W) -> named maps of ``channels``; levels : the maps' names.
+    dense : the two trained layers behind the features, if they come with the weights.
+    """
 
     features: nn.Module
     channels: int
     levels: tuple[str, ...]
+    dense: tuple[nn.Linear, nn.Linear] | None = None
 
 
 class _SingleMap(nn.Module):
@@ -39,10 +46,13 @@ class _SingleMap(nn.Module):
 def _vgg16(weights: str) -> Backbone:
     """conv1-conv5 of VGG-16 without the last pooling: stride 16 (paper, section 3.4)."""
     network = vgg16(weights=VGG16_Weights.IMAGENET1K_V1 if weights == "imagenet" else None)
-    layers = network.features[:-1]
-    if weights not in ("", "imagenet"):
-        _load(layers, Path(weights))
-    return Backbone(_SingleMap(layers), 512, ("0",))
+    dense = (network.classifier[0], network.classifier[3])
+    if weights.endswith(".npz"):
+        _load_convolutions(network.features, Path(weights))
+    elif weights not in ("", "imagenet"):
+        _load_state(network, Path(weights))
+    trained = weights != "" and not weights.endswith(".npz")
+    return Backbone(_SingleMap(network.features[:-1]), 512, ("0",), dense if trained else None)
 
 
 def _resnet50_fpn(weights: str) -> Backbone:
@@ -53,7 +63,7 @@ def _resnet50_fpn(weights: str) -> Backbone:
         norm_layer=lambda n: nn.GroupNorm(32, n) if weights == "" else nn.BatchNorm2d(n),
     )
     if weights not in ("", "imagenet"):
-        _load(network.body, Path(weights))
+        _load_state(network.body, Path(weights))
     return Backbone(network, 256, ("0", "1", "2", "3", "pool"))
 
 
@@ -72,7 +82,7 @@ def _small(weights: str) -> Backbone:
         block(64, 64, 1), block(64, 96, 1), block(96, 96, 1),
     )  # fmt: skip
     if weights:
-        _load(layers, Path(weights))
+        _load_state(layers, Path(weights))
     return Backbone(_SingleMap(layers), 96, ("0",))
 
 
@@ -88,45 +98,52 @@ def build_backbone(name: str, weights: str = "") -> Backbone:
 
     Parameters
     ----------
-    weights : "" for random ones, "imagenet" for torchvision's, else a file: a torch state dict, or
-        an ``.npz`` of the convolutions in order (kernels OIHW or HWIO, then bias).
+    weights : "" for random ones, "imagenet" for torchvision's (not for small), else a file: a
+        torch state dict with the names of torchvision's network, or for vgg16 an ``.npz`` of its
+        convolutions in order (kernel OIHW or HWIO, then bias, of each; for RGB input).
 
     Raises
     ------
     SourceError
         If the file does not hold the weights of this backbone.
     """
+    if name == "small" and weights == "imagenet":
+        raise SettingsError("weights: expected a file or nothing for backbone small, got imagenet")
     if name not in _BUILDERS:
         raise SettingsError(f"backbone: expected one of {', '.join(_BUILDERS)}, got {name!r}")
     return _BUILDERS[name](weights)
 
 
-def _load(layers: nn.Module, path: Path) -> None:
+def _load_state(network: nn.Module, path: Path) -> None:
+    """Load a state dict; entries that the network does not have (a classifier) are left out."""
     if not path.exists():
         raise SourceError(path, "expected a file of weights, found nothing")
     try:
-        if path.suffix == ".npz":
-            _load_convolutions(layers, path)
-            return
         state = torch.load(path, map_location="cpu", weights_only=True)
-        state = {k.removeprefix("features."): v for k, v in state.items()}
-        wanted = layers.state_dict()
-        layers.load_state_dict({k: state[k] for k in wanted})
-    except (KeyError, RuntimeError, ValueError, OSError) as error:
-        raise SourceError(path, f"expected weights of this backbone: {error}") from error
+        network.load_state_dict({name: state[name] for name in network.state_dict()})
+    # torch raises these, and more kinds of RuntimeError, on files of another kind or cut short.
+    except (KeyError, TypeError, RuntimeError, ValueError, OSError, UnpicklingError) as error:
+        raise SourceError(path, f"expected weights of this backbone: {error!r}") from error
 
 
 def _load_convolutions(layers: nn.Module, path: Path) -> None:
     """Arrays of the convolutions in order; HWIO kernels (Keras) are turned to OIHW."""
-    arrays = np.load(path)
-    pending = [torch.from_numpy(arrays[name]) for name in arrays.files]
-    for layer in layers.modules():
-        if not isinstance(layer, nn.Conv2d):
-            continue
-        kernel, bias = pending.pop(0), pending.pop(0)
-        if kernel.shape != layer.weight.shape:
-            kernel = kernel.permute(3, 2, 0, 1)
+    convolutions = [layer for layer in layers.modules() if isinstance(layer, nn.Conv2d)]
+    try:
+        with np.load(path) as file:
+            arrays = [torch.from_numpy(file[name]) for name in file.files]
+    except (OSError, ValueError, BadZipFile) as error:
+        raise SourceError(path, f"expected weights of this backbone: {error}") from error
+    if len(arrays) != 2 * len(convolutions):
+        raise SourceError(path, f"expected {2 * len(convolutions)} arrays, found {len(arrays)}")
+    for layer, kernel, bias in zip(convolutions, arrays[::2], arrays[1::2], strict=True):
+        oihw = kernel if kernel.shape == layer.weight.shape else kernel.permute(3, 2, 0, 1)
+        if oihw.shape != layer.weight.shape or layer.bias is None or bias.shape != layer.bias.shape:
+            raise SourceError(
+                path,
+                f"expected a kernel of shape {tuple(layer.weight.shape)} and its bias, found "
+                f"{tuple(kernel.shape)} and {tuple(bias.shape)}",
+            )
         with torch.no_grad():
-            layer.weight.copy_(kernel)
-            if layer.bias is not None:
-                layer.bias.copy_(bias)
+            layer.weight.copy_(oihw)
+            layer.bias.copy_(bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,28 +10,19 @@ from numpy.typing import NDArray
 
 from posebank.lcrnet.settings import IntegrationSettings
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Poses:
-    """Poses of one image: joints_2d (n, 13, 2) px, joints_3d (n, 13, 3) m, score (n,)."""
+    """Poses of one image, best first.
+
+    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; score : (n,).
+    """
 
     joints_2d: Array
     joints_3d: Array
     score: Array
-
-
-def _boxes(joints_2d: Array) -> Array:
-    return np.concatenate([joints_2d.min(axis=1), joints_2d.max(axis=1)], axis=1)
-
-
-def _iou(box: Array, boxes: Array) -> Array:
-    """IoU of one box (4,) with boxes (n, 4)."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    common = np.prod(np.clip(high - low, 0, None), axis=1)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    return common / np.maximum(np.prod(box[2:] - box[:2]) + area - common, 1e-12)
 
 
 def integrate(
@@ -44,59 +36,66 @@ def integrate(
 
     Parameters
     ----------
-    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; score : (n,).
-
-    Returns
-    -------
-    Poses in descending order of score.
+    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; score : (n,), positive.
     """
     order = np.argsort(-score, kind="stable")
-    p, q, s = joints_2d[order], joints_3d[order], score[order]
-    boxes = _boxes(p) if len(p) else np.zeros((0, 4))
-    found: list[tuple[Array, Array, float]] = []
-    left = np.arange(len(p))
-    while len(left):
-        overlaps = _iou(boxes[left[0]], boxes[left]) > settings.iou
-        overlaps[0] = True  # a box of no area overlaps nothing, not even itself
-        group, left = left[overlaps], left[~overlaps]
-        while len(group):
-            distance = np.linalg.norm(q[group] - q[group[0]], axis=2).mean(axis=1)
-            in_mode = distance < settings.distance_m
-            mode, group = group[in_mode], group[~in_mode]
-            weight = s[mode] / s[mode].sum()
-            found.append(
-                (
-                    np.einsum("n,njc->jc", weight, p[mode]),
-                    np.einsum("n,njc->jc", weight, q[mode]),
-                    float(s[mode].sum()),
-                )
-            )
-    return _sorted(found, settings.max_poses, joints_2d.shape[1])
+    p = np.asarray(joints_2d, np.float64)[order]
+    q = np.asarray(joints_3d, np.float64)[order]
+    s = np.asarray(score, np.float64)[order]
+    modes = [
+        group[mode]
+        for group in _groups(p, settings.iou)
+        for mode in _modes(q[group], settings.distance_m)
+    ]
+    sums = np.array([s[mode].sum() for mode in modes])
+    best = np.argsort(-sums, kind="stable")[: settings.max_poses]
+    flat = np.concatenate([p.reshape(len(p), -1), q.reshape(len(q), -1)], axis=1)
+    means = np.array([s[modes[i]] @ flat[modes[i]] / sums[i] for i in best])
+    n_joints = p.shape[1]
+    means = means.reshape(len(best), n_joints * 5)
+    return Poses(
+        means[:, : 2 * n_joints].reshape(-1, n_joints, 2),
+        means[:, 2 * n_joints :].reshape(-1, n_joints, 3),
+        sums[best],
+    )
 
 
 def nms(joints_2d: Array, joints_3d: Array, score: Array, settings: IntegrationSettings) -> Poses:
     """Non-maximum suppression by the IoU of the boxes around the 2D joints; same arguments."""
     order = np.argsort(-score, kind="stable")
-    p = joints_2d[order]
-    boxes = _boxes(p) if len(p) else np.zeros((0, 4))
-    found = []
-    left = np.arange(len(p))
+    groups = _groups(np.asarray(joints_2d, np.float64)[order], settings.nms_iou)
+    top = order[np.array([group[0] for group in groups], np.int64)][: settings.max_poses]
+    return Poses(joints_2d[top], joints_3d[top], score[top])
+
+
+def _groups(joints_2d: Array, iou: float) -> list[NDArray[np.int64]]:
+    """Rows of proposals (n, 13, 2), sorted by score, by overlap with the top one of those left.
+
+    Proposals overlap when the IoU of the boxes around their joints is above ``iou``.
+    """
+    low, high = joints_2d.min(axis=1), joints_2d.max(axis=1)
+    area = (high - low).prod(axis=1)
+    left = np.arange(len(joints_2d))
+    groups = []
     while len(left):
-        top = order[left[0]]
-        found.append((joints_2d[top], joints_3d[top], float(score[top])))
-        suppressed = _iou(boxes[left[0]], boxes[left]) > settings.nms_iou
-        suppressed[0] = True
-        left = left[~suppressed]
-    return _sorted(found, settings.max_poses, joints_2d.shape[1])
+        top = left[0]
+        sides = np.minimum(high[top], high[left]) - np.maximum(low[top], low[left])
+        common = sides.clip(min=0).prod(axis=1)
+        overlaps = common > iou * (area[top] + area[left] - common)
+        overlaps[0] = True  # a box of no area overlaps nothing, not even itself
+        groups.append(left[overlaps])
+        left = left[~overlaps]
+    return groups
 
 
-def _sorted(found: list[tuple[Array, Array, float]], most: int, n_joints: int) -> Poses:
-    if not found:
-        return Poses(np.zeros((0, n_joints, 2)), np.zeros((0, n_joints, 3)), np.zeros(0))
-    score = np.array([f[2] for f in found])
-    order = np.argsort(-score, kind="stable")[:most]
-    return Poses(
-        np.stack([found[i][0] for i in order]),
-        np.stack([found[i][1] for i in order]),
-        score[order],
-    )
+def _modes(joints_3d: Array, distance_m: float) -> Iterator[NDArray[np.int64]]:
+    """Rows of a group (n, 13, 3), sorted by score, by mode (equation 6), best first."""
+    # One contiguous row per coordinate and joint: many times faster to work on than triples.
+    left, points = np.arange(len(joints_3d)), np.ascontiguousarray(joints_3d.transpose(2, 1, 0))
+    while len(left):
+        difference = points - points[:, :, :1]
+        distance = np.sqrt(np.einsum("cjn,cjn->jn", difference, difference)).mean(axis=0)
+        in_mode = distance < distance_m
+        in_mode[0] = True
+        yield left[in_mode]
+        left, points = left[~in_mode], points[:, :, ~in_mode]

@@ -13,7 +13,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign, RoIPool
 
 from posebank.lcrnet.backbones import Backbone, build_backbone
-from posebank.lcrnet.settings import TrainSettings
+from posebank.lcrnet.settings import IntegrationSettings, TrainSettings
 from posebank.lcrnet.targets import (
     AnchorTensors,
     ImageTargets,
@@ -60,6 +60,8 @@ class LCRNet(nn.Module):
         self.n_full = anchors.n_full
         self.register_buffer("anchor_2d", anchors.pose_2d.float())
         self.register_buffer("anchor_3d", anchors.pose_3d.float())
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1) * 255)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1) * 255)
         n_outputs = len(anchors.pose_3d) + 1
@@ -74,18 +76,25 @@ class LCRNet(nn.Module):
         )
         self.shared = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(backbone.channels * 49, settings.fc_channels),
-            nn.ReLU(inplace=True),
-            nn.Dropout(settings.dropout),
-            nn.Linear(settings.fc_channels, settings.fc_channels),
-            nn.ReLU(inplace=True),
-            nn.Dropout(settings.dropout),
+            *_dense(backbone.channels * 49, settings),
+            *_dense(settings.fc_channels, settings),
         )
         self.classifier = nn.Linear(settings.fc_channels, n_outputs)
         self.regressor = nn.Linear(settings.fc_channels, n_outputs * N_JOINTS * 5)
         for layer, spread in ((self.classifier, 0.01), (self.regressor, 0.001)):
             nn.init.normal_(layer.weight, std=spread)
             nn.init.zeros_(layer.bias)
+        if backbone.dense is not None:
+            self._load_dense(*backbone.dense)
+
+    @torch.no_grad()
+    def _load_dense(self, fc6: nn.Linear, fc7: nn.Linear) -> None:
+        """Start the two shared layers from the backbone's own, where they have its sizes."""
+        mine_of_both = [layer for layer in self.shared if isinstance(layer, nn.Linear)]
+        for mine, theirs in zip(mine_of_both, (fc6, fc7), strict=True):
+            if mine.weight.shape == theirs.weight.shape:
+                mine.weight.copy_(theirs.weight)
+                mine.bias.copy_(theirs.bias)
 
     @property
     def anchors(self) -> AnchorTensors:
@@ -98,10 +107,10 @@ class LCRNet(nn.Module):
         height = -(-max(h for h, _ in sizes) // _STRIDE) * _STRIDE
         width = -(-max(w for _, w in sizes) // _STRIDE) * _STRIDE
         # Pad with the mean, which normalises to 0 as in Faster R-CNN.
-        batch = self.mean.expand(len(images), 3, height, width).clone()  # type: ignore[operator]
+        batch = self.mean.expand(len(images), 3, height, width).clone()
         for row, image in enumerate(images):
             batch[row, :, : image.shape[-2], : image.shape[-1]] = image
-        batch = (batch - self.mean) / self.std  # type: ignore[operator]
+        batch = (batch - self.mean) / self.std
         return ImageList(batch, sizes), self.backbone(batch)
 
     def heads(
@@ -114,39 +123,65 @@ class LCRNet(nn.Module):
         return self.classifier(shared), values
 
     def losses(self, images: list[Tensor], targets: list[ImageTargets]) -> dict[str, Tensor]:
-        """L_loc (two parts), L_classif and L_reg of a batch (equations 1-5)."""
+        """L_loc (two parts), L_classif and L_reg of a batch (equations 1-5), by name.
+
+        Their sum is the loss to minimise.
+        """
         batch, maps = self.features(images)
         proposals, rpn = self.rpn(batch, maps, [{"boxes": t.boxes} for t in targets])
-        boxes, classes, wanted, weights = [], [], [], []
+        boxes, classes, wanted, joint_weights, box_weights = [], [], [], [], []
         for proposed, target in zip(proposals, targets, strict=True):
             # The true boxes are candidates too, or there would be nobody to learn from at first.
             candidates = torch.cat([proposed.detach(), target.boxes])
             label, person = label_boxes(candidates, target)
             rows = sample_boxes(label, self.settings.boxes_per_image, self.settings.people_fraction)
-            boxes.append(candidates[rows])
-            classes.append(label[rows])
-            on_people = rows[label[rows] > 0]
+            candidates, label, person = candidates[rows], label[rows], person[rows]
+            on_people = label > 0
+            who = person[on_people]
+            boxes.append(candidates)
+            classes.append(label)
             wanted.append(
                 regression_targets(
-                    candidates[on_people], label[on_people], person[on_people], target, self.anchors
+                    candidates[on_people], label[on_people], who, target, self.anchors
                 )
             )
-            weights.append(target.weight[person[on_people]])
+            joint_weights.append(target.joint_weight[who])
+            box_weight = torch.ones(len(label), device=label.device)
+            box_weight[on_people] = target.person_weight[who]
+            box_weights.append(box_weight)
         logits, values = self.heads(maps, boxes, batch.image_sizes)
         label = torch.cat(classes)
         people = torch.nonzero(label > 0).flatten()
-        found = values[people, label[people]]
         return {
             "rpn_objectness": rpn["loss_objectness"],
             "rpn_boxes": rpn["loss_rpn_box_reg"],
-            "classification": F.cross_entropy(logits.float(), label),
+            "classification": classification_loss(logits.float(), label, torch.cat(box_weights)),
             "regression": self.settings.regression_weight
-            * regression_loss(found.float(), torch.cat(wanted), torch.cat(weights), len(label)),
+            * regression_loss(
+                values[people, label[people]].float(),
+                torch.cat(wanted),
+                torch.cat(joint_weights),
+                len(label),
+            ),
         }
 
+    # What DistributedDataParallel calls, and so what the trainer calls.
+    forward = losses
+
     @torch.no_grad()
-    def propose(self, images: list[Tensor], min_score: float, max_per_box: int) -> list[Proposals]:
-        """Scored pose proposals of each image (equation 3's u, sections 3.2 and 3.3)."""
+    def regions(self, images: list[Tensor]) -> list[Tensor]:
+        """Region proposals (r, 4) of each image, best first, pixels of the network's input."""
+        batch, maps = self.features(images)
+        boxes, _ = self.rpn(batch, maps)
+        return boxes
+
+    @torch.no_grad()
+    def propose(self, images: list[Tensor], settings: IntegrationSettings) -> list[Proposals]:
+        """Scored pose proposals of each image (equation 3's u, sections 3.2 and 3.3).
+
+        Each box gives a proposal for each of its ``max_per_box`` best classes that are not
+        background and have a score of ``min_score`` at least.
+        """
         batch, maps = self.features(images)
         boxes, _ = self.rpn(batch, maps)
         logits, values = self.heads(maps, boxes, batch.image_sizes)
@@ -156,8 +191,8 @@ class LCRNet(nn.Module):
         for box, score, value in zip(
             boxes, scores.split(counts), values.split(counts), strict=True
         ):
-            top, order = score[:, 1:].topk(min(max_per_box, score.shape[1] - 1), dim=1)
-            row, column = torch.nonzero(top >= min_score, as_tuple=True)
+            top, order = score[:, 1:].topk(min(settings.max_per_box, score.shape[1] - 1), dim=1)
+            row, column = torch.nonzero(top >= settings.min_score, as_tuple=True)
             classes = order[row, column] + 1
             joints_2d, joints_3d = poses_from_regression(
                 box[row], classes, value[row, classes].float(), self.anchors
@@ -166,8 +201,22 @@ class LCRNet(nn.Module):
         return found
 
 
+def classification_loss(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+    """Equation 3, the log loss of the true class, averaged over the boxes.
+
+    Parameters
+    ----------
+    logits : (b, C + 1); label : (b,) in 0..C; weight : (b,).
+    """
+    loss = F.cross_entropy(logits, label, reduction="none")
+    return (loss * weight).sum() / max(len(label), 1)
+
+
 def regression_loss(found: Tensor, wanted: Tensor, weight: Tensor, n_boxes: int) -> Tensor:
-    """Smooth L1 of equation 5, summed over joints and coordinates, averaged over all boxes.
+    """Equation 4: smooth L1 (equation 5) summed over joints and coordinates, of boxes on people.
+
+    The sum is divided by the number of all sampled boxes, as in Fast R-CNN. Equation 4 is taken
+    to mean ``c_B >= 1``: as printed, ``c_B > 1``, it would leave the first anchor-pose out.
 
     Parameters
     ----------
@@ -175,6 +224,15 @@ def regression_loss(found: Tensor, wanted: Tensor, weight: Tensor, n_boxes: int)
     """
     loss = F.smooth_l1_loss(found, wanted, reduction="none", beta=1.0)
     return (loss * weight[..., None]).sum() / max(n_boxes, 1)
+
+
+def _dense(inside: int, settings: TrainSettings) -> list[nn.Module]:
+    """A fully connected layer, with what goes around it."""
+    width = settings.fc_channels
+    norm: list[nn.Module] = [nn.LayerNorm(width)] if settings.fc_norm else []
+    return [
+        nn.Linear(inside, width), *norm, nn.ReLU(inplace=True), nn.Dropout(settings.dropout)
+    ]  # fmt: skip
 
 
 class _SinglePool(nn.Module):

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posebank.errors import ArtefactError, PosebankError, Rejected, SettingsError
-from posebank.lcrnet.images import resized
+from posebank.errors import Rejected, SettingsError, SourceError
+from posebank.lcrnet.checkpoints import network_of, read_checkpoint
+from posebank.lcrnet.devices import pick_device
+from posebank.lcrnet.images import read_image, resized
 from posebank.lcrnet.integration import Poses, integrate, nms
 from posebank.lcrnet.model import LCRNet, Proposals
-from posebank.lcrnet.settings import IntegrationSettings, TrainSettings
-from posebank.lcrnet.targets import AnchorTensors
-from posebank.lcrnet.trainer import pick_device
+from posebank.lcrnet.settings import IntegrationSettings
 from posebank.shards import PoseShards
-from posebank.shards.dataset import decode_image
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import Predictions, texts
 
@@ -42,29 +40,12 @@ class Predictor:
         ArtefactError
             If the file is not such a checkpoint.
         """
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
-            settings = TrainSettings(**{**state["settings"], "weights": ""})
-            weights = state["model"]
-            anchors = AnchorTensors(weights["anchor_2d"], weights["anchor_3d"], state["n_full"])
-            model = LCRNet(anchors, settings)
-            model.load_state_dict(weights)
-        except FileNotFoundError as error:
-            raise ArtefactError(f"{path}: expected a checkpoint, found nothing") from error
-        except (KeyError, TypeError, RuntimeError, EOFError, OSError, ValueError) as error:
-            raise ArtefactError(f"{path}: expected a posebank checkpoint: {error}") from error
-        except Exception as error:  # unpickling a foreign file can raise anything
-            raise ArtefactError(f"{path}: expected a posebank checkpoint: {error!r}") from error
-        return cls(model, pick_device(device))
+        return cls(network_of(read_checkpoint(path), path), pick_device(device))
 
     def propose(self, images: Sequence[Tensor], settings: IntegrationSettings) -> list[Proposals]:
         """Pose proposals of images (3, H, W) uint8, in pixels of the images."""
         sized = [resized(image, self.model.settings) for image in images]
-        found = self.model.propose(
-            [image.to(self.device) for image, _, _ in sized],
-            settings.min_score,
-            settings.max_per_box,
-        )
+        found = self.model.propose([image.to(self.device) for image, _, _ in sized], settings)
         scaled = []
         for proposals, (_, x_factor, y_factor) in zip(found, sized, strict=True):
             scale = torch.tensor([x_factor, y_factor], device=self.device)
@@ -93,11 +74,19 @@ class Predictor:
         ------
         SettingsError
             If the integration is not ``ppi`` or ``nms``.
+        SourceError
+            If an image is not such an array.
         """
         if integration not in INTEGRATIONS:
             raise SettingsError(
                 f"integration: expected one of {', '.join(INTEGRATIONS)}, got {integration!r}"
             )
+        for image, image_id in zip(images, image_ids, strict=True):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise SourceError(
+                    image_id,
+                    f"expected an RGB image (H, W, 3) of uint8, found {image.shape} {image.dtype}",
+                )
         chosen = settings or IntegrationSettings()
         tensors = [torch.from_numpy(np.ascontiguousarray(i)).permute(2, 0, 1) for i in images]
         parts = []
@@ -135,8 +124,10 @@ def predict_shards(
     settings: IntegrationSettings | None = None,
 ) -> Predictions:
     """Predict every image of a split of the shards."""
+    data = PoseShards(shards, split)
     parts = [_nothing()]
-    for sample in PoseShards(shards, split):
+    for row in range(len(data)):
+        sample = data[row]
         image = sample["image"].permute(1, 2, 0).numpy()
         parts.append(
             predictor.predict(
@@ -153,21 +144,18 @@ def predict_images(
     integration: str = "ppi",
     settings: IntegrationSettings | None = None,
 ) -> tuple[Predictions, list[Rejected]]:
-    """Predict image files; ``image_id`` is the path. What cannot be read is set aside."""
+    """Predict image files; ``image_id`` is the path. What cannot be read is set aside.
+
+    Grey, palette, CMYK and 16-bit images are turned to 8-bit RGB, and upright as the file says.
+    """
     parts, rejected = [_nothing()], []
     for path in paths:
         try:
-            data = np.frombuffer(path.read_bytes(), np.uint8)
-            image = decode_image(data, str(path)).permute(1, 2, 0).numpy()
-        except PosebankError as error:
-            rejected.append(Rejected(str(path), str(error)))
-            continue
-        except OSError as error:
-            rejected.append(Rejected(str(path), f"cannot be read: {error}"))
+            image = read_image(path)
+        except SourceError as error:
+            rejected.append(Rejected(error.where, error.reason))
             continue
         parts.append(
             predictor.predict([image], [str(path)], integration=integration, settings=settings)
         )
-    if len(parts) == 1 and rejected and len(rejected) == len(paths):
-        raise PosebankError(f"no image could be read: {rejected[0].where}: {rejected[0].reason}")
     return Predictions.concat(parts), rejected

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from posebank.errors import SettingsError
 
 BACKBONES = ("vgg16", "resnet50_fpn", "small")
+OPTIMIZERS = ("sgd", "adamw")
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,13 @@ class TrainSettings:
     short_side, long_side : image size in pixels.
     anchor_sizes, anchor_ratios : of the region proposals, pixels of the resized image.
     train_proposals, test_proposals : boxes before and after the proposals' own suppression.
+    fc_channels, fc_norm, dropout : width of fc6 and fc7, layer normalisation in them, dropout.
     regression_weight : of L_reg in the sum of equation 1, where it is 1.
-    trust_weighting : weigh a person's losses by the label's trust.
-    min_trust : labels of less trust are not used.
-    completed_joints : supervise joints that were filled in.
-    checkpoint_every : iterations. amp : autocast to bfloat16.
+    trust_weighting : weigh a person's classification and regression by the label's trust.
+    min_trust : labels of less trust are not used; boxes on such people are not background either.
+    occluded_joints, completed_joints : supervise joints that are hidden, or were filled in.
+    checkpoint_every : iterations. precision : float32, or autocast to bfloat16 or float16.
+    num_workers : processes that decode images.
     """
 
     backbone: str = "vgg16"
@@ -50,27 +54,42 @@ class TrainSettings:
     train_proposals: tuple[int, int] = (12000, 2000)
     test_proposals: tuple[int, int] = (6000, 300)
     fc_channels: int = 4096
+    fc_norm: bool = False
     dropout: float = 0.5
     upper_body: bool = True
     mirror: bool = True
     regression_weight: float = 1.0
     trust_weighting: bool = False
     min_trust: float = 0.0
+    occluded_joints: bool = True
     completed_joints: bool = True
     gradient_clip: float = 10.0
     checkpoint_every: int = 1000
-    amp: bool = False
+    precision: str = "float32"
     device: str = "auto"
     num_workers: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.backbone not in BACKBONES:
+        for name, known in (
+            ("backbone", BACKBONES),
+            ("optimizer", OPTIMIZERS),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, name) not in known:
+                raise SettingsError(
+                    f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
+                )
+        for name in (
+            "iterations", "images_per_batch", "boxes_per_image", "accumulate", "short_side",
+            "long_side", "fc_channels", "checkpoint_every",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not 0 < self.people_fraction <= 1:
             raise SettingsError(
-                f"backbone: expected one of {', '.join(BACKBONES)}, got {self.backbone!r}"
+                f"people_fraction: expected a fraction in (0, 1], got {self.people_fraction}"
             )
-        if self.optimizer not in ("sgd", "adamw"):
-            raise SettingsError(f"optimizer: expected sgd or adamw, got {self.optimizer!r}")
         if self.images_per_batch % self.accumulate:
             raise SettingsError(
                 f"accumulate: expected a divisor of images_per_batch={self.images_per_batch}, "
@@ -93,7 +112,7 @@ def preset(backbone: str) -> TrainSettings:
             base,
             iterations=500,
             images_per_batch=4,
-            learning_rate=2e-3,
+            learning_rate=1e-3,
             optimizer="adamw",
             weight_decay=1e-4,
             warm_up=20,
@@ -103,6 +122,8 @@ def preset(backbone: str) -> TrainSettings:
             train_proposals=(800, 200),
             test_proposals=(800, 100),
             fc_channels=384,
+            # Without it Adam's first steps leave 99% of the shared layers' units at zero for good.
+            fc_norm=True,
             dropout=0.0,
             regression_weight=10.0,
             checkpoint_every=100,

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_iou
 
 from posebank.anchors import assign
 from posebank.geometry.boxes import boxes_around
-from posebank.skeleton import LOWER_LIMBS, N_JOINTS, UPPER_BODY, JointState, indices
+from posebank.skeleton import LOWER_LIMBS, UPPER_BODY, indices, is_annotated
 
 FOREGROUND_IOU = 0.5
 """A box is background below this overlap with every pose's box (section 3.1)."""
+IGNORED = -1
+"""Label of a box that is neither a person nor background."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class ImageTargets:
     """Ground truth of one image: m boxes of n people.
 
     boxes : (m, 4) px. classes : (m,) in 1..C. person : (m,) row of the person.
-    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; weight : (n, 13) of each joint's loss.
+    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m. joint_weight : (n, 13) of each joint's
+    regression; person_weight : (n,) of each person's classification. ignored : (i, 4) boxes of
+    people who are not labelled well enough; what is on them is neither person nor background.
     """
 
     boxes: Tensor
@@ -52,7 +57,9 @@ class ImageTargets:
     person: Tensor
     joints_2d: Tensor
     joints_3d: Tensor
-    weight: Tensor
+    joint_weight: Tensor
+    person_weight: Tensor
+    ignored: Tensor
 
     def to(self, device: torch.device) -> ImageTargets:
         """The same on a device."""
@@ -60,23 +67,32 @@ class ImageTargets:
 
 
 def image_targets(
-    joints_2d: Tensor, joints_3d: Tensor, state: Tensor, weight: Tensor, anchors: AnchorTensors
+    joints_2d: Tensor,
+    joints_3d: Tensor,
+    state: Tensor,
+    joint_weight: Tensor,
+    person_weight: Tensor,
+    anchors: AnchorTensors,
+    size: tuple[int, int],
+    ignored: Tensor,
 ) -> ImageTargets:
     """Boxes and classes of an image's people (sections 3.1 and 4.2, "dealing with truncation").
 
     A person has a full-body box, and with upper-body anchors an upper-body box too; the full-body
-    one then only if a lower-limb joint is annotated.
+    one then only if a lower-limb joint is annotated. Boxes reach beyond the image where the person
+    does, but those without any overlap with it are left out: nothing there can be seen.
 
     Parameters
     ----------
-    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; state : (n, 13); weight : (n, 13).
+    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; state : (n, 13) uint8.
+    joint_weight : (n, 13); person_weight : (n,).
+    size : height and width of the image, px. ignored : (i, 4) boxes, px.
     """
     points = joints_2d.numpy()
     closest, _ = assign(anchors.pose_3d[: anchors.n_full].numpy(), joints_3d.numpy())
-    annotated = (state.numpy() == JointState.VISIBLE) | (state.numpy() == JointState.OCCLUDED)
     people = np.arange(len(points))
     if anchors.has_upper:
-        seen = annotated[:, indices(LOWER_LIMBS)].any(axis=1)
+        seen = is_annotated(state.numpy())[:, indices(LOWER_LIMBS)].any(axis=1)
         full = people[seen]
         upper = boxes_around(points[:, indices(UPPER_BODY)])
         boxes = np.concatenate([boxes_around(points[full]), upper])
@@ -84,14 +100,24 @@ def image_targets(
         person = np.concatenate([full, people])
     else:
         boxes, classes, person = boxes_around(points), closest + 1, people
+    kept = _in_image(boxes, size)
     return ImageTargets(
-        boxes=torch.from_numpy(boxes.reshape(-1, 4)).float(),
-        classes=torch.from_numpy(classes).long(),
-        person=torch.from_numpy(person).long(),
+        boxes=torch.from_numpy(boxes[kept]).float(),
+        classes=torch.from_numpy(classes[kept]).long(),
+        person=torch.from_numpy(person[kept]).long(),
         joints_2d=joints_2d.float(),
         joints_3d=joints_3d.float(),
-        weight=weight.float(),
+        joint_weight=joint_weight.float(),
+        person_weight=person_weight.float(),
+        ignored=ignored.float(),
     )
+
+
+def _in_image(boxes: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which of the boxes (m, 4) show at least a pixel each way of an image (height, width)."""
+    low = np.maximum(boxes[:, :2], 0)
+    high = np.minimum(boxes[:, 2:], [size[1], size[0]])
+    return (high - low >= 1).all(axis=1)
 
 
 def label_boxes(boxes: Tensor, targets: ImageTargets) -> tuple[Tensor, Tensor]:
@@ -104,18 +130,20 @@ def label_boxes(boxes: Tensor, targets: ImageTargets) -> tuple[Tensor, Tensor]:
     Returns
     -------
     classes : (b,) 0 where the IoU with every pose's box is below 0.5, else the class of the box
-        of highest IoU. person : (b,) row of that pose, 0 for background.
+        of highest IoU; -1 where it would be 0 but the box is on an ignored person.
+    person : (b,) row of that pose, 0 for background.
     """
-    if len(targets.boxes) == 0:
-        none = torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
-        return none, none
-    overlap, best = box_iou(boxes, targets.boxes).max(dim=1)
-    foreground = overlap >= FOREGROUND_IOU
-    zero = torch.zeros_like(best)
-    return (
-        torch.where(foreground, targets.classes[best], zero),
-        torch.where(foreground, targets.person[best], zero),
-    )
+    classes = torch.zeros(len(boxes), dtype=torch.long, device=boxes.device)
+    person = torch.zeros_like(classes)
+    if len(targets.ignored) and len(boxes):
+        on_ignored = box_iou(boxes, targets.ignored).max(dim=1).values >= FOREGROUND_IOU
+        classes[on_ignored] = IGNORED
+    if len(targets.boxes) and len(boxes):
+        overlap, best = box_iou(boxes, targets.boxes).max(dim=1)
+        foreground = overlap >= FOREGROUND_IOU
+        classes = torch.where(foreground, targets.classes[best], classes)
+        person = torch.where(foreground, targets.person[best], person)
+    return classes, person
 
 
 def sample_boxes(classes: Tensor, n_boxes: int, people_fraction: float) -> Tensor:
@@ -162,7 +190,6 @@ def poses_from_regression(
     -------
     joints_2d (b, 13, 2) px and joints_3d (b, 13, 3) m.
     """
-    assert values.shape[1:] == (N_JOINTS, 5)
     size = (boxes[:, 2:] - boxes[:, :2])[:, None]
     relative = values[..., :2] + anchors.pose_2d[classes - 1]
     return relative * size + boxes[:, None, :2], values[..., 2:] + anchors.pose_3d[classes - 1]

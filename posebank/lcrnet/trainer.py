@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,35 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from posebank.artefacts import atomic_path
-from posebank.errors import ArtefactError, PosebankError
-from posebank.lcrnet.images import resized
+from posebank.errors import ArtefactError, PosebankError, SettingsError
+from posebank.lcrnet.checkpoints import (
+    CHECKPOINT,
+    INITIAL,
+    load_weights,
+    read_checkpoint,
+    save_checkpoint,
+)
+from posebank.lcrnet.data import Batches, Example, TrainingImages
+from posebank.lcrnet.devices import Processes, mean_over, processes
 from posebank.lcrnet.model import LCRNet
+from posebank.lcrnet.pictures import training_pictures
 from posebank.lcrnet.settings import TrainSettings
-from posebank.lcrnet.targets import AnchorTensors, ImageTargets, image_targets
-from posebank.shards import PoseShards, flip_sample
-from posebank.shards.augment import Sample
-from posebank.skeleton import JointState
+from posebank.lcrnet.targets import AnchorTensors
+from posebank.shards import PoseShards
 from posebank.types import Anchors
 
-CHECKPOINT = "checkpoint.pt"
-INITIAL = "checkpoint_initial.pt"
+BAD_BATCH = "bad_batch.pt"
+_N_PICTURES = 4
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Losses are means over the last tenth of the run."""
+    """What a training run did; losses are means over the last tenth of it."""
 
     iterations: int
     images: int
@@ -43,15 +51,29 @@ class TrainResult:
     losses: dict[str, float]
 
 
+@dataclass
+class _Training:
+    """What changes while training."""
+
+    model: LCRNet
+    network: nn.Module  # the model, or what wraps it to train on several processes
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    history: list[dict[str, float]]
+    iteration: int = 0
+
+
 def anchor_tensors(anchors: Anchors, upper_body: bool) -> AnchorTensors:
     """Anchor-poses as tensors; the upper-body ones only on request.
 
     Raises
     ------
     ArtefactError
-        If upper-body anchors are wanted and there are none.
+        If there are no anchors, or upper-body ones are wanted and there are none.
     """
     full = anchors.kind == "full"
+    if not full.any():
+        raise ArtefactError("anchors: expected full-body anchor-poses, found none")
     if upper_body and full.all():
         raise ArtefactError("anchors: expected upper-body anchor-poses (upper_body), found none")
     chosen = anchors if upper_body else anchors.take(full)
@@ -62,76 +84,185 @@ def anchor_tensors(anchors: Anchors, upper_body: bool) -> AnchorTensors:
     )
 
 
-def pick_device(name: str) -> torch.device:
-    """The named device; ``auto`` is a GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
-
-
-class _Batches:
-    """Batch number -> rows of the data set: every image once an epoch, in an order by the seed."""
-
-    def __init__(self, n_images: int, settings: TrainSettings, start: int) -> None:
-        self.n_images, self.settings, self.start = n_images, settings, start
-
-    def __len__(self) -> int:
-        return self.settings.iterations - self.start
-
-    def __iter__(self) -> Iterator[list[int]]:
-        size = self.settings.images_per_batch
-        for iteration in range(self.start, self.settings.iterations):
-            yield [self._row(iteration * size + i) for i in range(size)]
-
-    def _row(self, position: int) -> int:
-        epoch, place = divmod(position, self.n_images)
-        return int(_order(self.n_images, self.settings.seed, epoch)[place])
-
-
-_orders: dict[tuple[int, int, int], np.ndarray] = {}
-
-
-def _order(n_images: int, seed: int, epoch: int) -> np.ndarray:
-    key = (n_images, seed, epoch)
-    if key not in _orders:
-        _orders.clear()
-        _orders[key] = np.random.default_rng([seed, 1, epoch]).permutation(n_images)
-    return _orders[key]
-
-
-def _joint_weights(sample: Sample, settings: TrainSettings) -> Tensor:
-    weight = torch.ones(sample["state"].shape)
-    if not settings.completed_joints:
-        weight[sample["state"] == JointState.COMPLETED] = 0
-    if settings.trust_weighting:
-        weight = weight * sample["trust"][:, None]
-    return weight
-
-
-def prepare(
-    sample: Sample, anchors: AnchorTensors, settings: TrainSettings, *, flip: bool
-) -> tuple[Tensor, ImageTargets]:
-    """A sample as the network's input and targets, mirrored if asked."""
-    sample = flip_sample(sample) if flip else sample
-    image, x_factor, y_factor = resized(sample["image"], settings)
-    scale = torch.tensor([x_factor, y_factor])
-    targets = image_targets(
-        sample["joints_2d"] * scale,
-        sample["joints_3d"],
-        sample["state"],
-        _joint_weights(sample, settings),
-        anchors,
-    )
-    return image, targets
-
-
-def _learning_rate(iteration: int, settings: TrainSettings) -> float:
+def learning_rate(iteration: int, settings: TrainSettings) -> float:
+    """Learning rate of an iteration: linear warm-up, and a tenth from ``step_at`` of the run on."""
     rate = settings.learning_rate
     if iteration < settings.warm_up:
         rate *= (iteration + 1) / settings.warm_up
     if iteration >= settings.step_at * settings.iterations:
         rate *= 0.1
     return rate
+
+
+def train(
+    shards: Path,
+    anchors: Anchors,
+    run: Path,
+    settings: TrainSettings,
+    *,
+    resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainResult:
+    """Train on the ``train`` split of the shards.
+
+    Under ``torchrun`` the processes share each batch, and the first one writes the files.
+
+    Parameters
+    ----------
+    run : folder for ``checkpoint_initial.pt``, ``checkpoint.pt``, ``metrics.parquet`` and
+        TensorBoard's logs (scalars, and pictures at each checkpoint).
+    resume : go on from ``checkpoint.pt`` if it is there; the losses are those of a run that was
+        not interrupted.
+    progress : called with iterations done and in all.
+
+    Raises
+    ------
+    PosebankError
+        If a loss is not finite; the batch is saved as ``bad_batch.pt`` in the run folder.
+    ArtefactError
+        If the shards or the checkpoint cannot be used.
+    SettingsError
+        If the settings contradict each other or the machine.
+    """
+    start_time = time.perf_counter()
+    with processes(settings.device) as among:
+        if settings.images_per_batch % (settings.accumulate * among.world_size):
+            raise SettingsError(
+                f"images_per_batch: expected a multiple of accumulate x processes = "
+                f"{settings.accumulate} x {among.world_size}, got {settings.images_per_batch}"
+            )
+        data = PoseShards(shards, "train", settings.min_trust)
+        if len(data) == 0:
+            raise ArtefactError(
+                f"{shards}: expected images of split train with a label of trust >= "
+                f"{settings.min_trust}, found none"
+            )
+        images = TrainingImages(data, anchor_tensors(anchors, settings.upper_body), settings)
+        training = _started(images.anchors, run, settings, among, resume)
+        _loop(training, images, run, among, progress)
+    table = pd.DataFrame(training.history)
+    last = table.tail(max(1, len(table) // 10)).drop(columns=["iteration", "learning_rate"]).mean()
+    return TrainResult(
+        iterations=settings.iterations,
+        images=len(data),
+        seconds=round(time.perf_counter() - start_time, 1),
+        loss=float(last["total"]),
+        losses={str(name): round(float(value), 5) for name, value in last.items()},
+    )
+
+
+def _loop(
+    training: _Training,
+    images: TrainingImages,
+    run: Path,
+    among: Processes,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    settings = images.settings
+    loader = DataLoader(
+        images,
+        batch_sampler=Batches(
+            len(images), settings, training.iteration, among.rank, among.world_size
+        ),
+        collate_fn=list,
+        num_workers=settings.num_workers,
+        pin_memory=False,
+    )
+    writer = SummaryWriter(str(run / "tensorboard"), purge_step=training.iteration)
+    training.network.train()
+    for examples in loader:
+        rate = learning_rate(training.iteration, settings)
+        for group in training.optimizer.param_groups:
+            group["lr"] = rate
+        losses = mean_over(_update(training, examples, run, among), among)
+        row = {"iteration": training.iteration, "learning_rate": rate, **losses}
+        training.history.append(row)
+        training.iteration += 1
+        if among.is_first:
+            for name, value in row.items():
+                if name != "iteration":
+                    writer.add_scalar(name, value, row["iteration"])
+            if (
+                training.iteration % settings.checkpoint_every == 0
+                or training.iteration == settings.iterations
+            ):
+                _save(training, run)
+                shown = training_pictures(training.model, examples[:_N_PICTURES])
+                for number, picture in enumerate(shown):
+                    writer.add_image(f"training/{number}", picture, training.iteration)
+        if progress and among.is_first:
+            progress(training.iteration, settings.iterations)
+    writer.close()
+
+
+def _update(
+    training: _Training, examples: Sequence[Example], run: Path, among: Processes
+) -> dict[str, float]:
+    """One step of the optimizer on a batch, in ``accumulate`` passes; the mean losses."""
+    settings, device = training.model.settings, among.device
+    # Sampling and dropout draw from here. A seed for each iteration makes a resumed run exact.
+    seed = np.random.SeedSequence([settings.seed, 3, training.iteration, among.rank])
+    torch.manual_seed(int(seed.generate_state(1)[0]))
+    training.optimizer.zero_grad(set_to_none=True)
+    sums: dict[str, float] = {}
+    size = len(examples) // settings.accumulate
+    for first in range(0, len(examples), size):
+        part = examples[first : first + size]
+        last_part = first + size >= len(examples)
+        with _synchronised(training.network, last_part):
+            with _autocast(settings, device):
+                losses = training.network(
+                    [example.image.to(device, non_blocking=True) for example in part],
+                    [example.targets.to(device) for example in part],
+                )
+            total: Tensor = torch.stack(list(losses.values())).sum() / settings.accumulate
+            # One transfer from the device for all of them, and the check for NaN with it.
+            values = torch.stack([*losses.values(), total]).detach().cpu().tolist()
+            if not math.isfinite(values[-1]):
+                _abort(training, examples, run, values[-1], among)
+            training.scaler.scale(total).backward()
+        for name, value in zip(losses, values[:-1], strict=True):
+            sums[name] = sums.get(name, 0.0) + value / settings.accumulate
+    training.scaler.unscale_(training.optimizer)
+    nn.utils.clip_grad_norm_(training.model.parameters(), settings.gradient_clip)
+    training.scaler.step(training.optimizer)
+    training.scaler.update()
+    return {**sums, "total": sum(sums.values())}
+
+
+def _autocast(settings: TrainSettings, device: torch.device) -> AbstractContextManager[Any]:
+    if settings.precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, settings.precision))
+
+
+def _synchronised(network: nn.Module, now: bool) -> AbstractContextManager[None]:
+    """Exchange gradients with the other processes only in the last pass of a batch."""
+    if isinstance(network, DistributedDataParallel) and not now:
+        return network.no_sync()
+    return nullcontext()
+
+
+def _abort(
+    training: _Training, examples: Sequence[Example], run: Path, loss: float, among: Processes
+) -> None:
+    path = run / BAD_BATCH
+    with atomic_path(path) as temporary:
+        batch = [
+            {
+                "image_id": example.image_id,
+                "image": example.image,
+                "targets": example.targets.__dict__,
+            }
+            for example in examples
+        ]
+        state = {"iteration": training.iteration, "batch": batch}
+        torch.save({**state, "model": training.model.state_dict()}, temporary)
+    names = ", ".join(example.image_id for example in examples)
+    raise PosebankError(
+        f"iteration {training.iteration}, process {among.rank}: expected a finite loss, found "
+        f"{loss}; the batch is in {path}: {names}"
+    )
 
 
 def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
@@ -148,153 +279,43 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
     )
 
 
-def _save(path: Path, state: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
-
-
-def _state(
-    model: LCRNet,
-    settings: TrainSettings,
-    iteration: int,
-    optimizer: torch.optim.Optimizer | None = None,
-    history: list[dict[str, float]] | None = None,
-) -> dict[str, Any]:
-    state: dict[str, Any] = {
-        "format": 1,
-        "settings": asdict(settings),
-        "n_full": model.n_full,
-        "model": model.state_dict(),
-        "iteration": iteration,
-    }
-    if optimizer is not None:
-        state["optimizer"] = optimizer.state_dict()
-        state["history"] = history
-        state["random"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            state["random_cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def train(
-    shards: Path,
-    anchors: Anchors,
-    run: Path,
-    settings: TrainSettings,
-    *,
-    resume: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> TrainResult:
-    """Train on the ``train`` split of the shards.
-
-    Parameters
-    ----------
-    run : folder for ``checkpoint_initial.pt``, ``checkpoint.pt``, TensorBoard logs and
-        ``metrics.parquet``.
-    resume : go on from ``checkpoint.pt`` if it is there; the losses are those of a run that was
-        not interrupted.
-    progress : called with iterations done and in all.
-
-    Raises
-    ------
-    PosebankError
-        If a loss is not finite; the batch's images are named.
-    """
-    start_time = time.perf_counter()
-    device = pick_device(settings.device)
+def _started(
+    anchors: AnchorTensors, run: Path, settings: TrainSettings, among: Processes, resume: bool
+) -> _Training:
+    """A new network, or the one of the run's checkpoint."""
     torch.manual_seed(settings.seed)
-    host = anchor_tensors(anchors, settings.upper_body)
-    model = LCRNet(host, settings).to(device)
+    model = LCRNet(anchors, settings).to(among.device)
     optimizer = _optimizer(model, settings)
+    scaler = torch.amp.GradScaler(among.device.type, enabled=settings.precision == "float16")
+    training = _Training(model, model, optimizer, scaler, [])
+    path = run / CHECKPOINT
     run.mkdir(parents=True, exist_ok=True)
-    data = PoseShards(shards, "train", min_trust=settings.min_trust)
-
-    first, history = 0, []
-    checkpoint = run / CHECKPOINT
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=False)
-        model.load_state_dict(state["model"])
+    if resume and path.exists():
+        state = read_checkpoint(path)
+        if "optimizer" not in state:
+            raise ArtefactError(f"{path}: expected a checkpoint to resume from, found none in it")
+        load_weights(model, state, path)
         optimizer.load_state_dict(state["optimizer"])
-        first, history = state["iteration"], state["history"]
-        torch.set_rng_state(state["random"].cpu())
-        if "random_cuda" in state and device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"].cpu())
-    else:
-        _save(run / INITIAL, _state(model, settings, 0))
+        scaler.load_state_dict(state["scaler"])
+        training.iteration, training.history = state["iteration"], state["history"]
+    elif among.is_first:
+        save_checkpoint(run / INITIAL, model, 0)
+    if among.world_size > 1:
+        devices = [among.device] if among.device.type == "cuda" else None
+        # Every anchor-pose's regressor has gradients, zero ones if no box is of its class: the
+        # outputs of all are computed. So no parameter goes unused.
+        training.network = DistributedDataParallel(model, device_ids=devices)
+    return training
 
-    loader = DataLoader(
-        data,
-        batch_sampler=_Batches(len(data), settings, first),
-        collate_fn=list,
-        num_workers=settings.num_workers,
+
+def _save(training: _Training, run: Path) -> None:
+    save_checkpoint(
+        run / CHECKPOINT,
+        training.model,
+        training.iteration,
+        optimizer=training.optimizer.state_dict(),
+        scaler=training.scaler.state_dict(),
+        history=training.history,
     )
-    writer = SummaryWriter(str(run / "tensorboard"), purge_step=first)
-    model.train()
-    for iteration, samples in enumerate(loader, first):
-        rate = _learning_rate(iteration, settings)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        losses = _step(model, optimizer, samples, host, iteration, settings)
-        history.append({"iteration": iteration, "learning_rate": rate, **losses})
-        for name, value in losses.items():
-            writer.add_scalar(f"loss/{name}", value, iteration)
-        writer.add_scalar("learning_rate", rate, iteration)
-        done = iteration + 1
-        if done % settings.checkpoint_every == 0 or done == settings.iterations:
-            _save(checkpoint, _state(model, settings, done, optimizer, history))
-        if progress:
-            progress(done, settings.iterations)
-    writer.close()
-    table = pd.DataFrame(history)
     with atomic_path(run / "metrics.parquet") as temporary:
-        table.to_parquet(temporary, index=False)
-    last = table.tail(max(1, len(table) // 10)).drop(columns=["iteration", "learning_rate"]).mean()
-    return TrainResult(
-        iterations=settings.iterations,
-        images=len(data),
-        seconds=round(time.perf_counter() - start_time, 1),
-        loss=float(last["total"]),
-        losses={str(k): round(float(v), 5) for k, v in last.items()},
-    )
-
-
-def _step(
-    model: LCRNet,
-    optimizer: torch.optim.Optimizer,
-    samples: list[Sample],
-    anchors: AnchorTensors,
-    iteration: int,
-    settings: TrainSettings,
-) -> dict[str, float]:
-    """One update from a batch, divided into ``accumulate`` forward passes."""
-    device = next(model.parameters()).device
-    rng = np.random.default_rng([settings.seed, 2, iteration])
-    flips = rng.random(len(samples)) < 0.5
-    optimizer.zero_grad(set_to_none=True)
-    sums: dict[str, float] = {}
-    size = len(samples) // settings.accumulate
-    for start in range(0, len(samples), size):
-        some = [
-            prepare(s, anchors, settings, flip=bool(settings.mirror and f))
-            for s, f in zip(samples[start : start + size], flips[start : start + size], strict=True)
-        ]
-        images = [image.to(device) for image, _ in some]
-        targets = [target.to(device) for _, target in some]
-        context = (
-            torch.autocast(device.type, dtype=torch.bfloat16) if settings.amp else nullcontext()
-        )
-        with context:
-            losses = model.losses(images, targets)
-        total = sum(losses.values()) / settings.accumulate
-        assert isinstance(total, Tensor)
-        if not math.isfinite(total.item()):
-            names = ", ".join(s["image_id"] for s in samples)
-            raise PosebankError(
-                f"iteration {iteration}: the loss is {total.item()}; batch: {names}"
-            )
-        total.backward()
-        for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value.item() / settings.accumulate
-    nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
-    optimizer.step()
-    return {**sums, "total": sum(sums.values())}
+        pd.DataFrame(training.history).to_parquet(temporary, index=False)

@@ -1,0 +1,73 @@
+"""The device to work on, and the other processes of a run under ``torchrun``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from posebank.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train together; process 0 writes the files."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+
+def pick_device(name: str) -> torch.device:
+    """The named device; ``auto`` is a GPU where there is one.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(f"device: expected a usable device, got {name!r}: {reason}") from error
+    return device
+
+
+@contextmanager
+def processes(device_name: str) -> Iterator[Processes]:
+    """Join the other processes of ``torchrun``, if there are any, and leave them at the end."""
+    device = pick_device(device_name)
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
+        yield Processes(0, 1, device)
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Processes(dist.get_rank(), world_size, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def mean_over(values: dict[str, float], among: Processes) -> dict[str, float]:
+    """Each value's mean over the processes."""
+    if among.world_size == 1:
+        return values
+    tensor = torch.tensor(list(values.values()), dtype=torch.float64, device=among.device)
+    dist.all_reduce(tensor)
+    return dict(zip(values, (tensor / among.world_size).tolist(), strict=True))
