@@ -133,11 +133,7 @@ def draw_pose_3d(
     axes = view_axes(view)
     if floor:
         ground = float(joints[:, 1].max())
-        grid = _floor_grid(joints, ground) @ axes.T
-        ax.add_collection(LineCollection(list(grid[..., :2]), colors="#cccccc", linewidths=0.5))
-        shadow, _ = bones(joints * [1, 0, 1] + [0, ground, 0])
-        lines = list((shadow @ axes.T)[..., :2])
-        ax.add_collection(LineCollection(lines, colors="#bbbbbb", linewidths=width))
+        draw_floor(ax, joints[None], ground, axes, width=width)
     draw_bones_3d(ax, joints, axes, width=width, at=at or (0.0, 0.0))
     if at is None:
         frame_axes(ax, joints @ axes.T, square=1.1)
@@ -168,15 +164,28 @@ def draw_bones_3d(
     ax.plot(head[0], head[1], "o", color=CENTRE, markersize=2.5 * width, zorder=3)
 
 
-def _floor_grid(joints: NDArray[np.float64], ground: float, step: float = 0.5) -> NDArray:
-    """Lines (n, 2, 3) of a level grid under the joints."""
-    low = np.floor((joints[:, [0, 2]].min(axis=0) - 0.25) / step) * step
-    high = np.ceil((joints[:, [0, 2]].max(axis=0) + 0.25) / step) * step
+def draw_floor(
+    ax: Axes,
+    poses: NDArray[np.float64],
+    ground: float,
+    axes: NDArray[np.float64],
+    *,
+    step: float = 0.5,
+    width: float = 2.0,
+) -> None:
+    """Draw a level grid of ``step`` metres at y = ``ground``, and shadows of poses (n, 13, 3)."""
+    flat = poses[..., [0, 2]].reshape(-1, 2)
+    low = np.floor((flat.min(axis=0) - 0.25) / step) * step
+    high = np.ceil((flat.max(axis=0) + 0.25) / step) * step
     xs = np.arange(low[0], high[0] + step / 2, step)
     zs = np.arange(low[1], high[1] + step / 2, step)
     lines = [[[x, ground, low[1]], [x, ground, high[1]]] for x in xs]
     lines += [[[low[0], ground, z], [high[0], ground, z]] for z in zs]
-    return np.array(lines)
+    grid = np.array(lines) @ axes.T
+    ax.add_collection(LineCollection(list(grid[..., :2]), colors="#cccccc", linewidths=0.5))
+    for pose in poses:
+        shadow = bones(pose * [1, 0, 1] + [0, ground, 0])[0] @ axes.T
+        ax.add_collection(LineCollection(list(shadow[..., :2]), colors="#bbbbbb", linewidths=width))
 
 
 def frame_axes(ax: Axes, seen: NDArray[np.float64], *, square: float | None = None) -> None:

@@ -72,7 +72,7 @@ def _examples(errors: NDArray[np.float64], order: NDArray[np.int64]) -> list[tup
         return []
     ppi, nms, aligned = errors[order].T
     picks = [
-        (nms.argmin(), "NMS right"),
+        (np.maximum(nms, ppi).argmin(), "NMS right"),
         ((nms - ppi).argmax(), "PPI helps"),
         ((ppi - aligned).argmax(), "alignment helps"),
         (aligned.argmax(), "failure"),

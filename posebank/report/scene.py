@@ -18,8 +18,8 @@ from scipy.optimize import least_squares
 from posebank.report.drawing import (
     FRONT,
     View,
-    bones,
     draw_bones_3d,
+    draw_floor,
     draw_pose_2d,
     frame_axes,
     view_axes,
@@ -123,11 +123,9 @@ def draw_scene(ax: Axes, scene: NDArray[np.float64], view: View) -> None:
     axes = view_axes(view)
     middle = scene.reshape(-1, 3).mean(axis=0)
     scene = scene - middle
-    ground = scene[..., 1].max()
-    for pose in scene:
-        shadow, _ = bones(pose * [1, 0, 1] + [0, ground, 0])
-        for line in shadow @ axes.T:
-            ax.plot(line[:, 0], line[:, 1], color="#dddddd", linewidth=2, zorder=1)
+    # Metres, but a scene may be deep: the grid gets coarser with it.
+    step = 0.5 * 2.0 ** max(0, round(np.log2(np.ptp(scene.reshape(-1, 3), axis=0).max() / 5)))
+    draw_floor(ax, scene, float(scene[..., 1].max()), axes, step=step)
     for row in np.argsort(-(scene @ axes.T)[..., 2].mean(axis=1)):
         draw_bones_3d(ax, scene[row], axes)
     frame_axes(ax, scene @ axes.T, square=1.1)

@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from posebank import artefacts
 from posebank.geometry.cameras import camera_rotation
-from posebank.report.drawing import FRONT, SIDE, View, draw_pose_2d, draw_pose_3d
+from posebank.report.drawing import FRONT, SIDE, draw_pose_2d, draw_pose_3d
 from posebank.report.images import find_image, new_figure, open_image, save_figure
 from posebank.schemas import SHARD_PERSON, field_shape
 from posebank.skeleton import J, JointState
 from posebank.types import Labels, Matches, MotionClip, People, PoseBank
 
 _PANEL = 2.3  # inches
-_BACK = View(np.pi / 3, np.pi / 6)
+LEGEND = (
+    "red: the person's right, blue: left; square: occluded; hollow and dashed: completed; "
+    "the floor's squares are half a metre"
+)
 
 
 def show_person(
@@ -30,6 +33,7 @@ def show_person(
     state: NDArray[np.uint8],
     *,
     margin: float = 0.25,
+    alpha: float = 1.0,
 ) -> None:
     """Show the part of the image around a person, with the 2D pose."""
     known = joints_2d[state != JointState.MISSING]
@@ -39,7 +43,7 @@ def show_person(
         height, width = image.shape[:2]
         # Pixel (0, 0) covers 0..1: the origin is the corner of the top-left pixel.
         ax.imshow(image, extent=(0, width, height, 0), interpolation="bilinear")
-    draw_pose_2d(ax, joints_2d, state)
+    draw_pose_2d(ax, joints_2d, state, width=1 + alpha, alpha=alpha)
     ax.set_xlim(middle[0] - half, middle[0] + half)
     ax.set_ylim(middle[1] + half, middle[1] - half)
     ax.set_aspect("equal")
@@ -85,6 +89,7 @@ def label_sheet(
             f"front; error {labels.error_mm[row]:.0f} mm, {made} completed", fontsize=8
         )
         panels[2].set_title(f"side; trust {labels.trust[row]:.2f}", fontsize=8)
+    figure.supxlabel(LEGEND, fontsize=8)
     return save_figure(figure, path)
 
 
@@ -103,7 +108,7 @@ def match_picture(
         ax.axis("off")
     joints, state = person.joints_2d[0], person.state[0]
     grid[0, 0].axis("on")
-    show_person(grid[0, 0], image, joints, state)
+    show_person(grid[0, 0], image, joints, state, margin=0.35)
     grid[0, 0].set_title("query", fontsize=8)
     for place, rank in enumerate(found, 1):
         pose = bank.joints_3d[matches.pose_row[0, rank]].astype(np.float64)
@@ -111,8 +116,8 @@ def match_picture(
         reprojected = matches.scale[0, rank] * camera[:, :2] + matches.translation[0, rank]
         ax = grid[0, place]
         ax.axis("on")
-        show_person(ax, image, reprojected, np.full(len(pose), JointState.VISIBLE, np.uint8))
-        draw_pose_2d(ax, joints, state, width=1.0, alpha=0.5)
+        show_person(ax, image, joints, state, margin=0.35, alpha=0.4)
+        draw_pose_2d(ax, reprojected)
         ax.set_title(
             f"{rank}: {bank.pose_id[matches.pose_row[0, rank]]}\n"
             f"error {matches.error_norm[0, rank]:.3f}, {matches.error_mm[0, rank]:.0f} mm",

@@ -1,0 +1,342 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from posebank import artefacts, schemas
+from posebank.errors import ArtefactError, SourceError
+from posebank.evaluation import (
+    EvaluationSettings,
+    evaluate,
+    ground_truth_from_labels,
+    ground_truth_from_shards,
+    score_people,
+)
+from posebank.geometry.cameras import camera_rotation
+from posebank.report import (
+    FRONT,
+    View,
+    anchors_picture,
+    clip_picture,
+    displacements,
+    draw_pose_3d,
+    figure5,
+    figure6,
+    html_report,
+    label_sheet,
+    label_statistics,
+    match_picture,
+    prediction_picture,
+    shard_sheet,
+    training_picture,
+    view_axes,
+)
+from posebank.report.drawing import LEFT, RIGHT, bones
+from posebank.report.images import new_figure, open_image
+from posebank.shards import ShardSettings, shard_table
+from posebank.skeleton import N_JOINTS, J, JointState, centred
+from posebank.types import (
+    Anchors,
+    Labels,
+    Matches,
+    MotionClip,
+    People,
+    PoseBank,
+    Predictions,
+    texts,
+)
+
+F = np.float32
+
+
+def standing():
+    """A person who stands upright and faces +z of a y-up world; metres."""
+    joints = np.zeros((N_JOINTS, 3))
+    places = {"ankle": (0.1, -0.9), "knee": (0.1, -0.45), "hip": (0.1, 0.0), "wrist": (0.3, 0.0),
+              "elbow": (0.25, 0.25), "shoulder": (0.18, 0.5)}  # fmt: skip
+    for name, (x, y) in places.items():
+        joints[J[f"r_{name}"]] = -x, y, 0
+        joints[J[f"l_{name}"]] = x, y, 0
+    joints[J["head"]] = 0, 0.8, 0
+    joints[J["r_wrist"]] += [0, 0, 0.4]  # the right hand reaches forward
+    return centred(joints)
+
+
+def seen_by_camera():
+    """The same person before the camera, whom it sees from the front."""
+    return standing() @ camera_rotation(0.0, 0.0).T
+
+
+def labels(n, folder=None):
+    """Labels of ``n`` people; with ``folder``, their images are written there."""
+    rng = np.random.default_rng(0)
+    joints_3d = seen_by_camera() + rng.normal(0, 0.02, (n, N_JOINTS, 3))
+    joints_2d = 100 * joints_3d[..., :2] + [90, 120]
+    state = np.full((n, N_JOINTS), JointState.VISIBLE, np.uint8)
+    state[: n // 2, [J["r_ankle"], J["r_knee"]]] = JointState.COMPLETED
+    images = [f"im{i}.png" for i in range(n)]
+    for image in images if folder else ():
+        Image.fromarray(rng.integers(0, 255, (240, 180, 3), np.uint8)).save(folder / image)
+    empty = texts([""] * n)
+    return Labels(
+        texts([f"set/{image}/0" for image in images]), texts(["set"] * n), texts(["val"] * n),
+        texts(images), np.full(n, 180, np.int32), np.full(n, 240, np.int32), joints_2d.astype(F),
+        state, np.full((n, 4), np.nan, F), np.ones(n, F), np.full(n, -1, np.int8), empty, empty,
+        joints_3d.astype(F), np.tile(np.eye(3, dtype=F), (n, 1, 1)), np.full(n, 100, F),
+        np.zeros((n, 2), F), np.full(n, 0.1, F), np.full(n, 20, F), np.full(n, 0.8, F),
+        np.full(n, 5, F), texts(["p"] * n), texts(["views nearest"] * n),
+    )  # fmt: skip
+
+
+def size_of(path):
+    with Image.open(path) as image:
+        return image.size
+
+
+# --- geometry of the drawings
+
+
+def test_front_view_is_what_the_camera_saw():
+    """The person's right is on the left of the picture, the head above the feet."""
+    seen = seen_by_camera() @ view_axes(View()).T
+    np.testing.assert_allclose(seen, seen_by_camera(), atol=1e-15)
+    assert seen[J["r_shoulder"], 0] < seen[J["l_shoulder"], 0]
+    assert seen[J["head"], 1] < seen[J["r_ankle"], 1]
+    assert seen[J["r_wrist"], 2] < seen[J["l_wrist"], 2]  # reaches towards the viewer
+
+
+def test_side_view_by_hand():
+    """From the image's right (the person's left) the hand that reaches forward points left."""
+    seen = seen_by_camera() @ view_axes(View(np.pi / 2)).T
+    assert seen[J["r_wrist"], 0] == pytest.approx(-0.4)
+    assert seen[J["l_shoulder"], 2] < seen[J["r_shoulder"], 2]  # the left side is nearer
+    behind = np.array([0.0, 0.0, 1.0]) @ view_axes(View(np.pi / 2)).T
+    np.testing.assert_allclose(behind, [1, 0, 0], atol=1e-15)
+
+
+def test_from_above_near_things_are_low_in_the_picture():
+    above = view_axes(View(0.0, np.pi / 2))
+    np.testing.assert_allclose([0, 0, -1] @ above.T, [0, 1, 0], atol=1e-15)
+    np.testing.assert_allclose([0, -1, 0] @ above.T, [0, 0, -1], atol=1e-15)  # up: to the viewer
+
+
+def test_views_are_rotations():
+    for azimuth in np.linspace(-3, 3, 7):
+        for elevation in (-1.2, 0.0, 0.7):
+            axes = view_axes(View(azimuth, elevation))
+            np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-12)
+            assert np.linalg.det(axes) == pytest.approx(1)
+
+
+def test_right_is_red_and_left_is_blue():
+    segments, colours = bones(standing())
+    for segment, colour in zip(segments, colours, strict=True):
+        if colour == RIGHT:
+            assert (segment[:, 0] < 0).all()
+        if colour == LEFT:
+            assert (segment[:, 0] > 0).all()
+    assert colours.count(RIGHT) == colours.count(LEFT) == 5
+
+
+def test_axes_of_a_3d_drawing_point_down():
+    ax = new_figure(2, 2).subplots()
+    draw_pose_3d(ax, seen_by_camera(), FRONT)
+    bottom, top = ax.get_ylim()
+    assert bottom > top
+    assert ax.get_xlim()[0] < ax.get_xlim()[1]
+
+
+def test_people_are_put_where_they_were():
+    """The displacement of Figure 7: a known camera's projection gives the place back."""
+    rng = np.random.default_rng(1)
+    poses = centred(rng.normal(0, 0.3, (4, N_JOINTS, 3)))
+    places = np.array([[0.2, 0.1, 4], [-2, 0.5, 7], [1, -0.4, 12], [0, 0, 2.5]])
+    width, height, focal = 640, 360, 500.0
+    moved = poses + places[:, None]
+    points = focal * moved[..., :2] / moved[..., 2:] + [width / 2, height / 2]
+    np.testing.assert_allclose(
+        displacements(points, poses, width, height, focal), places, rtol=1e-4, atol=1e-9
+    )
+
+
+def test_everybody_stays_in_front_of_the_camera():
+    rng = np.random.default_rng(2)
+    poses = centred(rng.normal(0, 0.5, (3, N_JOINTS, 3)))
+    points = rng.uniform(-9000, 9000, (3, N_JOINTS, 2))  # no camera can have seen this
+    places = displacements(points, poses, 64, 48)
+    assert ((poses + places[:, None])[..., 2] > 0).all()
+
+
+# --- pictures
+
+
+def test_label_sheet_is_reproducible_and_needs_no_images(tmp_path):
+    some = labels(5, tmp_path)
+    first = label_sheet(some, {"set": tmp_path}, tmp_path / "a.png", 4, 0)
+    second = label_sheet(some, {"set": tmp_path}, tmp_path / "b.png", 4, 0)
+    assert first.read_bytes() == second.read_bytes()
+    without = label_sheet(some, {}, tmp_path / "c.png", 4, 0)
+    assert without.read_bytes() != first.read_bytes()
+    assert size_of(label_sheet(some.take([]), {}, tmp_path / "d.png", 4, 0))[0] > 100
+
+
+def test_prediction_picture(tmp_path):
+    some = labels(3, tmp_path)
+    found = Predictions(some.image, some.joints_2d, some.joints_3d, np.ones(3, F))
+    one = prediction_picture(tmp_path / "im0.png", found, tmp_path / "a.png")
+    none = prediction_picture(tmp_path / "im0.png", found.take([]), tmp_path / "b.png")
+    assert size_of(one)[0] == size_of(none)[0] > 1000
+    pixels = open_image(tmp_path / "im0.png")
+    same = prediction_picture(pixels, found, tmp_path / "c.png")
+    assert same.read_bytes() == one.read_bytes()
+
+
+def test_damaged_image_is_named(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(b"\xff\xd8 not an image")
+    with pytest.raises(SourceError, match=r"x\.jpg"):
+        open_image(tmp_path / "x.jpg")
+
+
+def test_other_pictures(tmp_path):
+    some = labels(6)
+    anchors = Anchors(
+        np.arange(6, dtype=np.int32), texts(["full"] * 4 + ["upper"] * 2),
+        np.zeros((6, N_JOINTS, 2), F), some.joints_3d, np.arange(6),
+    )  # fmt: skip
+    clip = MotionClip("cmu", "02", "02_01", np.tile(standing(), (30, 1, 1)), np.arange(30), 120.0)
+    metrics = pd.DataFrame({"iteration": np.arange(50), "loss": np.linspace(2, 1, 50)})
+    long = metrics.melt(id_vars="iteration", var_name="name")
+    for number, draw in enumerate((
+        lambda p: anchors_picture(anchors, p), lambda p: clip_picture(clip, p, 4),
+        lambda p: training_picture(metrics, p), lambda p: training_picture(long, p),
+    )):  # fmt: skip
+        path = tmp_path / f"{number}.png"
+        draw(path)
+        assert min(size_of(path)) > 100
+
+
+def test_match_picture(tmp_path):
+    some = labels(1)
+    n = 2
+    bank = PoseBank(
+        texts(["a", "b"]), texts(["cmu"] * n), texts(["1"] * n), texts(["c"] * n),
+        np.zeros(n, np.int32), np.zeros(n, F), np.zeros(n, bool),
+        np.tile(standing().astype(F), (n, 1, 1)), texts([""] * n),
+    )  # fmt: skip
+    person = People(
+        some.person_id, some.dataset, some.split, some.image, some.image_width, some.image_height,
+        some.joints_2d, some.state, some.head_box, some.scale, some.single_person, some.group_id,
+        some.video_id, some.joints_3d,
+    )  # fmt: skip
+    matches = Matches(
+        some.person_id, np.array([[1, 0, -1]]), np.tile(camera_rotation(0.0, 0.0), (1, 3, 1, 1)),
+        np.full((1, 3), 100.0), np.full((1, 3, 2), [90.0, 120.0]), np.full((1, 3), 0.1),
+        np.full((1, 3), 10.0), np.array([13], np.int32), np.zeros(1),
+    )  # fmt: skip
+    assert size_of(match_picture(bank, person, matches, tmp_path / "a.png"))[0] > 300
+
+
+def test_figures_5_and_6(tmp_path):
+    some = labels(30)
+    truth = ground_truth_from_labels(some)
+    rng = np.random.default_rng(3)
+    scores, poses = [], [some.joints_3d]
+    for noise in (0.05, 0.1):
+        moved = some.joints_3d + rng.normal(0, noise, some.joints_3d.shape).astype(F)
+        found = Predictions(truth.image_id, some.joints_2d + 5, moved, np.ones(30, F))
+        scores.append(score_people(found, truth, EvaluationSettings()))
+        poses.append(moved)
+    figure5(*scores, tuple(poses), tmp_path / "5.png")
+    rarity = rng.uniform(0, 200, 30)
+    figure6(dict(zip("ab", scores, strict=True)), rarity, np.ones(30, bool), tmp_path / "6.png")
+    assert size_of(tmp_path / "5.png")[0] > 1000 and size_of(tmp_path / "6.png")[0] > 900
+    nobody = score_people(found.take([]), truth, EvaluationSettings())
+    figure5(nobody, nobody, tuple(poses), tmp_path / "none.png")
+
+
+# --- the report
+
+
+def write_artefact(folder, kind, records):
+    table = schemas.to_table(records, schemas.SCHEMAS[kind])
+    with artefacts.staging_folder(folder) as staging:
+        part = artefacts.write_part(staging, "part-00000.parquet", table)
+        artefacts.commit(staging, folder, kind, [part], {kind: artefacts.Section("x")})
+
+
+def test_report_of_an_empty_workspace(tmp_path):
+    path = html_report(tmp_path / "ws", tmp_path / "out" / "index.html")
+    text = path.read_text()
+    assert text.count("<h2>") == 6 and "not made yet" in text and "<img" not in text
+
+
+def test_report_with_labels_anchors_training_and_evaluation(tmp_path):
+    ws = tmp_path / "a <b> workspace"
+    some = labels(6)
+    write_artefact(ws / "labels", "labels", some)
+    anchors = Anchors(
+        np.arange(2, dtype=np.int32), texts(["full"] * 2), np.zeros((2, N_JOINTS, 2), F),
+        some.joints_3d[:2], np.ones(2, np.int64),
+    )  # fmt: skip
+    write_artefact(ws / "anchors", "anchors", anchors)
+    run = ws / "runs" / "default"
+    run.mkdir(parents=True)
+    pd.DataFrame({"iteration": [1, 2], "loss": [2.0, 1.0]}).to_parquet(run / "metrics.parquet")
+    truth = ground_truth_from_labels(some)
+    found = Predictions(truth.image_id, some.joints_2d, some.joints_3d, np.ones(6, F))
+    result = evaluate(found, truth, EvaluationSettings(bootstrap=10))
+    with artefacts.staging_folder(ws / "evaluation") as staging:
+        (staging / "after-ppi.json").write_text(result.to_json())
+        part = artefacts.adopt_part(staging, staging / "after-ppi.json", section="default")
+        section = artefacts.Section("x", stats={"after-ppi": result.headline()})
+        artefacts.commit(staging, ws / "evaluation", "evaluation", [part], {"default": section})
+    text = html_report(ws, ws / "report" / "index.html").read_text()
+    assert text.count("<img") == 5  # labels, histograms, anchors, training, curves
+    assert "a &lt;b&gt; workspace" in text and "<b>" not in text
+    assert "100.0" in text and "matches artefact, found it missing" in text
+    assert not re.search(r"(src|href)=\"http", text)  # nothing is fetched from elsewhere
+
+
+def test_label_statistics():
+    table = label_statistics(labels(6)).set_index("dataset")
+    assert table.loc["set", "people"] == 6 and table.loc["set", "with completed joints"] == 3
+    assert table.loc["set", "completed joints %"] == pytest.approx(100 * 3 * 2 / (6 * 13))
+    assert label_statistics(labels(6).take([])).empty
+
+
+def write_shards(folder, some, roots, embed=True):
+    anchors = Anchors(
+        np.arange(2, dtype=np.int32), texts(["full"] * 2), np.zeros((2, N_JOINTS, 2), F),
+        some.joints_3d[:2], np.ones(2, np.int64),
+    )  # fmt: skip
+    table, rejected = shard_table(some, anchors, roots, ShardSettings(embed=embed))
+    assert not rejected
+    with artefacts.staging_folder(folder) as staging:
+        part = artefacts.write_part(staging, "val-00000.parquet", table)
+        artefacts.commit(staging, folder, "shards", [part], {"s": artefacts.Section("x")})
+
+
+@pytest.mark.parametrize("embed", [True, False])
+def test_shard_sheet(tmp_path, embed):
+    write_shards(tmp_path / "shards", labels(3, tmp_path), {"set": tmp_path}, embed)
+    assert size_of(shard_sheet(tmp_path / "shards", tmp_path / "a.png", 5))[0] > 500
+
+
+def test_ground_truth_of_shards_is_that_of_the_labels(tmp_path):
+    some = labels(4, tmp_path)
+    some = replace(some, image=some.image[[0, 1, 1, 2]])
+    write_shards(tmp_path / "shards", some, {"set": tmp_path})
+    found = ground_truth_from_shards(tmp_path / "shards", "val")
+    expected = ground_truth_from_labels(some)
+    assert sorted(found.person_id) == sorted(expected.person_id)
+    order = [list(found.person_id).index(p) for p in expected.person_id]
+    for name in ("joints_2d", "state", "joints_3d", "head_box", "single_person"):
+        np.testing.assert_array_equal(getattr(found.take(order), name), getattr(expected, name))
+    assert found.take(order).image_id.tolist() == expected.image_id.tolist()
+    with pytest.raises(ArtefactError, match="split test"):
+        ground_truth_from_shards(tmp_path / "shards", "test")
+    with pytest.raises(ArtefactError, match="missing"):
+        ground_truth_from_shards(tmp_path / "none", "val")
