@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,6 @@ class Skeleton:
     degrees: bool
     bones: Mapping[str, Bone]
     parent: Mapping[str, str]
-    units_found: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metres_per_unit(self) -> float:
@@ -166,9 +165,7 @@ def _dof(path: Path, line: int, tokens: Sequence[str]) -> tuple[str, ...]:
     return dof
 
 
-def _read_units(
-    path: Path, lines: list[tuple[int, list[str]]]
-) -> tuple[float, bool, dict[str, str]]:
+def _read_units(path: Path, lines: list[tuple[int, list[str]]]) -> tuple[float, bool]:
     found = {}
     for number, tokens in lines[1:]:
         if len(tokens) < 2:
@@ -185,7 +182,7 @@ def _read_units(
     angle = found["angle"].lower()
     if not angle.startswith(("deg", "rad")):
         raise SourceError(path, f"angle unit: expected deg or rad, found {angle!r}", where)
-    return length, angle.startswith("deg"), found
+    return length, angle.startswith("deg")
 
 
 def _read_root(path: Path, lines: list[tuple[int, list[str]]], unit: float) -> Bone:
@@ -306,7 +303,7 @@ def parse_asf(text: str, path: Path) -> Skeleton:
     missing = [s for s in (":units", ":root", ":bonedata", ":hierarchy") if s not in sections]
     if missing:
         raise SourceError(path, f"expected an ASF skeleton, found no {', '.join(missing)} section")
-    length_unit, degrees, units = _read_units(path, sections[":units"])
+    length_unit, degrees = _read_units(path, sections[":units"])
     unit = math.pi / 180 if degrees else 1.0
     read = [
         _read_root(path, sections[":root"], unit),
@@ -321,7 +318,7 @@ def parse_asf(text: str, path: Path) -> Skeleton:
         by_name[bone.name] = bone
     parent = _read_hierarchy(path, sections[":hierarchy"], list(by_name))
     ordered = _parents_first(path, by_name, parent)
-    return Skeleton(path, length_unit, degrees, ordered, parent, units)
+    return Skeleton(path, length_unit, degrees, ordered, parent)
 
 
 def _parents_first(
