@@ -136,7 +136,6 @@ def test_fields_of_the_anchor_poses() -> None:
 def test_medoids_are_poses_of_the_data() -> None:
     poses = random_poses(200, 1)
     anchors = fit_anchors(poses, AnchorSettings(k=6, medoids=True, upper_body=False))
-    means = fit_anchors(poses, AnchorSettings(k=6, upper_body=False))
     rows, distance = assign(poses, anchors.pose_3d)
     assert distance.max() < 1e-6
     # The medoid of a cluster: no other member has a smaller sum of squared distances.

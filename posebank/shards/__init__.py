@@ -15,23 +15,34 @@ from posebank.shards.read import ShardFiles, ShardFilter
 from posebank.shards.write import shard_table
 
 if TYPE_CHECKING:
-    from posebank.shards.augment import flip_sample
-    from posebank.shards.dataset import PoseShards
+    from posebank.shards.augment import Augmentation, crop_sample, flip_sample, resize_sample
+    from posebank.shards.dataset import PoseShards, collate_samples
+    from posebank.shards.stream import PoseStream
 
 _WITH_TORCH = {
+    "Augmentation": "posebank.shards.augment",
     "PoseShards": "posebank.shards.dataset",
+    "PoseStream": "posebank.shards.stream",
+    "collate_samples": "posebank.shards.dataset",
+    "crop_sample": "posebank.shards.augment",
     "flip_sample": "posebank.shards.augment",
+    "resize_sample": "posebank.shards.augment",
 }
 
 __all__ = [
+    "Augmentation",
     "PoseShards",
+    "PoseStream",
     "ShardFiles",
     "ShardFilter",
     "ShardPlan",
     "ShardSettings",
+    "collate_samples",
+    "crop_sample",
     "dataset_card",
     "flip_sample",
     "plan_shards",
+    "resize_sample",
     "shard_table",
 ]
 

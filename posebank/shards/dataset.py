@@ -104,23 +104,18 @@ class PoseShards(Dataset[Sample]):
     def __getitem__(self, number: int) -> Sample:
         if not -len(self) <= number < len(self):
             raise IndexError(f"expected a number below {len(self)}, found {number}")
-        group = self._group(int(self.places.part[number]), int(self.places.group[number]))
-        sample = self._sample(group, int(self.places.row[number]))
+        sample = self.read(number, self._cache)
+        while len(self._cache) > 1 and _held_bytes(self._cache) > _CACHE_BYTES:
+            self._cache.popitem(last=False)
         return sample if self.transform is None else self.transform(sample)
 
-    def _group(self, part: int, group: int) -> ImageGroup:
-        key = (part, group)
-        if key not in self._cache:
-            self._cache[key] = self.files.group(part, group)
-            while (
-                len(self._cache) > 1 and sum(g.nbytes for g in self._cache.values()) > _CACHE_BYTES
-            ):
-                self._cache.popitem(last=False)
-        self._cache.move_to_end(key)
-        return self._cache[key]
-
-    def _cached_bytes(self) -> int:
-        return sum(group.nbytes for group in self._cache.values())
+    def read(self, number: int, groups: OrderedDict[tuple[int, int], ImageGroup]) -> Sample:
+        """The sample without ``transform``, its row group taken from or added to ``groups``."""
+        key = (int(self.places.part[number]), int(self.places.group[number]))
+        if key not in groups:
+            groups[key] = self.files.group(*key)
+        groups.move_to_end(key)
+        return self._sample(groups[key], int(self.places.row[number]))
 
     def _sample(self, group: ImageGroup, row: int) -> Sample:
         everyone = np.arange(group.start[row], group.start[row + 1])
@@ -155,6 +150,10 @@ class PoseShards(Dataset[Sample]):
             raise ArtefactError(
                 f"{path}: expected the image that {self.files.folder} refers to: {error.strerror}"
             ) from error
+
+
+def _held_bytes(groups: Mapping[tuple[int, int], ImageGroup]) -> int:
+    return sum(group.nbytes for group in groups.values())
 
 
 def decode_image(data: NDArray[np.uint8], where: str) -> torch.Tensor:
