@@ -33,6 +33,7 @@ from posebank.report import (
     shard_sheet,
     training_picture,
     view_axes,
+    write_evaluation,
 )
 from posebank.report.drawing import LEFT, RIGHT, bones
 from posebank.report.images import new_figure, open_image
@@ -340,3 +341,43 @@ def test_ground_truth_of_shards_is_that_of_the_labels(tmp_path):
         ground_truth_from_shards(tmp_path / "shards", "test")
     with pytest.raises(ArtefactError, match="missing"):
         ground_truth_from_shards(tmp_path / "none", "val")
+
+
+def test_everything_an_evaluation_writes(tmp_path):
+    """Two methods, Human3.6M and other images together, the paper's rows beside ours."""
+    some = labels(12)
+    images = texts(
+        [f"S9_Walking 1.58860488_{5 * i + 1:06d}.jpg" if i < 6 else f"im{i}" for i in range(12)]
+    )
+    some = replace(some, image=images, dataset=texts(["h36m"] * 6 + ["set"] * 6))
+    truth = ground_truth_from_labels(some)
+    rng = np.random.default_rng(4)
+    methods = {
+        f"after-{name}": Predictions(
+            truth.image_id,
+            some.joints_2d + 3,
+            some.joints_3d + rng.normal(0, noise, some.joints_3d.shape).astype(F),
+            np.ones(12, F),
+        )
+        for name, noise in (("ppi", 0.03), ("nms", 0.05))
+    }
+    anchors = Anchors(
+        np.arange(2, dtype=np.int32), texts(["full"] * 2), np.zeros((2, N_JOINTS, 2), F),
+        some.joints_3d[:2], np.ones(2, np.int64),
+    )  # fmt: skip
+    settings = EvaluationSettings(bootstrap=10)
+    results, files = write_evaluation(tmp_path, methods, truth, settings, anchors)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(p.name for p in files)
+    assert {"figure5.png", "figure6.png", "tables.tex", "after-nms-rarity.csv"} <= {
+        p.name for p in files
+    }
+    table = pd.read_csv(tmp_path / "tables-table2.csv")
+    assert table["source"].tolist() == ["paper"] * 6 + ["ours"] * 2
+    ours = table.set_index("method").loc["after-ppi"]
+    assert ours["Abs. P2"] == pytest.approx(
+        results["after-ppi"].tables["datasets"].set_index("dataset").loc["h36m", "absolute_mm"]
+    )
+    assert np.isnan(ours["Abs. P1"]) and ours["Align. P3"] > 0  # nobody of S11; trial 1, camera 3
+    assert results["after-ppi"].tables["actions"]["action"].tolist() == ["Walk"]
+    text = (tmp_path / "tables.md").read_text()
+    assert "| paper | LCR-Net + PPI | 8.5 | 74.2 |" in text
