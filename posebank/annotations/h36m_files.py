@@ -30,6 +30,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.annotations.cdf_check import check_cdf
 from posebank.errors import SourceError
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
@@ -85,6 +86,7 @@ def read_cdf(path: Path, dimensions: int) -> NDArray[np.float64]:
         If it is no such file.
     """
     try:
+        check_cdf(path.read_bytes())
         values = np.asarray(cdflib.CDF(path).varget("Pose"))
     except Exception as error:  # cdflib raises whatever the damaged bytes lead it into
         raise SourceError(path, f"expected CDF with 'Pose', found {error!s:.200}") from error
@@ -113,7 +115,7 @@ def read_h5_positions(path: Path) -> NDArray[np.float64]:
     try:
         with h5py.File(path, "r") as file:
             found = file["3D_positions"]
-            if found.nbytes > _MAX_ARRAY_BYTES:
+            if found.nbytes > max(1 << 20, 1000 * path.stat().st_size):
                 raise SourceError(path, f"expected one clip, found {found.nbytes} bytes")
             values = np.asarray(found[()])
     except SourceError:
