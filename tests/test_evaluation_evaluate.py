@@ -147,6 +147,17 @@ def test_predictions_of_other_images_are_counted_and_left_out():
     assert result.numbers["found"] == len(truth) - 2
 
 
+def test_scores_may_be_negative_and_may_be_cut():
+    rng = np.random.default_rng(19)
+    truth = scene(rng)
+    some = perfect(truth, rng)
+    some = replace(some, score=some.score - 5)
+    assert evaluate(some, truth, QUICK).numbers["found"] == len(truth)
+    cut = float(np.sort(some.score)[4])
+    result = evaluate(some, truth, replace(QUICK, min_score=cut))
+    assert result.numbers["predictions"] == len(truth) - 4
+
+
 def test_images_may_be_named_in_their_own_way():
     rng = np.random.default_rng(5)
     truth = scene(rng)
@@ -316,7 +327,7 @@ def test_results_are_deterministic_and_written_in_every_form(tmp_path):
 
 @pytest.mark.parametrize(
     "wrong", [{"root": "pelvis"}, {"selection": "best"}, {"threshold": 0.0}, {"confidence": 1.0},
-              {"bootstrap": -1}]
+              {"bootstrap": -1}, {"min_score": "low"}]
 )  # fmt: skip
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(SettingsError, match=next(iter(wrong))):

@@ -62,7 +62,7 @@ def h36m_frames(
         If an image's name is not of this form.
     """
     settings = settings or EvaluationSettings()
-    settings = EvaluationSettings(root=settings.root, selection="score", min_score=0)
+    settings = EvaluationSettings(root=settings.root, selection="score")
     scored = score_people(predictions, truth, settings)
     parsed = [parse_image(image) for image in truth.image_id]
     frames = pd.DataFrame(parsed, columns=list(H36mFrame._fields))

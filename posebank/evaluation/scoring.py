@@ -104,6 +104,13 @@ def score_people(
     )
 
 
+def scored_enough(predictions: Predictions, settings: EvaluationSettings) -> Predictions:
+    """The predictions that ``min_score`` lets through."""
+    if settings.min_score is None:
+        return predictions
+    return predictions.take(predictions.score >= settings.min_score)
+
+
 def evaluate(
     predictions: Predictions,
     truth: GroundTruth,
@@ -128,7 +135,7 @@ def evaluate(
         known), ``rarity`` (with ``anchors``), ``curve``.
     """
     settings = settings or EvaluationSettings()
-    predictions = predictions.take(predictions.score >= settings.min_score)
+    predictions = scored_enough(predictions, settings)
     predictions, unknown = match_image_ids(predictions, truth.image_id)
     scored = score_people(predictions, truth, settings)
     single = protocol_people(truth)

@@ -25,7 +25,7 @@ class EvaluationSettings:
         those of an assigned prediction as false positives.
     group_margin : how far outside the box of a group's people a prediction's centre may lie to
         belong to the group, in units of the box's longer side.
-    min_score : predictions scored below it are left out.
+    min_score : predictions scored below it are left out; None keeps all.
     bootstrap : replicates for the intervals (images are drawn), 0 for none. confidence : of them.
     """
 
@@ -40,7 +40,7 @@ class EvaluationSettings:
     head_fallback: bool = True
     ignore_unannotated: bool = False
     group_margin: float = 0.1
-    min_score: float = 0.0
+    min_score: float | None = None
     bootstrap: int = 1000
     confidence: float = 0.95
     seed: int = 0
@@ -57,6 +57,8 @@ class EvaluationSettings:
                 raise SettingsError(
                     f"{name}: expected a positive number, found {getattr(self, name)}"
                 )
+        if not isinstance(self.min_score, int | float | None):
+            raise SettingsError(f"min_score: expected a number, found {self.min_score!r}")
         if not 0 < self.confidence < 1:
             raise SettingsError(f"confidence: expected within (0, 1), found {self.confidence}")
         if self.bootstrap < 0:

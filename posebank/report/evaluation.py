@@ -28,6 +28,7 @@ from posebank.evaluation import (
     table4,
 )
 from posebank.evaluation.h36m import in_protocol
+from posebank.evaluation.scoring import scored_enough
 from posebank.evaluation.tables import to_latex, to_markdown
 from posebank.report.figures import figure5, figure6
 from posebank.skeleton import N_JOINTS
@@ -126,8 +127,7 @@ def _figures(
     scored: dict[str, Scored] = {}
     poses: dict[str, NDArray[np.float64]] = {}
     for name, predictions in methods.items():
-        kept = predictions.take(predictions.score >= settings.min_score)
-        kept, _ = match_image_ids(kept, truth.image_id)
+        kept, _ = match_image_ids(scored_enough(predictions, settings), truth.image_id)
         scored[name] = score_people(kept, truth, settings)
         poses[name] = np.full((len(truth), N_JOINTS, 3), np.nan)
         found = scored[name].selected >= 0
