@@ -179,3 +179,23 @@ def test_no_such_file(tmp_path, content):
         archive.writestr("positions_3d.npy", content)
     with pytest.raises(PosebankError, match=r"x\.npz"):
         read_npz_positions(tmp_path / "x.npz")
+
+
+def test_sizes_and_chains_of_a_cdf_are_checked_before_they_are_followed(tmp_path):
+    path = af.write_cdf(tmp_path / "x.cdf", np.arange(5 * 64.0).reshape(5, 64))
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(read_cdf(path, 2).ravel(), np.arange(5 * 64))
+    gdr = int.from_bytes(whole[20:28], "big")
+    vdr = int.from_bytes(whole[gdr + 20 : gdr + 28], "big")
+    for at, value, message in [
+        (gdr + 56, (1 << 31) - 1, "at most 10 dimensions"),
+        (vdr + 340, 1 << 30, "at most 10 dimensions"),
+        (gdr + 60, 1 << 30, "as many records"),
+        (vdr + 24, (1 << 31) - 2, "fits the file"),
+    ]:
+        path.write_bytes(whole[:at] + value.to_bytes(4, "big") + whole[at + 4 :])
+        with pytest.raises(PosebankError, match=message):
+            read_cdf(path, 2)
+    path.write_bytes(whole[: vdr + 12] + vdr.to_bytes(8, "big") + whole[vdr + 20 :])
+    with pytest.raises(PosebankError, match="circle"):
+        read_cdf(path, 2)
