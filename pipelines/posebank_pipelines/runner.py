@@ -78,7 +78,7 @@ class Runner:
                 self._cluster = LocalCluster(
                     n_workers=self.workers,
                     threads_per_worker=1,
-                    dashboard_address=None,
+                    dashboard_address=":0",  # any free port: several runs may share a machine
                     silence_logs=logging.ERROR,
                 )
                 self._client = Client(self._cluster)
