@@ -26,9 +26,10 @@ _BINS = 4096
 _BLOCK = 512
 _SAFETY = 4e-6  # float32 rounding of the bound, in error_norm squared
 _MAX_STARTS = 4
+_SLACK = 0.08  # correlation a camera may gain over the nearest point of a 15 degree grid
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def _rolled(c: float, s: float, cos_roll: float, sin_roll: float, free: bool) -> float:
     """Correlation at the best roll allowed; c and s are the parts at roll 0 and 90 degrees."""
     length = math.sqrt(c * c + s * s)
@@ -37,7 +38,7 @@ def _rolled(c: float, s: float, cos_roll: float, sin_roll: float, free: bool) ->
     return cos_roll * c + sin_roll * abs(s)
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def _value(
     a: Array, g: Array, az: float, el: float, cos_roll: float, sin_roll: float, free: bool
 ) -> float:
@@ -54,7 +55,7 @@ def _value(
     return c / math.sqrt(max(n, 1e-12))
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def _moments(
     unit: Array, mask: NDArray[np.bool_], bank: Array32, row: int, a: Array, g: Array
 ) -> None:
@@ -87,7 +88,7 @@ def _moments(
             g[5] += y * z
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def _climb(
     a: Array, g: Array, az: float, el: float, low: float, high: float,
     cos_roll: float, sin_roll: float, free: bool,
@@ -135,65 +136,106 @@ def _climb(
     return best, az, el
 
 
-@njit(inline="always")
-def _solve(  # noqa: PLR0912
-    a: Array, g: Array, grid_az: Array, grid_el: Array, cos_roll: float, sin_roll: float,
-    free: bool, grid: Array, threshold: float,
-) -> tuple[float, float, float]:  # fmt: skip
-    """Best camera of a pair: every promising maximum of a grid, then climbed.
+@njit(fastmath=True, nogil=True)
+def _grid_values(
+    a: Array,
+    g: Array,
+    turns: Array,
+    tilts: Array,
+    cos_roll: float,
+    sin_roll: float,
+    free: bool,
+    per_az: Array,
+    grid: Array,
+) -> float:
+    """Fill grid (n_el, n_az) with correlations at the best roll; returns the largest.
 
-    Returns (0, 0, 0) without climbing if no camera near a grid point can reach ``threshold``.
+    turns (3, n_az): cos, sin, azimuth; tilts (3, n_el): cos, sin, elevation. per_az is scratch.
     """
-    n_az, n_el = grid_az.shape[0], grid_el.shape[0]
-    top = 0.0
+    n_az, n_el = turns.shape[1], tilts.shape[1]
     for i in range(n_az):
-        ca, sa = math.cos(grid_az[i]), math.sin(grid_az[i])
-        g11 = ca * ca * g[0] + sa * sa * g[2] + 2 * ca * sa * g[4]
-        gdd = sa * sa * g[0] + ca * ca * g[2] - 2 * ca * sa * g[4]
-        gdy = sa * g[3] - ca * g[5]
-        a1r, a2r = a[0] * ca + a[2] * sa, a[3] * ca + a[5] * sa
-        a1d, a2d = a[0] * sa - a[2] * ca, a[3] * sa - a[5] * ca
-        for e in range(n_el):
-            ce, se = math.cos(grid_el[e]), math.sin(grid_el[e])
-            n = g11 + se * se * gdd + ce * ce * g[1] + 2 * se * ce * gdy
-            c = _rolled(
-                a1r - se * a2d - ce * a[4], a2r + se * a1d + ce * a[1], cos_roll, sin_roll, free
-            )
-            value = c / math.sqrt(max(n, 1e-12))
-            grid[i, e] = value
-            top = max(top, value)
-    best, best_az, best_el = 0.0, 0.0, 0.0
-    slack = 0.08
-    floor = max(top, threshold) - slack
-    if top < floor or top <= 0:
-        return best, best_az, best_el
-    low, high = grid_el[0], grid_el[n_el - 1]
-    for _ in range(_MAX_STARTS):
-        value, at_i, at_e = floor, -1, -1
+        ca, sa = turns[0, i], turns[1, i]
+        per_az[0, i] = ca * ca * g[0] + sa * sa * g[2] + 2 * ca * sa * g[4]
+        per_az[1, i] = sa * sa * g[0] + ca * ca * g[2] - 2 * ca * sa * g[4]
+        per_az[2, i] = sa * g[3] - ca * g[5]
+        per_az[3, i] = a[0] * ca + a[2] * sa
+        per_az[4, i] = a[3] * ca + a[5] * sa
+        per_az[5, i] = a[0] * sa - a[2] * ca
+        per_az[6, i] = a[3] * sa - a[5] * ca
+    top = -1.0
+    for e in range(n_el):
+        ce, se = tilts[0, e], tilts[1, e]
         for i in range(n_az):
-            left, right = (i - 1) % n_az, (i + 1) % n_az
-            for e in range(n_el):
-                v = grid[i, e]
-                if v > value and v >= grid[left, e] and v >= grid[right, e]:
-                    if e > 0 and grid[i, e - 1] > v:
-                        continue
-                    if e < n_el - 1 and grid[i, e + 1] > v:
-                        continue
-                    value, at_i, at_e = v, i, e
-        if at_i < 0:
+            n = per_az[0, i] + se * se * per_az[1, i] + ce * ce * g[1] + 2 * se * ce * per_az[2, i]
+            c = per_az[3, i] - se * per_az[6, i] - ce * a[4]
+            s = per_az[4, i] + se * per_az[5, i] + ce * a[1]
+            length = math.sqrt(c * c + s * s)
+            edge = cos_roll * c + sin_roll * abs(s)
+            value = length if (free or c >= cos_roll * length) else edge
+            value /= math.sqrt(max(n, 1e-12))
+            grid[e, i] = value
+            top = max(top, value)
+    return top
+
+
+@njit(nogil=True)
+def _next_peak(grid: Array, floor: float) -> tuple[int, int]:
+    """The highest local maximum above a floor, (-1, -1) if there is none; it is struck out."""
+    n_el, n_az = grid.shape
+    value, at_e, at_i = floor, -1, -1
+    for e in range(n_el):
+        for i in range(n_az):
+            v = grid[e, i]
+            if (
+                v > value
+                and v >= grid[e, i - 1]
+                and v >= grid[e, (i + 1) % n_az]
+                and (e == 0 or v >= grid[e - 1, i])
+                and (e == n_el - 1 or v >= grid[e + 1, i])
+            ):
+                value, at_e, at_i = v, e, i
+    if at_e >= 0:
+        for e in range(max(at_e - 1, 0), min(at_e + 2, n_el)):
+            for d in range(-1, 2):
+                grid[e, (at_i + d) % n_az] = -2.0
+    return at_e, at_i
+
+
+@njit(nogil=True)
+def _solve(
+    a: Array,
+    g: Array,
+    turns: Array,
+    tilts: Array,
+    cos_roll: float,
+    sin_roll: float,
+    free: bool,
+    per_az: Array,
+    grid: Array,
+    threshold: float,
+) -> tuple[float, float, float]:
+    """Best camera of a pair: the highest maxima of a grid of cameras, each climbed.
+
+    Returns (0, 0, 0) without climbing where the grid stays so far below ``threshold`` that no
+    camera between its points reaches it.
+    """
+    best, best_az, best_el = 0.0, 0.0, 0.0
+    top = _grid_values(a, g, turns, tilts, cos_roll, sin_roll, free, per_az, grid)
+    floor = max(top, threshold) - _SLACK
+    if top <= max(floor, 0.0):
+        return best, best_az, best_el
+    low, high = tilts[2, 0], tilts[2, tilts.shape[1] - 1]
+    for _ in range(_MAX_STARTS):
+        e, i = _next_peak(grid, max(floor, 0.0))
+        if e < 0:
             break
-        grid[at_i, at_e] = -2.0  # done; its neighbours are lower than it was, and are left alone
-        for di in range(-1, 2):
-            for de in range(-1, 2):
-                if 0 <= at_e + de < n_el:
-                    grid[(at_i + di) % n_az, at_e + de] = -2.0
-        f, x, y = _climb(a, g, grid_az[at_i], grid_el[at_e], low, high, cos_roll, sin_roll, free)
+        f, x, y = _climb(a, g, turns[2, i], tilts[2, e], low, high, cos_roll, sin_roll, free)
         if f > best:
             best, best_az, best_el = f, x, y
     return best, best_az, best_el
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def _best_roll(a: Array, az: float, el: float, max_roll: float) -> float:
     """Roll of the camera, within the limit, that correlates best."""
     ca, sa, ce, se = math.cos(az), math.sin(az), math.cos(el), math.sin(el)
@@ -207,7 +249,7 @@ def _best_roll(a: Array, az: float, el: float, max_roll: float) -> float:
 @njit(cache=True, nogil=True, parallel=True)
 def solve_pairs(
     units: Array, masks: NDArray[np.bool_], bank: Array32, person: NDArray[np.int64],
-    row: NDArray[np.int64], grid_az: Array, grid_el: Array, max_roll: float,
+    row: NDArray[np.int64], turns: Array, tilts: Array, max_roll: float,
 ) -> Array:  # fmt: skip
     """Best camera of given pairs: (n_pairs, 4) correlation, azimuth, elevation, roll."""
     out = np.zeros((person.shape[0], 4))
@@ -215,15 +257,16 @@ def solve_pairs(
     free = max_roll >= math.pi - 1e-12
     for i in prange(person.shape[0]):
         a, g = np.empty(6), np.empty(6)
-        grid = np.empty((grid_az.shape[0], grid_el.shape[0]))
+        grid = np.empty((tilts.shape[1], turns.shape[1]))
+        per_az = np.empty((7, turns.shape[1]))
         _moments(units[person[i]], masks[person[i]], bank, row[i], a, g)
-        f, az, el = _solve(a, g, grid_az, grid_el, cos_roll, sin_roll, free, grid, 0.0)
+        f, az, el = _solve(a, g, turns, tilts, cos_roll, sin_roll, free, per_az, grid, 0.0)
         out[i, 0], out[i, 1], out[i, 2] = f, az, el
         out[i, 3] = _best_roll(a, az, el, max_roll)
     return out
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def _scatter(mask: NDArray[np.bool_], bank: Array32, start: int, stop: int, g: Array32) -> None:
     """Scatter of poses start..stop over the mask into g (6, stop - start)."""
     width = stop - start
@@ -255,7 +298,7 @@ def _scatter(mask: NDArray[np.bool_], bank: Array32, start: int, stop: int, g: A
                 g[5, i] += y * z
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def _correlate(unit: Array32, mask: NDArray[np.bool_], bank: Array32, start: int, stop: int,
                a: Array32) -> None:  # fmt: skip
     """A = q^T P of poses start..stop into a (6, stop - start)."""
@@ -325,7 +368,7 @@ def view_scores(
     return out
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def _inverse(g: Array32, width: int, inverse: Array32) -> None:
     """Inverse of each scatter; one that is nearly flat gets 0 and so the trivial bound's mark."""
     for i in range(width):
@@ -343,7 +386,7 @@ def _inverse(g: Array32, width: int, inverse: Array32) -> None:
         inverse[5, i] = (xy * xz - xx * yz) * scale
 
 
-@njit(inline="always")
+@njit(nogil=True)
 def _bounds(
     a: Array32, inverse: Array32, width: int, cos_roll: float, sin_roll: float, limited: bool,
     bound: Array32,
@@ -383,7 +426,7 @@ def _bounds(
 @njit(cache=True, nogil=True, parallel=True)
 def search_viewfree(  # noqa: PLR0912, PLR0915
     units: Array, masks: NDArray[np.bool_], chunk_starts: NDArray[np.int64], bank: Array32,
-    grid_az: Array, grid_el: Array, max_roll: float, keep: int, certified: int,
+    turns: Array, tilts: Array, max_roll: float, keep: int, certified: int,
 ) -> tuple[NDArray[np.int64], Array, Array, NDArray[np.int64]]:  # fmt: skip
     """The ``keep`` best poses of each person over every camera allowed.
 
@@ -392,7 +435,7 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
     units : (n_people, 13, 2); masks : (n_people, 13); people of one chunk share a mask.
     chunk_starts : (n_chunks + 1,) rows where chunks begin.
     bank : (13, 3, n_poses).
-    grid_az, grid_el : (n_az,), (n_el,) starting cameras.
+    turns (3, n_az) and tilts (3, n_el): cosine, sine and angle of the starting cameras.
     certified : poses are solved in the order of their bounds until the bound passes the error of
         this rank.
 
@@ -423,7 +466,8 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
         order = np.empty(n_poses, np.int32)
         ends = np.empty(_BINS + 2, np.int64)
         a, g = np.empty(6), np.empty(6)
-        grid = np.empty((grid_az.shape[0], grid_el.shape[0]))
+        grid = np.empty((tilts.shape[1], turns.shape[1]))
+        per_az = np.empty((7, turns.shape[1]))
         for p in range(first, last):
             unit32 = units[p].astype(np.float32)
             for start in range(0, n_poses, _BLOCK):
@@ -439,9 +483,9 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
             for b in range(1, _BINS + 2):
                 ends[b] += ends[b - 1]
             for i in range(n_poses):
-                b = np.int64(bound[i] * _BINS)
-                order[ends[b]] = i
-                ends[b] += 1
+                bin_ = np.int64(bound[i] * _BINS)
+                order[ends[bin_]] = i
+                ends[bin_] += 1
             found = 0
             limit = 1.0
             for position in range(n_poses):
@@ -452,10 +496,10 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
                 if bound[i] >= limit:
                     continue
                 _moments(units[p], mask, bank, i, a, g)
-                needed = 0.0
-                if found == keep:
-                    needed = math.sqrt(max(1.0 - cameras[p, keep - 1, 0] ** 2, 0.0))
-                f, az, el = _solve(a, g, grid_az, grid_el, cos_roll, sin_roll, free, grid, needed)
+                needed = math.sqrt(max(1.0 - limit * limit, 0.0))
+                f, az, el = _solve(
+                    a, g, turns, tilts, cos_roll, sin_roll, free, per_az, grid, needed
+                )
                 solved[p] += 1
                 error = math.sqrt(max(1.0 - f * f, 0.0))
                 if f <= 0 or (found == keep and error >= cameras[p, keep - 1, 0]):

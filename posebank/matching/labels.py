@@ -9,7 +9,7 @@ from posebank.completion import complete, fit_camera
 from posebank.errors import ArtefactError
 from posebank.matching import estimators
 from posebank.matching.settings import LabelSettings
-from posebank.matching.trust import trust_of
+from posebank.matching.trust import MODELS, trust_features
 from posebank.skeleton import is_annotated
 from posebank.types import Labels, Matches, People, PoseBank, texts
 
@@ -54,7 +54,7 @@ def label(bank: PoseBank, people: People, matches: Matches, settings: LabelSetti
     joints_3d = np.where(measured[:, None, None], who.joints_3d, joints_3d)
     scale, translation = fit_camera(who.joints_2d, annotated, joints_3d)
     joints_2d, state = complete(who.joints_2d, who.state, joints_3d, scale, translation)
-    trust = trust_of(matches, spread)
+    trust = MODELS[settings.estimator].trust(trust_features(bank, matches))
     return Labels(
         **{name: getattr(who, name) for name in _PERSON_COLUMNS},
         joints_2d=joints_2d,

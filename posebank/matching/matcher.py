@@ -74,13 +74,12 @@ def match(
 
 
 def start_grid(limits: CameraLimits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Azimuths and elevations from which cameras are climbed."""
+    """Cosine, sine and angle of the azimuths and elevations from which cameras are climbed."""
     n_az = int(np.ceil(2 * np.pi / _GRID_STEP))
     n_el = 1 + int(np.ceil((limits.max_elevation - limits.min_elevation) / _GRID_STEP - 1e-9))
-    return (
-        np.arange(n_az, dtype=np.float64) * (2 * np.pi / n_az),
-        np.linspace(limits.min_elevation, limits.max_elevation, n_el, dtype=np.float64),
-    )
+    az = np.arange(n_az) * (2 * np.pi / n_az)
+    el = np.linspace(limits.min_elevation, limits.max_elevation, n_el)
+    return np.stack([np.cos(az), np.sin(az), az]), np.stack([np.cos(el), np.sin(el), el])
 
 
 def _viewfree(
@@ -98,7 +97,8 @@ def _viewfree(
         starts += [*range(starts[-1] + _CHUNK, starts[-1] + len(group), _CHUNK)]
         starts.append(sum(map(len, order)))
     rank = np.concatenate(order)
-    keep = min(_MARGIN * settings.k, len(bank))
+    spare = 1 if settings.k == 1 or settings.min_distance_mm <= 0 else 2
+    keep = min(spare * settings.k, len(bank))
     rows, cameras, floors, _ = kernels.search_viewfree(
         queries.unit[rank],
         queries.mask[rank],

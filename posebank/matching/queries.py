@@ -53,8 +53,8 @@ def make_queries(people: People, min_annotated: int) -> tuple[Queries, list[Reje
     joints = people.joints_2d.astype(np.float64)
     count = mask.sum(axis=1)
     with np.errstate(invalid="ignore"):
-        bad_value = (mask[..., None] & ~(np.abs(joints) <= _HUGE_PX)).any(axis=(1, 2))
-    weight = np.where(bad_value[:, None], False, mask)[..., None]
+        bad_value = np.asarray(np.any(mask[..., None] & ~(np.abs(joints) <= _HUGE_PX), axis=(1, 2)))
+    weight = (mask & ~bad_value[:, None])[..., None]
     joints = np.where(weight, joints, 0.0)
     centre = joints.sum(axis=1) / np.maximum(count, 1)[:, None]
     centred = np.where(weight, joints - centre[:, None], 0.0)

@@ -28,8 +28,8 @@ class MatchSettings:
     seed : of the sampled views.
     """
 
-    matcher: str = "views"
-    k: int = 10
+    matcher: str = "viewfree"
+    k: int = 30
     n_views: int = 128
     limits: CameraLimits = field(default_factory=CameraLimits)
     min_distance_mm: float = 20.0

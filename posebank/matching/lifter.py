@@ -1,0 +1,132 @@
+"""A 2D-to-3D lifting network: what a user would pick instead of matching.
+
+The residual MLP of Martinez et al. (ICCV 2017), trained on the bank's poses seen through random
+perspective cameras, with noise and random hidden joints. It needs torch, which is imported when it
+is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posebank.geometry.cameras import CameraLimits, sample_rotations
+from posebank.skeleton import N_JOINTS, centred
+from posebank.types import PoseBank
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class LifterSettings:
+    """Training of the network.
+
+    noise : standard deviation of the annotation noise, metres at the body. max_hidden : joints
+    hidden at most. distance_m, limits : cameras.
+    """
+
+    width: int = 512
+    steps: int = 3000
+    batch: int = 512
+    learning_rate: float = 1e-3
+    noise: float = 0.034
+    max_hidden: int = 9
+    distance_m: tuple[float, float] = (3.0, 8.0)
+    limits: CameraLimits = field(default_factory=CameraLimits)
+    seed: int = 0
+    threads: int = 2
+
+
+def network(width: int) -> torch.nn.Module:
+    """Input 26 + 13 (joints and which are annotated), two residual blocks, output 39."""
+    import torch  # noqa: PLC0415
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layers: list[torch.nn.Module] = []
+            for _ in range(2):
+                layers += [
+                    torch.nn.Linear(width, width),
+                    torch.nn.BatchNorm1d(width),
+                    torch.nn.ReLU(),
+                ]
+            self.layers = torch.nn.Sequential(*layers)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Add the two layers' output to the input."""
+            out: torch.Tensor = x + self.layers(x)
+            return out
+
+    return torch.nn.Sequential(
+        torch.nn.Linear(N_JOINTS * 3, width),
+        torch.nn.BatchNorm1d(width),
+        torch.nn.ReLU(),
+        Block(),
+        Block(),
+        torch.nn.Linear(width, N_JOINTS * 3),
+    )
+
+
+def lifter_input(
+    joints_2d: NDArray[np.floating], annotated: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Network input (n, 39): joints centred and scaled over the annotated ones, and the mask."""
+    weight = annotated[..., None].astype(np.float64)
+    count = np.maximum(weight.sum(axis=1, keepdims=True), 1)
+    image = np.where(annotated[..., None], joints_2d, 0.0).astype(np.float64)
+    image = weight * (image - image.sum(axis=1, keepdims=True) / count)
+    size = np.sqrt((image**2).sum(axis=(1, 2), keepdims=True) / count)
+    unit = (image / np.maximum(size, 1e-9)).reshape(len(image), -1)
+    return np.concatenate([unit, annotated], axis=1).astype(np.float32)
+
+
+def train_lifter(bank: PoseBank, settings: LifterSettings) -> torch.nn.Module:
+    """Train the network on a bank; the same for a seed on one machine."""
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    net = network(settings.width)
+    optimiser = torch.optim.Adam(net.parameters(), lr=settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=settings.steps
+    )
+    poses = bank.joints_3d.astype(np.float64)
+    net.train()
+    for _ in range(settings.steps):
+        rows = rng.integers(0, len(bank), settings.batch)
+        rotation = sample_rotations(settings.batch, settings.limits, rng)
+        seen = np.einsum("njd,ncd->njc", poses[rows], rotation)
+        distance = rng.uniform(*settings.distance_m, (settings.batch, 1))
+        factor = distance / np.maximum(seen[..., 2] + distance, 0.3)
+        image = seen[..., :2] * factor[..., None]
+        image = image + rng.normal(0, settings.noise, image.shape)
+        hidden = rng.integers(0, settings.max_hidden + 1, (settings.batch, 1))
+        rank = np.argsort(np.argsort(rng.random((settings.batch, N_JOINTS)), axis=1), axis=1)
+        x = torch.from_numpy(lifter_input(image, rank >= hidden))
+        y = torch.from_numpy(seen.reshape(settings.batch, -1).astype(np.float32))
+        loss = (net(x) - y).reshape(settings.batch, N_JOINTS, 3).norm(dim=-1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    net.eval()
+    return net
+
+
+def lift(
+    net: torch.nn.Module, joints_2d: NDArray[np.floating], annotated: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """3D poses (n, 13, 3) in metres, camera axes, body-centred, of 2D ones (n, 13, 2)."""
+    import torch  # noqa: PLC0415
+
+    with torch.no_grad():
+        out = net(torch.from_numpy(lifter_input(joints_2d, annotated))).numpy()
+    result: NDArray[np.float64] = centred(out.reshape(-1, N_JOINTS, 3).astype(np.float64))
+    return result
