@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from posebank.shards.card import dataset_card
+from posebank.shards.describe import describe_shards
+from posebank.shards.export import export_webdataset
 from posebank.shards.plan import ShardPlan, ShardSettings, plan_shards
 from posebank.shards.read import ShardFiles, ShardFilter
 from posebank.shards.write import shard_table
@@ -40,6 +42,8 @@ __all__ = [
     "collate_samples",
     "crop_sample",
     "dataset_card",
+    "describe_shards",
+    "export_webdataset",
     "flip_sample",
     "plan_shards",
     "resize_sample",
