@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from shard_files import random_poses
 from sklearn.cluster import KMeans
 
 from posebank.anchors import (
     AnchorSettings,
     anchor_poses,
+    anchor_sheet,
     assign,
     blocks,
     coverage,
@@ -242,3 +246,19 @@ def test_coverage_counts_and_quantiles() -> None:
     rows, mm = rarest(anchors, shifted, 2)
     assert rows[0] == 0
     assert mm[0] > mm[1]
+
+
+def test_the_picture_shows_every_anchor_pose(tmp_path: Path) -> None:
+    anchors = fit_anchors(random_poses(90), AnchorSettings(k=14))
+    for kind in ("full", "upper"):
+        anchor_sheet(anchors, tmp_path / f"{kind}.png", kind=kind)
+        with Image.open(tmp_path / f"{kind}.png") as image:
+            pixels = np.asarray(image.convert("L"))
+        rows, columns = 2, 12
+        height, width = pixels.shape[0] // rows, pixels.shape[1] // columns
+        drawn = [
+            (pixels[r * height : (r + 1) * height, c * width : (c + 1) * width] < 128).any()
+            for r in range(rows)
+            for c in range(columns)
+        ]
+        assert drawn == [True] * 14 + [False] * 10
