@@ -148,7 +148,8 @@ def aligned(pred, true, scale):
         return float(((moved(vector) - y) ** 2).sum())
 
     best = None
-    for start in [Rotation.identity(), *Rotation.create_group("T")]:
+    # Half turns about the axes: the search has other minima than the best one.
+    for start in Rotation.create_group("D2"):
         begin = np.concatenate([start.as_rotvec(), [0.0]])
         found = minimize(cost, begin, method="BFGS", options={"gtol": 1e-10})
         if best is None or found.fun < best.fun:

@@ -209,7 +209,7 @@ def test_mpjpe(root):
 @pytest.mark.parametrize("align", ["rigid", "similarity"])
 def test_mpjpe_aligned(align):
     rng = np.random.default_rng(6)
-    pred, true = rng.normal(size=(2, 4, N_JOINTS, 3)) * 0.4
+    pred, true = rng.normal(size=(2, 3, N_JOINTS, 3)) * 0.4
     expected = [
         oracle.mean_joint_distance_mm(oracle.aligned(p, t, align == "similarity"), t)
         for p, t in zip(pred, true, strict=True)

@@ -296,8 +296,11 @@ def test_published_detections_on_mpii(shared_data):
     size, source = head_sizes(boxes, true, annotated.astype(np.uint8), fallback=False)
     assert (source == 1).all()
     score = pckh(pred, true, size, annotated)
-    expected = oracle.pckh(pred, true, [oracle.head_size(b) for b in boxes], annotated, 0.5)
-    np.testing.assert_allclose(score.per_joint, [100 * r / c for r, c in expected], rtol=1e-12)
+    some = slice(0, 400)  # the transcription is slow
+    sizes = [oracle.head_size(box) for box in boxes[some]]
+    expected = oracle.pckh(pred[some], true[some], sizes, annotated[some], 0.5)
+    found = pckh(pred[some], true[some], size[some], annotated[some])
+    np.testing.assert_allclose(found.per_joint, [100 * r / c for r, c in expected], rtol=1e-12)
     authors = {"head": 96.1, "shoulder": 91.9, "elbow": 83.9, "wrist": 77.8, "hip": 80.9,
                "knee": 72.3, "ankle": 64.8}  # fmt: skip
     for part, value in authors.items():

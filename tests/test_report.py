@@ -176,10 +176,10 @@ def test_everybody_stays_in_front_of_the_camera():
 
 def test_label_sheet_is_reproducible_and_needs_no_images(tmp_path):
     some = labels(5, tmp_path)
-    first = label_sheet(some, {"set": tmp_path}, tmp_path / "a.png", 4, 0)
-    second = label_sheet(some, {"set": tmp_path}, tmp_path / "b.png", 4, 0)
+    first = label_sheet(some, {"set": tmp_path}, tmp_path / "a.png", 2, 0)
+    second = label_sheet(some, {"set": tmp_path}, tmp_path / "b.png", 2, 0)
     assert first.read_bytes() == second.read_bytes()
-    without = label_sheet(some, {}, tmp_path / "c.png", 4, 0)
+    without = label_sheet(some, {}, tmp_path / "c.png", 2, 0)
     assert without.read_bytes() != first.read_bytes()
     assert size_of(label_sheet(some.take([]), {}, tmp_path / "d.png", 4, 0))[0] > 100
 
@@ -211,7 +211,7 @@ def test_other_pictures(tmp_path):
     metrics = pd.DataFrame({"iteration": np.arange(50), "loss": np.linspace(2, 1, 50)})
     long = metrics.melt(id_vars="iteration", var_name="name")
     for number, draw in enumerate((
-        lambda p: anchors_picture(anchors, p), lambda p: clip_picture(clip, p, 4),
+        lambda p: anchors_picture(anchors, p), lambda p: clip_picture(clip, p, 2),
         lambda p: training_picture(metrics, p), lambda p: training_picture(long, p),
     )):  # fmt: skip
         path = tmp_path / f"{number}.png"
@@ -276,7 +276,7 @@ def test_report_of_an_empty_workspace(tmp_path):
 
 def test_report_with_labels_anchors_training_and_evaluation(tmp_path):
     ws = tmp_path / "a <b> workspace"
-    some = labels(6)
+    some = labels(4)
     write_artefact(ws / "labels", "labels", some)
     anchors = Anchors(
         np.arange(2, dtype=np.int32), texts(["full"] * 2), np.zeros((2, N_JOINTS, 2), F),
@@ -287,7 +287,7 @@ def test_report_with_labels_anchors_training_and_evaluation(tmp_path):
     run.mkdir(parents=True)
     pd.DataFrame({"iteration": [1, 2], "loss": [2.0, 1.0]}).to_parquet(run / "metrics.parquet")
     truth = ground_truth_from_labels(some)
-    found = Predictions(truth.image_id, some.joints_2d, some.joints_3d, np.ones(6, F))
+    found = Predictions(truth.image_id, some.joints_2d, some.joints_3d, np.ones(4, F))
     result = evaluate(found, truth, EvaluationSettings(bootstrap=10))
     with artefacts.staging_folder(ws / "evaluation") as staging:
         (staging / "after-ppi.json").write_text(result.to_json())
