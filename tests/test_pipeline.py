@@ -237,3 +237,15 @@ def test_bad_files_are_set_aside_and_the_rest_goes_on(made, tmp_path):
     )
     assert strict.exit_code == 1 and clips[0].name in strict.output
     assert not (tmp_path / "ws2/bank").exists()
+
+
+def test_export_gives_back_the_labels(made, tmp_path):
+    labels = from_table(Labels, artefacts.read_table(made / "ws/labels", "labels"))
+    coco, npz, tars = tmp_path / "labels.json", tmp_path / "labels.npz", tmp_path / "tars"
+    invoke("export", "coco", "-w", made / "ws", "-o", coco)
+    written = json.loads(coco.read_text())["annotations"]
+    assert [a["person_id"] for a in written] == labels.person_id.tolist()
+    invoke("export", "npz", "-w", made / "ws", "-o", npz)
+    np.testing.assert_array_equal(np.load(npz)["joints_3d"], labels.joints_3d)
+    files = json.loads(invoke("export", "webdataset", "-w", made / "ws", "-o", tars, "--json"))
+    assert {Path(f).name.split("-")[0] for f in files["files"]} == set(labels.split)

@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "Train LCR-Net on the shards.",
     "predict": "Find 2D and 3D poses in images.",
     "evaluate": "Score a network with the paper's metrics.",
+    "export": "Write labels or shards for other training code.",
     "report": "Write an HTML report of a workspace.",
     "inspect": "Show what a file or an artefact holds.",
 }

@@ -87,9 +87,12 @@ def echo_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, default=str))
 
 
+_LONG = ("limbs_mm",)  # statistics too long for a line; --json and the manifest have them
+
+
 def describe(result: StageResult) -> str:
     """A stage's result in one line."""
-    counts = ", ".join(f"{k} {_short(v)}" for k, v in result.stats.items())
+    counts = ", ".join(f"{k} {_short(v)}" for k, v in result.stats.items() if k not in _LONG)
     line = f"{result.stage:<9} {result.status:<10} {result.rows:>9,} rows  {result.path}"
     if result.seconds:
         line += f"  {result.seconds:.1f} s"

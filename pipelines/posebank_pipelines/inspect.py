@@ -9,6 +9,7 @@ from posebank import artefacts
 from posebank.errors import SourceError
 from posebank.mocap import ClipSource, describe_clip, discover, read_clip
 from posebank.report import clip_picture, shard_sheet
+from posebank.shards import describe_shards
 
 
 def inspect(path: Path, *, fps: float | None = None, picture: Path | None = None) -> dict[str, Any]:
@@ -31,7 +32,9 @@ def inspect(path: Path, *, fps: float | None = None, picture: Path | None = None
 
 def _clip_source(path: Path) -> ClipSource:
     """The clip in a file; an AMC is HDM05's if its name says so, else in CMU's form."""
-    datasets = {".bvh": "bvh", ".c3d": "c3d", ".amc": "cmu"}
+    datasets = {
+        ".amc": "cmu", ".bvh": "bvh", ".c3d": "c3d", ".cdf": "h36m", ".h5": "h36m", ".npz": "h36m",
+    }  # fmt: skip
     dataset = datasets.get(path.suffix.lower())
     if dataset is None:
         raise SourceError(path, f"expected a file ending in {', '.join(datasets)}")
@@ -62,6 +65,8 @@ def _inspect_artefact(path: Path, picture: Path | None) -> dict[str, Any]:
             "stats": dict(section.stats),
             "set_aside": len(section.rejected),
         }
-    if picture is not None and manifest.kind == "shards":
-        shard_sheet(path, picture)
+    if manifest.kind == "shards" and not damaged:
+        facts["contents"] = describe_shards(path)
+        if picture is not None:
+            shard_sheet(path, picture)
     return facts

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from posebank.mocap import DATASETS
-from posebank.mocap.bank import BankSettings
+from posebank.mocap import DATASETS, BankSettings
 from posebank_cli import options
 from posebank_pipelines.stages.ingest import ingest as ingest_stage
 from posebank_pipelines.stages.ingest import known_sources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +12,16 @@ import pyarrow.parquet as pq
 
 from posebank import artefacts
 from posebank.errors import PosebankError, Rejected, SourceError
-from posebank.mocap import ClipSource, discover, read_clip
-from posebank.mocap.bank import (
+from posebank.mocap import (
     BankSettings,
+    ClipSource,
+    ClipStats,
+    DistinctPoses,
     add_mirrored,
-    drop_near_duplicates,
+    discover,
+    limbs_by_subject,
     poses_from_clip,
+    read_clip,
 )
 from posebank.schemas import BANK, from_table, to_table
 from posebank.types import PoseBank
@@ -39,6 +44,7 @@ class _Batch:
     path: Path | None
     rejected: list[Rejected]
     counts: Counter[str]
+    clips: list[ClipStats]
 
 
 def _read_batch(
@@ -52,6 +58,7 @@ def _read_batch(
     banks: list[PoseBank] = []
     rejected: list[Rejected] = []
     counts: Counter[str] = Counter()
+    clips: list[ClipStats] = []
     for source in sources:
         try:
             clip = read_clip(source, fps)
@@ -65,11 +72,12 @@ def _read_batch(
         counts["clips"] += 1
         counts.update({k: v for k, v in asdict(stats).items() if isinstance(v, int)})
         banks.append(poses)
+        clips.append(stats)
     if not banks:
-        return _Batch(None, rejected, counts)
+        return _Batch(None, rejected, counts, clips)
     path = scratch / f"batch-{number:06d}.parquet"
     pq.write_table(to_table(PoseBank.concat(banks), BANK), path)
-    return _Batch(path, rejected, counts)
+    return _Batch(path, rejected, counts, clips)
 
 
 def _batches(sources: Sequence[ClipSource]) -> list[tuple[int, list[ClipSource]]]:
@@ -138,13 +146,14 @@ def ingest(
                 ", ".join(map(str, resolved)),
                 f"expected at least one {dataset} clip, found {found}",
             )
-        bank = PoseBank.concat([from_table(PoseBank, pq.read_table(p)) for p in paths])
         counts = sum((b.counts for b in batches), Counter[str]())
-        for path in paths:
-            path.unlink()
-        scratch.rmdir()
-        counts["poses_before_deduplication"] = len(bank)
-        bank = drop_near_duplicates(bank, settings.min_distance_mm)
+        # Clips, and so batches, are in canonical order: what is dropped does not depend on the
+        # order of the files, and only what is kept is held in memory.
+        distinct = DistinctPoses(settings.min_distance_mm)
+        bank = PoseBank.concat(
+            [distinct.keep(from_table(PoseBank, pq.read_table(p))) for p in paths]
+        )
+        shutil.rmtree(scratch)
         counts["poses_kept"] = len(bank)
         if settings.mirror:
             bank = add_mirrored(bank)
@@ -157,8 +166,8 @@ def ingest(
             )
             for number, start in enumerate(range(0, len(bank), _PART_ROWS))
         ]
-        section = artefacts.Section(
-            stamp, decided, inputs, 0, rejected, dict(sorted(counts.items()))
-        )
+        limbs = limbs_by_subject(c for b in batches for c in b.clips)
+        stats = {**dict(sorted(counts.items())), "subjects": len(limbs), "limbs_mm": limbs}
+        section = artefacts.Section(stamp, decided, inputs, 0, rejected, stats)
         manifest = artefacts.commit_section(staging, folder, "bank", parts, dataset, section)
     return stage_result("ingest", folder, manifest, dataset, made=True)
