@@ -49,15 +49,11 @@ def integrate(
     ]
     sums = np.array([s[mode].sum() for mode in modes])
     best = np.argsort(-sums, kind="stable")[: settings.max_poses]
-    flat = np.concatenate([p.reshape(len(p), -1), q.reshape(len(q), -1)], axis=1)
-    means = np.array([s[modes[i]] @ flat[modes[i]] / sums[i] for i in best])
-    n_joints = p.shape[1]
-    means = means.reshape(len(best), n_joints * 5)
-    return Poses(
-        means[:, : 2 * n_joints].reshape(-1, n_joints, 2),
-        means[:, 2 * n_joints :].reshape(-1, n_joints, 3),
-        sums[best],
-    )
+    flat = np.concatenate([p, q], axis=2)
+    means = np.zeros((len(best), *flat.shape[1:]))
+    for row, i in enumerate(best):
+        means[row] = np.tensordot(s[modes[i]], flat[modes[i]], axes=1) / sums[i]
+    return Poses(means[..., :2], means[..., 2:], sums[best])
 
 
 def nms(joints_2d: Array, joints_3d: Array, score: Array, settings: IntegrationSettings) -> Poses:
