@@ -111,9 +111,16 @@ def paper_tables(
                 pixels[name] = scores[name]["p2"].averages["pixels_frames"]
         tables["table2"] = table2(scores)
         tables["table3"] = table3({n: s["p2"] for n, s in scores.items() if "p2" in s})
-    pckh = {name: result.numbers["pckh"]["weighted"] for name, result in results.items()}
-    tables["table4"] = table4({name: (pixels[name], pckh[name]) for name in methods})
+    if (h36m | (truth.dataset == "mpii")).any():
+        pckh = {name: _pckh_of(result, "mpii") for name, result in results.items()}
+        tables["table4"] = table4({name: (pixels[name], pckh[name]) for name in methods})
     return tables
+
+
+def _pckh_of(result: EvaluationResult, dataset: str) -> float | None:
+    """PCKh of one of the data sets, None if it is not among them."""
+    table = result.tables["datasets"].set_index("dataset")["pckh"]
+    return float(table[dataset]) if dataset in table.index else None
 
 
 def _figures(
