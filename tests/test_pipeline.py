@@ -39,6 +39,7 @@ source = "sources/lspe"
 [bank]
 fps = 5
 [matching]
+matcher = "views"
 n_views = 12
 k = 4
 [labels]

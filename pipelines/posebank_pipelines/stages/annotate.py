@@ -21,7 +21,7 @@ def _stamped_files(source: Path) -> list[Path]:
         raise SourceError(source, "expected an annotation file or folder, found nothing")
     if source.is_file():
         return [source]
-    kinds = {".mat", ".json", ".h5", ".csv", ".npz", ".cdf"}
+    kinds = {".mat", ".json", ".h5", ".hdf5", ".csv", ".npz", ".cdf", ".xml"}
     return [p for p in sorted(source.rglob("*")) if p.suffix.lower() in kinds]
 
 
