@@ -106,14 +106,16 @@ def main() -> None:
     for matcher in ("views", "refined", "viewfree"):
         match(bank, few, MatchSettings(matcher=matcher))
     results: dict[str, Any] = {"poses": len(bank), "people": len(people)}
-    every = 8
-    build, search, done, patterns = faiss_straight(bank, people, MatchSettings(), every)
+    every = 24
+    build, search, done, patterns = faiss_straight(
+        bank, people, MatchSettings(matcher="views"), every
+    )
     results["faiss_straight_128"] = {
         "patterns_run": patterns, "people_run": done, "build_s": build, "search_s": search,
         "all_patterns_s": build * every + search * len(people) / done,
     }  # fmt: skip
     for name, settings in (
-        ("views_128_k10", MatchSettings(matcher="views")),
+        ("views_128_k10", MatchSettings(matcher="views", k=10)),
         ("viewfree_k1", MatchSettings(matcher="viewfree", k=1)),
         ("viewfree_k10", MatchSettings(matcher="viewfree", k=10)),
         ("viewfree_free_k1", MatchSettings(matcher="viewfree", k=1, limits=CameraLimits.free())),
