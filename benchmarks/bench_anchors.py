@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -80,11 +79,17 @@ def inertia(points: np.ndarray, centers: np.ndarray) -> float:
     return total
 
 
+def peak_kb() -> int:
+    """Most memory held so far (Linux), in kB; getrusage would count the parent's too."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmHWM"))
+
+
 def one(method: str, file: str, k: int) -> dict[str, Any]:
     points = np.load(file)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_kb()
     centers = cluster(method, points, k)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_kb()
     return {
         "cpu_seconds": round(cluster.seconds, 2),  # type: ignore[attr-defined]
         "peak_mb_over_the_points": round((peak - before) / 1024),
@@ -110,10 +115,14 @@ def main() -> None:
         np.save(file, make_poses(chosen.poses))
         for method in (m for m in METHODS if m.startswith(wanted)):
             # A process each, so that the peak memory is its own.
+            command = [sys.executable, __file__, "--one", method, "--file", str(file)]
             done = subprocess.run(
-                [sys.executable, __file__, "--one", method, "--file", str(file), "-k",
-                 str(chosen.k)], capture_output=True, text=True, check=True, env={**os.environ, **ONE_THREAD},
-            )  # fmt: skip
+                [*command, "-k", str(chosen.k)],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, **ONE_THREAD},
+            )
             results[method] = json.loads(done.stdout.strip().splitlines()[-1])
             print(method, results[method], file=sys.stderr)
     report("anchors", results)

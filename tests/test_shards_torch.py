@@ -130,10 +130,10 @@ def test_filters_are_pushed_down(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     read = []
     original = ShardFiles._read
 
-    def counting(self, part, group, columns):  # type: ignore[no-untyped-def]
-        read.append((part, group))
+    def counting(self, part, groups, columns):  # type: ignore[no-untyped-def]
+        read.append((part, *groups))
         assert not any("image_bytes" in c for c in columns)
-        return original(self, part, group, columns)
+        return original(self, part, groups, columns)
 
     monkeypatch.setattr(ShardFiles, "_read", counting)
     # Statistics of the footer are enough to know that no row group has such trust.
@@ -184,7 +184,7 @@ def index_of(sizes: list[list[int]]) -> ImageIndex:
         for row in range(size)
     ]
     table = np.array(rows, np.int32).reshape(-1, 3)
-    return ImageIndex(table[:, 0], table[:, 1], table[:, 2])
+    return ImageIndex(*table.T, np.arange(len(table), dtype=np.int32))
 
 
 @given(

@@ -17,7 +17,7 @@ from torchvision.io import ImageReadMode, decode_jpeg
 
 from posebank.errors import ArtefactError
 from posebank.shards.augment import Sample
-from posebank.shards.read import ImageGroup, ShardFiles, ShardFilter
+from posebank.shards.read import GroupImages, PartLabels, ShardFiles, ShardFilter
 
 _ARRAYS = (
     "joints_2d", "joints_3d", "state", "trust", "error_mm", "box", "head_box", "single_person",
@@ -26,7 +26,10 @@ _ARRAYS = (
 _ANCHORS = ("anchor_id", "anchor_id_flipped")
 _TEXTS = ("person_id", "group_id")
 _JPEG_MAGIC = b"\xff\xd8\xff"
-_CACHE_BYTES = 64 << 20
+_LABEL_CACHE_BYTES = 256 << 20
+_IMAGE_CACHE_BYTES = 64 << 20
+
+Groups = OrderedDict[tuple[int, int], GroupImages]
 
 
 class PoseShards(Dataset[Sample]):
@@ -85,15 +88,16 @@ class PoseShards(Dataset[Sample]):
         self.filter = ShardFilter(
             split, None if datasets is None else tuple(datasets), min_trust, min_annotated
         )
-        self.files = ShardFiles(folder, (*_ARRAYS, *_ANCHORS, *_TEXTS), images=decode)
+        self.files = ShardFiles(folder, (*_ARRAYS, *_ANCHORS, *_TEXTS))
         self.places = self.files.index(self.filter)
         self.image_roots = image_roots
         self.decode = decode
         self.transform = transform
-        self._cache: OrderedDict[tuple[int, int], ImageGroup] = OrderedDict()
+        self._labels: OrderedDict[int, PartLabels] = OrderedDict()
+        self._images: Groups = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_cache": OrderedDict()}
+        return {**self.__dict__, "_labels": OrderedDict(), "_images": OrderedDict()}
 
     def __len__(self) -> int:
         return len(self.places)
@@ -104,46 +108,54 @@ class PoseShards(Dataset[Sample]):
     def __getitem__(self, number: int) -> Sample:
         if not -len(self) <= number < len(self):
             raise IndexError(f"expected a number below {len(self)}, found {number}")
-        sample = self.read(number, self._cache)
-        while len(self._cache) > 1 and _held_bytes(self._cache) > _CACHE_BYTES:
-            self._cache.popitem(last=False)
+        sample = self.read(number, self._images)
+        _forget_oldest(self._images, _IMAGE_CACHE_BYTES)
         return sample if self.transform is None else self.transform(sample)
 
-    def read(self, number: int, groups: OrderedDict[tuple[int, int], ImageGroup]) -> Sample:
-        """The sample without ``transform``, its row group taken from or added to ``groups``."""
-        key = (int(self.places.part[number]), int(self.places.group[number]))
-        if key not in groups:
-            groups[key] = self.files.group(*key)
-        groups.move_to_end(key)
-        return self._sample(groups[key], int(self.places.row[number]))
+    def read(self, number: int, groups: Groups) -> Sample:
+        """The sample without ``transform``, its images taken from or added to ``groups``."""
+        part, row = int(self.places.part[number]), int(self.places.row_in_part[number])
+        if part not in self._labels:
+            self._labels[part] = self.files.labels(part)
+            _forget_oldest(self._labels, _LABEL_CACHE_BYTES)
+        self._labels.move_to_end(part)
+        labels = self._labels[part]
+        sample = self._sample(labels, row)
+        if self.decode:
+            key = (part, int(self.places.group[number]))
+            if key not in groups:
+                groups[key] = self.files.images(*key)
+            groups.move_to_end(key)
+            data = self._image_bytes(groups[key], int(self.places.row[number]), labels, row)
+            sample["image"] = decode_image(data, sample["image_id"])
+        return sample
 
-    def _sample(self, group: ImageGroup, row: int) -> Sample:
-        everyone = np.arange(group.start[row], group.start[row + 1])
-        people = group.people
+    def _sample(self, labels: PartLabels, row: int) -> Sample:
+        everyone = np.arange(labels.start[row], labels.start[row + 1])
+        people = labels.people
         kept = self.filter.keeps(people["trust"][everyone], people["n_annotated"][everyone])
         rows = everyone[kept]
-        sample: Sample = {
-            "image_id": group.columns["image_id"][row].as_py(),
-            "width": group.columns["image_width"][row].as_py(),
-            "height": group.columns["image_height"][row].as_py(),
+        return {
+            "image_id": labels.columns["image_id"][row].as_py(),
+            "width": labels.columns["image_width"][row].as_py(),
+            "height": labels.columns["image_height"][row].as_py(),
             **{name: torch.from_numpy(people[name][rows]) for name in _ARRAYS},
             **{name: torch.from_numpy(people[name][rows].astype(np.int64)) for name in _ANCHORS},
             **{name: [people[name][i].as_py() or "" for i in rows] for name in _TEXTS},
             "ignored_box": torch.from_numpy(people["box"][everyone[~kept]]),
         }
-        if self.decode:
-            sample["image"] = decode_image(self._image_bytes(group, row), sample["image_id"])
-        return sample
 
-    def _image_bytes(self, group: ImageGroup, row: int) -> NDArray[np.uint8]:
+    def _image_bytes(
+        self, images: GroupImages, row: int, labels: PartLabels, row_in_part: int
+    ) -> NDArray[np.uint8]:
         """The image file's bytes, embedded or from its own file."""
-        embedded = group.columns["image_bytes"][row]
+        embedded = images.data[row]
         if embedded.is_valid:
             return np.frombuffer(embedded.as_buffer(), np.uint8)
-        path = Path(group.columns["image_path"][row].as_py())
+        path = Path(images.path[row].as_py())
         if self.image_roots is not None:
-            root = self.image_roots[group.columns["dataset"][row].as_py()]
-            path = Path(root) / group.columns["image"][row].as_py()
+            root = self.image_roots[labels.columns["dataset"][row_in_part].as_py()]
+            path = Path(root) / labels.columns["image"][row_in_part].as_py()
         try:
             return np.frombuffer(path.read_bytes(), np.uint8)
         except OSError as error:
@@ -152,8 +164,9 @@ class PoseShards(Dataset[Sample]):
             ) from error
 
 
-def _held_bytes(groups: Mapping[tuple[int, int], ImageGroup]) -> int:
-    return sum(group.nbytes for group in groups.values())
+def _forget_oldest(held: OrderedDict[Any, Any], most_bytes: int) -> None:
+    while len(held) > 1 and sum(entry.nbytes for entry in held.values()) > most_bytes:
+        held.popitem(last=False)
 
 
 def decode_image(data: NDArray[np.uint8], where: str) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Reading shards with pyarrow: filters pushed down, one row group at a time.
+"""Reading shards with pyarrow: filters pushed down, images one row group at a time.
 
 A filter first drops whole row groups by the statistics in the file's footer, then images by the
 few small columns that it needs; image bytes are read only for what is left.
@@ -55,19 +55,24 @@ class ShardFilter:
 
 @dataclass(frozen=True)
 class ImageIndex:
-    """Where the chosen images are: ``part``, row ``group`` and ``row`` in the group, (n,) each."""
+    """Where the chosen images are, (n,) each.
+
+    part, group : number of the file, and of the row group in it.
+    row, row_in_part : row in the row group, and in the file.
+    """
 
     part: NDArray[np.int32]
     group: NDArray[np.int32]
     row: NDArray[np.int32]
+    row_in_part: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.part)
 
 
 @dataclass(frozen=True)
-class ImageGroup:
-    """One row group in memory.
+class PartLabels:
+    """The labels of one part in memory: everything but the images.
 
     columns : the images' columns, as Arrow arrays.
     start : (n_images + 1,) where each image's people begin.
@@ -80,8 +85,21 @@ class ImageGroup:
 
     @property
     def nbytes(self) -> int:
-        """Memory held by the images' columns, which outweigh the rest."""
-        return sum(column.nbytes for column in self.columns.values())
+        """Memory held."""
+        return sum(c.nbytes for c in (*self.columns.values(), *self.people.values()))
+
+
+@dataclass(frozen=True)
+class GroupImages:
+    """The image files of one row group: their bytes, or null and their paths."""
+
+    data: pa.Array
+    path: pa.Array
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return int(self.data.nbytes + self.path.nbytes)
 
 
 class ShardFiles:
@@ -91,7 +109,6 @@ class ShardFiles:
     ----------
     folder : the artefact.
     person_columns : fields of a person to read.
-    images : also read the images' bytes or paths.
 
     Raises
     ------
@@ -99,13 +116,12 @@ class ShardFiles:
         If the artefact is missing, unfinished or of another version.
     """
 
-    def __init__(self, folder: Path, person_columns: Sequence[str], images: bool = True) -> None:
+    def __init__(self, folder: Path, person_columns: Sequence[str]) -> None:
         self.folder = Path(folder)
         manifest = read_manifest(self.folder, "shards")
         self.names = [p.name for p in manifest.parts if p.name.endswith(".parquet")]
         self.content = manifest.content
-        self._image_columns = (*_LABEL_COLUMNS, *(_FILE_COLUMNS if images else ()))
-        self._columns = [*self._image_columns, *(_PERSON + name for name in person_columns)]
+        self._columns = [*_LABEL_COLUMNS, *(_PERSON + name for name in person_columns)]
         self._open: OrderedDict[int, pq.ParquetFile] = OrderedDict()
         self._pid = os.getpid()
 
@@ -132,21 +148,23 @@ class ShardFiles:
 
     def index(self, keep: ShardFilter) -> ImageIndex:
         """Find the images that the filter keeps, in the order of the parts."""
-        found: list[tuple[int, int, NDArray[np.int64]]] = []
+        found: list[tuple[int, int, int, NDArray[np.int64]]] = []
         for part in range(len(self.names)):
             file = self._file(part)
+            after = 0
             for group in range(file.num_row_groups):
+                before, after = after, after + file.metadata.row_group(group).num_rows
                 if not _may_hold(file.metadata.row_group(group), keep):
                     continue
                 rows = self._matching_rows(part, group, keep)
                 if len(rows):
-                    found.append((part, group, rows))
+                    found.append((part, group, before, rows))
         sizes = [len(rows) for *_, rows in found]
-        return ImageIndex(
-            np.repeat(np.array([p for p, *_ in found], np.int32), sizes),
-            np.repeat(np.array([g for _, g, _ in found], np.int32), sizes),
-            np.concatenate([np.zeros(0, np.int32), *(r.astype(np.int32) for *_, r in found)]),
+        rows = np.concatenate([np.zeros(0, np.int64), *(some for *_, some in found)])
+        parts, groups, befores = (
+            np.repeat(np.array([f[place] for f in found], np.int32), sizes) for place in range(3)
         )
+        return ImageIndex(parts, groups, rows.astype(np.int32), (befores + rows).astype(np.int32))
 
     def _matching_rows(self, part: int, group: int, keep: ShardFilter) -> NDArray[np.int64]:
         file = self._file(part)
@@ -160,7 +178,7 @@ class ShardFiles:
             columns += [_PERSON + "trust", _PERSON + "n_annotated"]
         if not columns:
             return np.flatnonzero(chosen)
-        table = self._read(part, group, columns)
+        table = self._read(part, [group], columns)
         if keep.split is not None:
             chosen &= _as_texts(table, "split") == keep.split
         if keep.datasets is not None:
@@ -172,19 +190,26 @@ class ShardFiles:
             chosen &= (count[start[1:]] - count[start[:-1]]) > 0
         return np.flatnonzero(chosen)
 
-    def group(self, part: int, group: int) -> ImageGroup:
-        """Read one row group: the images' columns and the wanted columns of people."""
-        table = self._read(part, group, self._columns)
+    def labels(self, part: int) -> PartLabels:
+        """Read the labels of one part: the images' small columns and the wanted ones of people."""
+        groups = list(range(self._file(part).num_row_groups))
+        table = self._read(part, groups, self._columns)
         start, people = _people(table)
-        images = {name: _chunk(table, name) for name in self._image_columns}
-        return ImageGroup(images, start, people)
+        return PartLabels({name: _chunk(table, name) for name in _LABEL_COLUMNS}, start, people)
 
-    def _read(self, part: int, group: int, columns: Sequence[str]) -> pa.Table:
+    def images(self, part: int, group: int) -> GroupImages:
+        """Read the image files of one row group."""
+        table = self._read(part, [group], _FILE_COLUMNS)
+        return GroupImages(_chunk(table, "image_bytes"), _chunk(table, "image_path"))
+
+    def _read(self, part: int, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
         try:
-            return self._file(part).read_row_group(group, columns=columns, use_threads=False)
+            return self._file(part).read_row_groups(
+                list(groups), columns=list(columns), use_threads=False
+            )
         except (OSError, pa.ArrowInvalid) as error:
             path = self.folder / self.names[part]
-            raise ArtefactError(f"{path}: row group {group} is damaged: {error}") from error
+            raise ArtefactError(f"{path}: row groups {groups} are damaged: {error}") from error
 
 
 def _chunk(table: pa.Table, name: str) -> pa.Array:
@@ -200,7 +225,7 @@ def _people(table: pa.Table) -> tuple[NDArray[np.int64], dict[str, Any]]:
     """Where each image's people begin, and the people's columns as numpy arrays."""
     lists = _chunk(table, "people")
     start = lists.offsets.to_numpy().astype(np.int64)
-    persons = lists.values
+    persons = lists.values  # not .flatten(): the offsets count from the array's own first value
     columns: dict[str, Any] = {}
     for position, field in enumerate(persons.type):
         kind = SHARD_PERSON.field(field.name)

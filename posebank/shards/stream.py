@@ -13,9 +13,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from posebank.errors import SettingsError
 from posebank.shards.augment import Sample
-from posebank.shards.dataset import PoseShards
+from posebank.shards.dataset import Groups, PoseShards
 from posebank.shards.order import epoch_order, of_rank, of_worker
-from posebank.shards.read import ImageGroup
 
 
 class PoseStream(IterableDataset[Sample]):
@@ -155,7 +154,7 @@ class PoseStream(IterableDataset[Sample]):
         worker, n_workers = (0, 1) if info is None else (info.id, info.num_workers)
         mine = of_worker(first + self.start, after, worker, n_workers, self.batch_size)
         for window in np.split(mine, np.searchsorted(mine, ends[:-1])):
-            groups: OrderedDict[tuple[int, int], ImageGroup] = OrderedDict()
+            groups: Groups = OrderedDict()
             for number in order[window]:
                 sample = self.shards.read(int(number), groups)
                 if self.transform is not None:

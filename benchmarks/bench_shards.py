@@ -1,0 +1,198 @@
+"""Reading labelled images: shards, loose JPEG files and WebDataset, in one run.
+
+Every reader gives the RGB image as a uint8 tensor with its people's 2D and 3D joints, in random
+order, over the real LSPE images. Rates are samples per CPU second of one process, which other work
+on the machine changes little; with ``--workers`` also samples per second of a torch loader.
+
+Usage: python benchmarks/bench_shards.py [--images 1000] [--workers 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import webdataset
+from _common import SHARED_DATA, report
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision.io import ImageReadMode, read_image
+from torchvision.transforms.functional import pil_to_tensor
+
+from posebank import artefacts
+from posebank.anchors import AnchorSettings, fit_anchors
+from posebank.annotations import read_annotations
+from posebank.shards import (
+    PoseShards,
+    PoseStream,
+    ShardSettings,
+    collate_samples,
+    export_webdataset,
+    plan_shards,
+    shard_table,
+)
+from posebank.skeleton import N_JOINTS, centred
+from posebank.types import Labels, texts
+
+ROOTS = {"lspe": SHARED_DATA / "lspet" / "images"}
+
+
+def real_labels(n: int) -> Labels:
+    """LSPE's people with their own 2D joints; the 3D is made up, as only its size matters."""
+    people = read_annotations("lspe", SHARED_DATA / "lspet").people
+    people = people.take(np.arange(n))
+    rng = np.random.default_rng(0)
+    made: dict[str, Any] = {
+        "split": texts("train" for _ in range(n)),
+        "joints_3d": centred(rng.normal(size=(n, N_JOINTS, 3))).astype(np.float32),
+        "camera_rotation": np.tile(np.eye(3, dtype=np.float32), (n, 1, 1)),
+        "camera_translation": np.zeros((n, 2), np.float32),
+        "pose_id": texts("cmu/01_01:1" for _ in range(n)),
+        "provenance": texts("views nearest" for _ in range(n)),
+    }
+    for name in ("camera_scale", "error_norm", "error_mm", "trust", "ambiguity_mm"):
+        made[name] = rng.uniform(size=n).astype(np.float32)
+    given = {f.name for f in fields(people)} - set(made)
+    return Labels(**{name: getattr(people, name) for name in given}, **made)
+
+
+def write(folder: Path, labels: Labels, images_per_row_group: int) -> Path:
+    settings = ShardSettings(images_per_row_group=images_per_row_group)
+    anchors = fit_anchors(labels.joints_3d, AnchorSettings(k=20, restarts=1))
+    with artefacts.staging_folder(folder) as staging:
+        parts = [
+            artefacts.write_part(
+                staging,
+                plan.name,
+                shard_table(labels.take(plan.rows), anchors, ROOTS, settings)[0],
+                row_group_rows=settings.images_per_row_group,
+            )
+            for plan in plan_shards(labels, settings)
+        ]
+        artefacts.commit(staging, folder, "shards", parts, {"shards": artefacts.Section("bench")})
+    return folder
+
+
+class LooseFiles(Dataset[dict[str, Any]]):
+    """Images in a folder and labels in memory, as torchvision's own data sets do it."""
+
+    def __init__(self, labels: Labels, read: Callable[[str], torch.Tensor]) -> None:
+        self.labels, self.read = labels, read
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {
+            "image": self.read(str(ROOTS["lspe"] / self.labels.image[row])),
+            "joints_2d": torch.from_numpy(self.labels.joints_2d[row][None].copy()),
+            "joints_3d": torch.from_numpy(self.labels.joints_3d[row][None].copy()),
+        }
+
+
+def with_pillow(path: str) -> torch.Tensor:
+    with Image.open(path) as image:
+        return pil_to_tensor(image.convert("RGB"))
+
+
+def with_torchvision(path: str) -> torch.Tensor:
+    return read_image(path, ImageReadMode.RGB)
+
+
+def from_tar(sample: dict[str, Any]) -> dict[str, Any]:
+    people = sample["json"]["people"]
+    return {
+        "image": sample["jpg"],
+        "joints_2d": torch.tensor([p["joints_2d"] for p in people]),
+        "joints_3d": torch.tensor([p["joints_3d"] for p in people]),
+    }
+
+
+def shuffled(data: Dataset[Any]) -> Iterable[Any]:
+    order = np.random.default_rng(0).permutation(len(data))  # type: ignore[arg-type]
+    return (data[int(i)] for i in order)
+
+
+def rate(n: int, samples: Callable[[], Iterable[Any]], clock: Callable[[], float]) -> float:
+    """The best of two passes: the first one also warms the page cache."""
+    best = 0.0
+    for _ in range(2):
+        start = clock()
+        assert sum(1 for _ in samples()) == n
+        best = max(best, n / (clock() - start))
+    return round(best, 1)
+
+
+def read(path: Path, columns: list[str]) -> pa.Table:
+    return pq.ParquetFile(path).read(columns, use_threads=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=0)
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    labels = real_labels(chosen.images)
+    n = len(labels)
+    results: dict[str, Any] = {"images": n}
+    with tempfile.TemporaryDirectory() as folder:
+        shards = write(Path(folder) / "shards", labels, ShardSettings.images_per_row_group)
+        tars = [str(p) for p in export_webdataset(shards, Path(folder) / "tar", "train")]
+        decoded, plain = PoseShards(shards), PoseShards(shards, decode=False)
+
+        def tar_stream() -> Any:
+            stream = webdataset.WebDataset(tars, shardshuffle=100, seed=0)
+            return stream.shuffle(1000).decode("torchrgb8").map(from_tar)
+
+        readers: dict[str, Callable[[], Iterable[Any]]] = {
+            "shards, stream": lambda: PoseStream(decoded),
+            "shards, random access": lambda: shuffled(decoded),
+            "loose files, Pillow": lambda: shuffled(LooseFiles(labels, with_pillow)),
+            "loose files, torchvision": lambda: shuffled(LooseFiles(labels, with_torchvision)),
+            "webdataset": tar_stream,
+        }
+        results["samples_per_cpu_second"] = {
+            name: rate(n, read, time.process_time) for name, read in readers.items()
+        }
+        if chosen.workers:
+            options: dict[str, Any] = {
+                "num_workers": chosen.workers, "collate_fn": collate_samples, "batch_size": 8,
+            }  # fmt: skip
+            loose = LooseFiles(labels, with_pillow)
+            loaders: dict[str, DataLoader[Any]] = {
+                "shards, stream": DataLoader(PoseStream(decoded, batch_size=8), **options),
+                "loose files, Pillow": DataLoader(loose, shuffle=True, **options),
+                "webdataset": DataLoader(tar_stream(), **options),
+            }
+            results[f"samples_per_second_{chosen.workers}_workers"] = {
+                name: rate(n, lambda one=loader: (s for b in one for s in b), time.perf_counter)
+                for name, loader in loaders.items()
+            }
+        paths = [shards / name for name in plain.files.names]
+        columns = [*plain.files._columns]
+        results["without_decoding_rows_per_cpu_second"] = {
+            "shards, stream": rate(n, lambda: PoseStream(plain), time.process_time),
+            "pyarrow, columns only": rate(
+                n, lambda: range(sum(len(read(p, columns)) for p in paths)), time.process_time
+            ),
+            "pyarrow, Python rows": rate(
+                n,
+                lambda: (row for p in paths for row in read(p, columns).to_pylist()),
+                time.process_time,
+            ),
+        }
+    report("shards", results)
+
+
+if __name__ == "__main__":
+    main()
