@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -131,18 +132,22 @@ class PoseShards(Dataset[Sample]):
         return sample
 
     def _sample(self, labels: PartLabels, row: int) -> Sample:
-        everyone = np.arange(labels.start[row], labels.start[row + 1])
-        people = labels.people
+        everyone = slice(labels.start[row], labels.start[row + 1])
+        people, columns = labels.people, labels.columns
         kept = self.filter.keeps(people["trust"][everyone], people["n_annotated"][everyone])
-        rows = everyone[kept]
+        flags = kept.tolist()
         return {
-            "image_id": labels.columns["image_id"][row].as_py(),
-            "width": labels.columns["image_width"][row].as_py(),
-            "height": labels.columns["image_height"][row].as_py(),
-            **{name: torch.from_numpy(people[name][rows]) for name in _ARRAYS},
-            **{name: torch.from_numpy(people[name][rows].astype(np.int64)) for name in _ANCHORS},
-            **{name: [people[name][i].as_py() or "" for i in rows] for name in _TEXTS},
-            "ignored_box": torch.from_numpy(people["box"][everyone[~kept]]),
+            "image_id": columns["image_id"][row],
+            "width": columns["image_width"][row],
+            "height": columns["image_height"][row],
+            # A mask copies, so what the caller changes is the caller's own.
+            **{name: torch.from_numpy(people[name][everyone][kept]) for name in _ARRAYS},
+            **{
+                name: torch.from_numpy(people[name][everyone][kept].astype(np.int64))
+                for name in _ANCHORS
+            },
+            **{name: list(compress(people[name][everyone], flags)) for name in _TEXTS},
+            "ignored_box": torch.from_numpy(people["box"][everyone][~kept]),
         }
 
     def _image_bytes(
@@ -154,8 +159,8 @@ class PoseShards(Dataset[Sample]):
             return np.frombuffer(embedded.as_buffer(), np.uint8)
         path = Path(images.path[row].as_py())
         if self.image_roots is not None:
-            root = self.image_roots[labels.columns["dataset"][row_in_part].as_py()]
-            path = Path(root) / labels.columns["image"][row_in_part].as_py()
+            root = self.image_roots[labels.columns["dataset"][row_in_part]]
+            path = Path(root) / labels.columns["image"][row_in_part]
         try:
             return np.frombuffer(path.read_bytes(), np.uint8)
         except OSError as error:

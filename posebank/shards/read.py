@@ -74,19 +74,16 @@ class ImageIndex:
 class PartLabels:
     """The labels of one part in memory: everything but the images.
 
-    columns : the images' columns, as Arrow arrays.
-    start : (n_images + 1,) where each image's people begin.
-    people : the people's columns; texts stay Arrow arrays.
+    columns : the images' columns, as lists.
+    start : where each image's people begin, n_images + 1 numbers.
+    people : the people's columns: arrays, and lists of texts, "" for none.
+    nbytes : memory held, about.
     """
 
-    columns: Mapping[str, pa.Array]
-    start: NDArray[np.int64]
+    columns: Mapping[str, list[Any]]
+    start: list[int]
     people: Mapping[str, Any]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory held."""
-        return sum(c.nbytes for c in (*self.columns.values(), *self.people.values()))
+    nbytes: int
 
 
 @dataclass(frozen=True)
@@ -195,7 +192,11 @@ class ShardFiles:
         groups = list(range(self._file(part).num_row_groups))
         table = self._read(part, groups, self._columns)
         start, people = _people(table)
-        return PartLabels({name: _chunk(table, name) for name in _LABEL_COLUMNS}, start, people)
+        images = {name: table.column(name).to_pylist() for name in _LABEL_COLUMNS}
+        for name, values in people.items():
+            if isinstance(values, pa.Array):
+                people[name] = [text or "" for text in values.to_pylist()]
+        return PartLabels(images, start.tolist(), people, 2 * table.nbytes)
 
     def images(self, part: int, group: int) -> GroupImages:
         """Read the image files of one row group."""
