@@ -403,3 +403,14 @@ def test_augmentation(folder: Path) -> None:
     torch.manual_seed(0)
     changed = PoseShards(folder, transform=Augmentation())[3]
     assert changed["image"].shape != sample["image"].shape
+
+
+def test_batches_arrive_from_workers_unchanged(folder: Path) -> None:
+    shards = PoseShards(folder, "val", 0.3)
+    here = [shards[i] for i in range(len(shards))]
+    loader = DataLoader(shards, batch_size=2, num_workers=1, collate_fn=collate_samples)
+    there = [sample for batch in loader for sample in batch]
+    assert len(there) == len(here)
+    for one, two in zip(here, there, strict=True):
+        assert_equal_samples(one, two)
+        assert two["joints_2d"].dtype == torch.float32
