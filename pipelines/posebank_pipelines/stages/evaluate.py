@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -16,6 +15,7 @@ from posebank.evaluation import (
     read_predictions,
 )
 from posebank.lcrnet import Predictor, predict_shards
+from posebank.report import write_evaluation
 from posebank.schemas import PREDICTIONS, from_table, to_table
 from posebank.types import Predictions
 from posebank_pipelines.stages.train import run_folder
@@ -23,6 +23,7 @@ from posebank_pipelines.workspace import (
     StageResult,
     content,
     current,
+    load_anchors,
     settings_dict,
     stage_result,
 )
@@ -39,7 +40,7 @@ def evaluate_network(
     split: str = "val",
     integrations: tuple[str, ...] = ("ppi", "nms"),
 ) -> StageResult:
-    """Predict the split with both checkpoints and each integration, and score the predictions."""
+    """Predict the split before and after training, with each integration, and score them."""
     folder = workspace / "evaluation"
     run = artefacts.read_manifest(run_folder(workspace, name), "runs")
     inputs = {"run": run.content, "shards": content(workspace, "shards")}
@@ -48,25 +49,26 @@ def evaluate_network(
     if (manifest := current(folder, "evaluation", name, stamp)) is not None:
         return stage_result("evaluate", folder, manifest, name, made=False)
     truth = ground_truth_from_shards(workspace / "shards", split)
-    parts = []
-    stats: dict[str, Any] = {}
     with artefacts.staging_folder(folder) as staging:
+        methods = {}
         for moment, file in CHECKPOINTS.items():
             predictor = Predictor.from_checkpoint(run_folder(workspace, name) / file)
-            for integration in integrations:
-                key = f"{moment}-{integration}"
-                predictions = predict_shards(
+            # Untrained, one integration is enough: there is nothing yet to integrate.
+            for integration in integrations if moment == "after" else integrations[:1]:
+                methods[f"{moment}-{integration}"] = predict_shards(
                     predictor, workspace / "shards", split, integration=integration
                 )
-                result = evaluate(predictions, truth, settings)
-                table = to_table(predictions, PREDICTIONS)
-                parts.append(artefacts.write_part(staging, f"{key}.parquet", table, section=name))
-                for suffix, text in (("json", result.to_json()), ("md", result.to_markdown())):
-                    (staging / f"{key}.{suffix}").write_text(text, encoding="utf-8")
-                    parts.append(
-                        artefacts.adopt_part(staging, staging / f"{key}.{suffix}", section=name)
-                    )
-                stats[key] = result.headline()
+        parts = [
+            artefacts.write_part(
+                staging, f"{key}.parquet", to_table(found, PREDICTIONS), section=name
+            )
+            for key, found in methods.items()
+        ]
+        results, files = write_evaluation(
+            staging, methods, truth, settings, load_anchors(workspace)
+        )
+        parts += [artefacts.adopt_part(staging, path, section=name) for path in files]
+        stats = {key: result.headline() for key, result in results.items()}
         section = artefacts.Section(stamp, decided, inputs, stats=stats)
         manifest = artefacts.commit(staging, folder, "evaluation", parts, {name: section})
     return stage_result("evaluate", folder, manifest, name, made=True)
