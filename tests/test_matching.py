@@ -12,7 +12,7 @@ from matching_oracle import (
 )
 
 from posebank.errors import ArtefactError, SettingsError
-from posebank.geometry.cameras import CameraLimits, within_limits
+from posebank.geometry.cameras import CameraLimits, camera_rotation, within_limits
 from posebank.matching import (
     MatchSettings,
     build_index,
@@ -100,6 +100,19 @@ def test_pose_seen_from_the_front_is_found_exactly(bank):
     assert matches.scale[0, 0] == pytest.approx(50, rel=1e-4)
     np.testing.assert_allclose(matches.translation[0, 0], [7, 9], atol=1e-2)
     np.testing.assert_allclose(matches.rotation[0, 0], np.diag([1, -1, -1]), atol=2e-3)
+
+
+@pytest.mark.parametrize("elevation", [-1.57, 1.45, 1.5, 1.53, 1.57])
+def test_cameras_near_the_poles_are_found(bank, elevation):
+    # Near a pole, azimuth and roll are nearly the same turn: a climb over angles can get stuck.
+    azimuth = np.linspace(-3, 3, 9)
+    rotation = camera_rotation(azimuth, elevation, 2.0)
+    joints = np.einsum("jd,ncd->njc", bank.joints_3d[7].astype(float), rotation)[..., :2]
+    overhead = people_from(100 * joints, np.ones((9, 13)))
+    settings = MatchSettings(matcher="viewfree", k=1, limits=CameraLimits.free())
+    matches, _ = match(bank, overhead, settings)
+    assert (matches.pose_row[:, 0] == 7).all()
+    assert matches.error_norm[:, 0].max() < 1e-5
 
 
 @pytest.mark.parametrize("matcher", ["views", "refined", "viewfree"])

@@ -207,6 +207,8 @@ def _solve(
     g: Array,
     turns: Array,
     tilts: Array,
+    low: float,
+    high: float,
     cos_roll: float,
     sin_roll: float,
     free: bool,
@@ -224,7 +226,6 @@ def _solve(
     floor = max(top, threshold) - _SLACK
     if top <= max(floor, 0.0):
         return best, best_az, best_el
-    low, high = tilts[2, 0], tilts[2, tilts.shape[1] - 1]
     for _ in range(_MAX_STARTS):
         e, i = _next_peak(grid, max(floor, 0.0))
         if e < 0:
@@ -249,7 +250,7 @@ def _best_roll(a: Array, az: float, el: float, max_roll: float) -> float:
 @njit(cache=True, nogil=True, parallel=True)
 def solve_pairs(
     units: Array, masks: NDArray[np.bool_], bank: Array32, person: NDArray[np.int64],
-    row: NDArray[np.int64], turns: Array, tilts: Array, max_roll: float,
+    row: NDArray[np.int64], turns: Array, tilts: Array, low: float, high: float, max_roll: float,
 ) -> Array:  # fmt: skip
     """Best camera of given pairs: (n_pairs, 4) correlation, azimuth, elevation, roll."""
     out = np.zeros((person.shape[0], 4))
@@ -260,7 +261,9 @@ def solve_pairs(
         grid = np.empty((tilts.shape[1], turns.shape[1]))
         per_az = np.empty((7, turns.shape[1]))
         _moments(units[person[i]], masks[person[i]], bank, row[i], a, g)
-        f, az, el = _solve(a, g, turns, tilts, cos_roll, sin_roll, free, per_az, grid, 0.0)
+        f, az, el = _solve(
+            a, g, turns, tilts, low, high, cos_roll, sin_roll, free, per_az, grid, 0.0
+        )
         out[i, 0], out[i, 1], out[i, 2] = f, az, el
         out[i, 3] = _best_roll(a, az, el, max_roll)
     return out
@@ -426,7 +429,7 @@ def _bounds(
 @njit(cache=True, nogil=True, parallel=True)
 def search_viewfree(  # noqa: PLR0912, PLR0915
     units: Array, masks: NDArray[np.bool_], chunk_starts: NDArray[np.int64], bank: Array32,
-    turns: Array, tilts: Array, max_roll: float, keep: int, certified: int,
+    turns: Array, tilts: Array, low: float, high: float, max_roll: float, keep: int, certified: int,
 ) -> tuple[NDArray[np.int64], Array, Array, NDArray[np.int64]]:  # fmt: skip
     """The ``keep`` best poses of each person over every camera allowed.
 
@@ -436,6 +439,7 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
     chunk_starts : (n_chunks + 1,) rows where chunks begin.
     bank : (13, 3, n_poses).
     turns (3, n_az) and tilts (3, n_el): cosine, sine and angle of the starting cameras.
+    low, high : elevations that a climb may reach.
     certified : poses are solved in the order of their bounds until the bound passes the error of
         this rank.
 
@@ -498,7 +502,7 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
                 _moments(units[p], mask, bank, i, a, g)
                 needed = math.sqrt(max(1.0 - limit * limit, 0.0))
                 f, az, el = _solve(
-                    a, g, turns, tilts, cos_roll, sin_roll, free, per_az, grid, needed
+                    a, g, turns, tilts, low, high, cos_roll, sin_roll, free, per_az, grid, needed
                 )
                 solved[p] += 1
                 error = math.sqrt(max(1.0 - f * f, 0.0))

@@ -73,13 +73,31 @@ def match(
     return (matches.take(~unmatched) if unmatched.any() else matches), rejected
 
 
-def start_grid(limits: CameraLimits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cosine, sine and angle of the azimuths and elevations from which cameras are climbed."""
+def start_grid(
+    limits: CameraLimits,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
+    """Cameras from which to climb, and how far.
+
+    Returns
+    -------
+    Cosine, sine and angle of the azimuths (3, n_az) and of the elevations (3, n_el), and the lowest
+    and highest elevation a climb may reach. Where nothing stops a camera at a pole, a climb may
+    pass over it (beyond, elevation e is pi - e at the opposite azimuth and roll), and no start lies
+    on it: there every azimuth is the same view, and a climb along one of them would be stuck.
+    """
     n_az = int(np.ceil(2 * np.pi / _GRID_STEP))
     n_el = 1 + int(np.ceil((limits.max_elevation - limits.min_elevation) / _GRID_STEP - 1e-9))
     az = np.arange(n_az) * (2 * np.pi / n_az)
-    el = np.linspace(limits.min_elevation, limits.max_elevation, n_el)
-    return np.stack([np.cos(az), np.sin(az), az]), np.stack([np.cos(el), np.sin(el), el])
+    low, high = limits.min_elevation, limits.max_elevation
+    may_pass = limits.max_roll >= np.pi - 1e-12
+    over_low, over_high = (may_pass and abs(e) >= np.pi / 2 - 1e-9 for e in (low, high))
+    el = np.linspace(low + over_low * _GRID_STEP / 2, high - over_high * _GRID_STEP / 2, n_el)
+    return (
+        np.stack([np.cos(az), np.sin(az), az]),
+        np.stack([np.cos(el), np.sin(el), el]),
+        -np.pi if over_low else low,
+        np.pi if over_high else high,
+    )
 
 
 def _viewfree(
