@@ -12,10 +12,15 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models import VGG16_Weights, vgg16
+from torchvision.models import VGG16_Weights
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.vgg import cfgs, make_layers
 
 from posebank.errors import SettingsError, SourceError
+
+State = dict[str, Tensor]
+Dense = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Weight and bias of two fully connected layers."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Backbone:
     features: nn.Module
     channels: int
     levels: tuple[str, ...]
-    dense: tuple[nn.Linear, nn.Linear] | None = None
+    dense: Dense | None = None
 
 
 class _SingleMap(nn.Module):
@@ -45,14 +50,32 @@ class _SingleMap(nn.Module):
 
 def _vgg16(weights: str) -> Backbone:
     """conv1-conv5 of VGG-16 without the last pooling: stride 16 (paper, section 3.4)."""
-    network = vgg16(weights=VGG16_Weights.IMAGENET1K_V1 if weights == "imagenet" else None)
-    dense = (network.classifier[0], network.classifier[3])
+    layers = make_layers(cfgs["D"])
+    dense = None
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
     if weights.endswith(".npz"):
-        _load_convolutions(network.features, Path(weights))
-    elif weights not in ("", "imagenet"):
-        _load_state(network, Path(weights))
-    trained = weights != "" and not weights.endswith(".npz")
-    return Backbone(_SingleMap(network.features[:-1]), 512, ("0",), dense if trained else None)
+        _load_convolutions(layers, Path(weights))
+    elif weights:
+        state = (
+            VGG16_Weights.IMAGENET1K_V1.get_state_dict()
+            if weights == "imagenet"
+            else _read_state(Path(weights))
+        )
+        _load_state(layers, state, weights, "features.")
+        dense = _dense_of(state)
+    return Backbone(_SingleMap(layers[:-1]), 512, ("0",), dense)
+
+
+def _dense_of(state: State) -> Dense | None:
+    """fc6 and fc7 of VGG-16, if its classifier came with the weights."""
+    names = [f"classifier.{layer}.{part}" for layer in (0, 3) for part in ("weight", "bias")]
+    if any(name not in state for name in names):
+        return None
+    values = [state[name] for name in names]
+    return (values[0], values[1]), (values[2], values[3])
 
 
 def _resnet50_fpn(weights: str) -> Backbone:
@@ -63,17 +86,17 @@ def _resnet50_fpn(weights: str) -> Backbone:
         norm_layer=lambda n: nn.GroupNorm(32, n) if weights == "" else nn.BatchNorm2d(n),
     )
     if weights not in ("", "imagenet"):
-        _load_state(network.body, Path(weights))
+        _load_state(network.body, _read_state(Path(weights)), weights)
     return Backbone(network, 256, ("0", "1", "2", "3", "pool"))
 
 
 def _small(weights: str) -> Backbone:
-    """Six convolutions, stride 8, group normalisation: trains from scratch on a CPU."""
+    """Six convolutions, stride 8, batch normalisation: trains from scratch on a CPU."""
 
     def block(inside: int, outside: int, stride: int) -> nn.Sequential:
         return nn.Sequential(
             nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
-            nn.GroupNorm(8, outside),
+            nn.BatchNorm2d(outside),
             nn.ReLU(inplace=True),
         )
 
@@ -82,7 +105,7 @@ def _small(weights: str) -> Backbone:
         block(64, 64, 1), block(64, 96, 1), block(96, 96, 1),
     )  # fmt: skip
     if weights:
-        _load_state(layers, Path(weights))
+        _load_state(layers, _read_state(Path(weights)), weights)
     return Backbone(_SingleMap(layers), 96, ("0",))
 
 
@@ -114,16 +137,23 @@ def build_backbone(name: str, weights: str = "") -> Backbone:
     return _BUILDERS[name](weights)
 
 
-def _load_state(network: nn.Module, path: Path) -> None:
-    """Load a state dict; entries that the network does not have (a classifier) are left out."""
+def _read_state(path: Path) -> State:
     if not path.exists():
         raise SourceError(path, "expected a file of weights, found nothing")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict({name: state[name] for name in network.state_dict()})
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
     # torch raises these, and more kinds of RuntimeError, on files of another kind or cut short.
-    except (KeyError, TypeError, RuntimeError, ValueError, OSError, UnpicklingError) as error:
+    except (RuntimeError, ValueError, OSError, EOFError, UnpicklingError) as error:
         raise SourceError(path, f"expected weights of this backbone: {error!r}") from error
+    return state
+
+
+def _load_state(layers: nn.Module, state: State, where: str, prefix: str = "") -> None:
+    """Load the entries that the layers have; others (a classifier) are left out."""
+    try:
+        layers.load_state_dict({name: state[prefix + name] for name in layers.state_dict()})
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise SourceError(where, f"expected weights of this backbone: {error!r}") from error
 
 
 def _load_convolutions(layers: nn.Module, path: Path) -> None:

@@ -12,7 +12,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign, RoIPool
 
-from posebank.lcrnet.backbones import Backbone, build_backbone
+from posebank.lcrnet.backbones import Backbone, Dense, build_backbone
 from posebank.lcrnet.settings import IntegrationSettings, TrainSettings
 from posebank.lcrnet.targets import (
     AnchorTensors,
@@ -85,16 +85,16 @@ class LCRNet(nn.Module):
             nn.init.normal_(layer.weight, std=spread)
             nn.init.zeros_(layer.bias)
         if backbone.dense is not None:
-            self._load_dense(*backbone.dense)
+            self._load_dense(backbone.dense)
 
     @torch.no_grad()
-    def _load_dense(self, fc6: nn.Linear, fc7: nn.Linear) -> None:
-        """Start the two shared layers from the backbone's own, where they have its sizes."""
-        mine_of_both = [layer for layer in self.shared if isinstance(layer, nn.Linear)]
-        for mine, theirs in zip(mine_of_both, (fc6, fc7), strict=True):
-            if mine.weight.shape == theirs.weight.shape:
-                mine.weight.copy_(theirs.weight)
-                mine.bias.copy_(theirs.bias)
+    def _load_dense(self, dense: Dense) -> None:
+        """Start fc6 and fc7 from the backbone's own, where they have its sizes."""
+        layers = [layer for layer in self.shared if isinstance(layer, nn.Linear)]
+        for layer, (weight, bias) in zip(layers, dense, strict=True):
+            if layer.weight.shape == weight.shape:
+                layer.weight.copy_(weight)
+                layer.bias.copy_(bias)
 
     @property
     def anchors(self) -> AnchorTensors:
@@ -117,6 +117,8 @@ class LCRNet(nn.Module):
         self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
     ) -> tuple[Tensor, Tensor]:
         """Class logits (b, C + 1) and regression (b, C + 1, 13, 5); boxes are fixed (3.4)."""
+        # Under autocast the maps are of half precision, which pooling on a CPU does not know.
+        maps = {name: features.float() for name, features in maps.items()}
         pooled = self.pool(maps, [b.detach() for b in boxes], sizes)
         shared = self.shared(pooled)
         values = self.regressor(shared).view(len(shared), -1, N_JOINTS, 5)
@@ -229,7 +231,7 @@ def regression_loss(found: Tensor, wanted: Tensor, weight: Tensor, n_boxes: int)
 def _dense(inside: int, settings: TrainSettings) -> list[nn.Module]:
     """A fully connected layer, with what goes around it."""
     width = settings.fc_channels
-    norm: list[nn.Module] = [nn.LayerNorm(width)] if settings.fc_norm else []
+    norm: list[nn.Module] = [nn.BatchNorm1d(width)] if settings.fc_norm else []
     return [
         nn.Linear(inside, width), *norm, nn.ReLU(inplace=True), nn.Dropout(settings.dropout)
     ]  # fmt: skip

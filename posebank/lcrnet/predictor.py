@@ -44,6 +44,8 @@ class Predictor:
 
     def propose(self, images: Sequence[Tensor], settings: IntegrationSettings) -> list[Proposals]:
         """Pose proposals of images (3, H, W) uint8, in pixels of the images."""
+        if not images:
+            return []
         sized = [resized(image, self.model.settings) for image in images]
         found = self.model.propose([image.to(self.device) for image, _, _ in sized], settings)
         scaled = []

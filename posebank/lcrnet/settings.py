@@ -25,7 +25,7 @@ class TrainSettings:
     short_side, long_side : image size in pixels.
     anchor_sizes, anchor_ratios : of the region proposals, pixels of the resized image.
     train_proposals, test_proposals : boxes before and after the proposals' own suppression.
-    fc_channels, fc_norm, dropout : width of fc6 and fc7, layer normalisation in them, dropout.
+    fc_channels, fc_norm, dropout : width of fc6 and fc7, batch normalisation in them, dropout.
     regression_weight : of L_reg in the sum of equation 1, where it is 1.
     trust_weighting : weigh a person's classification and regression by the label's trust.
     min_trust : labels of less trust are not used; boxes on such people are not background either.
@@ -122,7 +122,8 @@ def preset(backbone: str) -> TrainSettings:
             train_proposals=(800, 200),
             test_proposals=(800, 100),
             fc_channels=384,
-            # Without it Adam's first steps leave 99% of the shared layers' units at zero for good.
+            # The pooled features are all positive: without it their mean drowns what differs from
+            # box to box, and after the first steps nearly every unit is 0 for good.
             fc_norm=True,
             dropout=0.0,
             regression_weight=10.0,

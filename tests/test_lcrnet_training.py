@@ -1,0 +1,266 @@
+"""Training: resume, accumulation, precision, abort, several processes, overfitting real images."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lcrnet_samples import make_anchors, make_labels, poses, stick_figures, tiny, write_shards
+
+from posebank.annotations import read_annotations
+from posebank.errors import ArtefactError, PosebankError, SettingsError
+from posebank.evaluation import EvaluationSettings, evaluate, ground_truth_from_shards
+from posebank.lcrnet import Predictor, predict_shards, preset, train
+from posebank.lcrnet import trainer as trainer_module
+from posebank.lcrnet.checkpoints import read_checkpoint
+from posebank.lcrnet.data import Batches, prepare
+from posebank.lcrnet.model import LCRNet
+from posebank.lcrnet.trainer import anchor_tensors, learning_rate
+from posebank.shards import PoseShards
+from posebank.skeleton import J, JointState
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory):
+    return stick_figures(tmp_path_factory.mktemp("figures"), 7)
+
+
+@pytest.fixture(scope="module")
+def whole_run(figures, tmp_path_factory):
+    run = tmp_path_factory.mktemp("whole")
+    train(*figures, run, tiny())
+    return run
+
+
+def losses(run):
+    return pd.read_parquet(run / "metrics.parquet")
+
+
+class Killed(Exception):
+    pass
+
+
+def test_killed_and_resumed_run_has_the_same_losses_and_weights(figures, whole_run, tmp_path):
+    def kill(done, total):
+        if done == 5:  # after the checkpoint at 3, with two more iterations done
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(*figures, tmp_path, tiny(), progress=kill)
+    assert read_checkpoint(tmp_path / "checkpoint.pt")["iteration"] == 3
+    seen = []
+    train(*figures, tmp_path, tiny(), resume=True, progress=lambda d, _: seen.append(d))
+    assert seen == [4, 5, 6]
+    pd.testing.assert_frame_equal(losses(tmp_path), losses(whole_run), check_exact=True)
+    expected = read_checkpoint(whole_run / "checkpoint.pt")["model"]
+    found = read_checkpoint(tmp_path / "checkpoint.pt")["model"]
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_run_folder(whole_run):
+    names = {p.name for p in whole_run.iterdir()}
+    assert {"checkpoint.pt", "checkpoint_initial.pt", "metrics.parquet", "tensorboard"} <= names
+    assert not [n for n in names if n.endswith(".tmp")]
+    table = losses(whole_run)
+    assert table.iteration.tolist() == list(range(6))
+    parts = ["rpn_objectness", "rpn_boxes", "classification", "regression"]
+    np.testing.assert_allclose(table[parts].sum(axis=1), table.total, rtol=1e-6)
+
+
+def test_tensorboard_has_scalars_and_pictures(whole_run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(whole_run / "tensorboard"))
+    events.Reload()
+    assert [e.step for e in events.Scalars("total")] == list(range(6))
+    assert [e.step for e in events.Images("training/0")] == [3, 6]
+
+
+def test_checkpoint_of_another_number_of_anchors(figures, whole_run):
+    shards, _ = figures
+    with pytest.raises(ArtefactError, match=r"anchor_2d \(8, 13, 2\) \(8 anchor-poses\)"):
+        train(shards, make_anchors(poses(4)), whole_run, tiny(), resume=True)
+
+
+def test_not_finite_stops_at_once_and_keeps_the_batch(figures, tmp_path, monkeypatch):
+    rate = lambda iteration, settings: 1e30 if iteration == 0 else 0.0  # noqa: E731
+    monkeypatch.setattr(trainer_module, "learning_rate", rate)
+    with pytest.raises(PosebankError, match=r"iteration 1, .*finite loss, found.*own/00"):
+        train(*figures, tmp_path, tiny(optimizer="sgd"))
+    saved = torch.load(tmp_path / "bad_batch.pt", weights_only=True)
+    assert saved["iteration"] == 1
+    assert len(saved["batch"]) == 4
+    assert saved["batch"][0]["targets"]["boxes"].shape[1] == 4
+
+
+@pytest.mark.parametrize("changes", [{"accumulate": 2}, {"precision": "bfloat16"}])
+def test_other_ways_to_train(figures, tmp_path, changes):
+    result = train(*figures, tmp_path, tiny(iterations=2, **changes))
+    assert np.isfinite(result.loss)
+
+
+def test_accumulated_gradient_is_the_mean_of_the_parts(figures, tmp_path):
+    # No images are sampled differently if every box is taken: then the loss is a plain mean.
+    shards, anchors = figures
+    settings = tiny(images_per_batch=2)
+    host = anchor_tensors(anchors, True)
+    model = LCRNet(host, settings)
+    data = PoseShards(shards, "train")
+    examples = [prepare(data[i], host, settings, flip=False) for i in (0, 3)]  # of equal size
+
+    def gradient(groups):
+        model.zero_grad()
+        for group in groups:
+            torch.manual_seed(0)
+            maps = model.features([e.image for e in group])[1]["0"]
+            (maps.square().mean() / len(groups)).backward()
+        return torch.cat([p.grad.flatten() for p in model.backbone.parameters()])
+
+    torch.testing.assert_close(gradient([examples]), gradient([[e] for e in examples]))
+
+
+def test_batches_cover_an_epoch_and_are_split_between_processes():
+    settings = tiny(images_per_batch=4, iterations=7)
+    batches = list(Batches(14, settings, 0, 0, 1))
+    rows = [row for batch in batches for row, _ in batch]
+    assert sorted(rows[:14]) == sorted(rows[14:]) == list(range(14))
+    assert rows[:14] != rows[14:]
+    assert list(Batches(14, settings, 5, 0, 1)) == batches[5:]
+    first, second = (list(Batches(14, settings, 0, rank, 2)) for rank in (0, 1))
+    for whole, a, b in zip(batches, first, second, strict=True):
+        assert sorted(whole) == sorted(a + b)
+        assert len(a) == len(b) == 2
+    flips = [flip for batch in batches for _, flip in batch]
+    assert 0 < sum(flips) < len(flips)
+    unflipped = Batches(14, replace(settings, mirror=False), 0, 0, 1)
+    assert not any(flip for batch in unflipped for _, flip in batch)
+
+
+def test_learning_rate_by_hand():
+    settings = tiny(iterations=70, warm_up=4, learning_rate=0.08)
+    rates = [learning_rate(i, settings) for i in (0, 1, 3, 4, 49, 50, 69)]
+    np.testing.assert_allclose(rates, [0.02, 0.04, 0.08, 0.08, 0.08, 0.008, 0.008])
+
+
+def test_mirrored_example_mirrors_boxes_and_swaps_sides(figures):
+    shards, anchors = figures
+    host = anchor_tensors(anchors, True)
+    sample = PoseShards(shards, "train")[0]
+    plain, flipped = (prepare(sample, host, tiny(), flip=f) for f in (False, True))
+    width = plain.image.shape[-1]
+    torch.testing.assert_close(flipped.image, plain.image.flip(-1), atol=1e-3, rtol=0)
+    assert flipped.targets.joints_2d[0, J["l_knee"], 0].item() == pytest.approx(
+        width - plain.targets.joints_2d[0, J["r_knee"], 0].item(), abs=1e-3
+    )
+    assert flipped.targets.boxes[0, 0].item() == pytest.approx(
+        width - plain.targets.boxes[0, 2].item(), abs=1e-3
+    )
+
+
+def test_weights_of_joints_and_people(figures):
+    shards, anchors = figures
+    sample = PoseShards(shards, "train")[0]
+    sample["state"][0, :4] = torch.tensor([s.value for s in JointState])
+    sample["trust"][0] = 0.4
+
+    def weights(**changes):
+        host = anchor_tensors(anchors, True)
+        targets = prepare(sample, host, tiny(**changes), flip=False).targets
+        return targets.joint_weight[0, :5].tolist(), targets.person_weight.tolist()
+
+    assert weights() == ([0, 1, 1, 1, 1], [1])
+    assert weights(completed_joints=False)[0] == [0, 1, 1, 0, 1]
+    assert weights(occluded_joints=False)[0] == [0, 1, 0, 1, 1]
+    joints, people = weights(trust_weighting=True)
+    assert joints == pytest.approx([0, 0.4, 0.4, 0.4, 0.4])
+    assert people == pytest.approx([0.4])
+
+
+def test_bad_settings_and_inputs(figures, tmp_path):
+    shards, anchors = figures
+    with pytest.raises(SettingsError, match="accumulate: expected a divisor"):
+        tiny(accumulate=3)
+    with pytest.raises(SettingsError, match="precision"):
+        tiny(precision="float8")
+    with pytest.raises(SettingsError, match="backbone"):
+        preset("alexnet")
+    with pytest.raises(ArtefactError, match="upper-body"):
+        train(shards, make_anchors(poses(3), upper=False), tmp_path, tiny())
+    with pytest.raises(ArtefactError, match=r"trust >= 1\.5, found none"):
+        train(shards, anchors, tmp_path, tiny(min_trust=1.5))
+    with pytest.raises(PosebankError, match=r"weights\.pt.*found nothing"):
+        train(shards, anchors, tmp_path, tiny(weights=str(tmp_path / "weights.pt")))
+    with pytest.raises(SettingsError, match="device"):
+        train(shards, anchors, tmp_path, tiny(device="abacus"))
+
+
+def test_two_processes_share_the_work_and_stay_equal(figures, tmp_path):
+    shards, _ = figures
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import sys, numpy as np, torch\n"
+        "from pathlib import Path\n"
+        "torch.set_num_threads(1)\n"
+        "from lcrnet_samples import make_anchors, poses, tiny\n"
+        "from posebank.lcrnet import train\n"
+        "from posebank.lcrnet import trainer\n"
+        "kept = []\n"
+        "start = trainer._started\n"
+        "trainer._started = lambda *a: kept.append(start(*a)) or kept[0]\n"
+        "import os\n"
+        "train(Path(sys.argv[1]), make_anchors(poses(5, seed=1)), Path(sys.argv[2]),"
+        " tiny(iterations=2))\n"
+        "total = sum(float(p.double().sum()) for p in kept[0].model.parameters())\n"
+        "Path(sys.argv[2], 'sum' + os.environ['RANK']).write_text(repr(total))\n"
+    )
+    run = tmp_path / "run"
+    here = os.path.dirname(__file__)
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         script, shards, run],
+        check=True, capture_output=True, env={**os.environ, "PYTHONPATH": here,
+                                              "OMP_NUM_THREADS": "1"}, timeout=120,
+    )  # fmt: skip
+    assert (run / "sum0").read_text() == (run / "sum1").read_text()
+    assert len(losses(run)) == 2
+
+
+def test_overfits_eight_real_images(shared_data, tmp_path):
+    """Eight LSPE images, learnt by heart: every joint right at half a head."""
+    found = read_annotations("lspe", shared_data / "lspet").people
+    complete = np.flatnonzero((found.state > 0).all(axis=1) & (found.image_width > 0))
+    people = found.take(complete[:: len(complete) // 8][:8])
+    # The depth is made up; what is tested is that the network can learn what it is shown.
+    span = np.ptp(people.joints_2d[..., 1], axis=1)
+    flat = (people.joints_2d - people.joints_2d.mean(axis=1, keepdims=True)) / span[:, None, None]
+    deep = np.random.default_rng(0).normal(0, 0.1, (8, 13, 1))
+    from posebank.skeleton import centred
+
+    pose_3d = centred(np.concatenate([1.7 * flat, deep], axis=2)).astype(np.float32)
+    anchors = make_anchors(pose_3d, upper=False)
+    labels = make_labels(people.image.tolist(), people.joints_2d, pose_3d)
+    shards = write_shards(tmp_path / "shards", labels, anchors, shared_data / "lspet" / "images")
+    settings = tiny(
+        iterations=150, images_per_batch=8, short_side=96, long_side=128, upper_body=False,
+        mirror=False, anchor_sizes=(24, 48, 96), checkpoint_every=150, fc_channels=256,
+        learning_rate=2e-3, people_fraction=0.5,
+    )  # fmt: skip
+    train(shards, anchors, tmp_path / "run", settings)
+    predictor = Predictor.from_checkpoint(tmp_path / "run" / "checkpoint.pt", "cpu")
+    predictions = predict_shards(predictor, shards, "train")
+    truth = ground_truth_from_shards(shards, "train")
+    result = evaluate(predictions, truth, EvaluationSettings()).headline()
+    assert result["pckh_percent"] == 100
+    assert result["mpjpe_mm"] < 60
