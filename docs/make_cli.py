@@ -11,7 +11,7 @@ from posebank_cli.main import COMMANDS, main
 
 def page() -> str:
     """The command reference as Markdown."""
-    root = click.Context(main, info_name="posebank", terminal_width=100)
+    root = click.Context(main, info_name="posebank", terminal_width=100, **main.context_settings)
     text = ["# The command line", "", "Made by `make docs` from the commands' help.", ""]
     text += ["```", main.get_help(root), "```", ""]
     for name in COMMANDS:
