@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from posebank.lcrnet.settings import IntegrationSettings
@@ -42,18 +42,20 @@ def integrate(
     p = np.asarray(joints_2d, np.float64)[order]
     q = np.asarray(joints_3d, np.float64)[order]
     s = np.asarray(score, np.float64)[order]
-    modes = [
-        group[mode]
-        for group in _groups(p, settings.iou)
-        for mode in _modes(q[group], settings.distance_m)
-    ]
-    sums = np.array([s[mode].sum() for mode in modes])
+    mode = np.empty(len(s), np.int64)
+    n_modes = 0
+    for group in _groups(p, settings.iou):
+        mode[group] = n_modes + _modes(q[group], settings.distance_m)
+        n_modes = int(mode[group].max()) + 1
+    by_mode = np.argsort(mode, kind="stable")
+    weighted = np.concatenate([p, q], axis=2)[by_mode] * s[by_mode, None, None]
+    first = np.searchsorted(mode[by_mode], np.arange(n_modes))
+    if n_modes == 0:
+        return Poses(p, q, s)
+    sums = np.add.reduceat(s[by_mode], first)
+    means = np.add.reduceat(weighted, first) / sums[:, None, None]
     best = np.argsort(-sums, kind="stable")[: settings.max_poses]
-    flat = np.concatenate([p, q], axis=2)
-    means = np.zeros((len(best), *flat.shape[1:]))
-    for row, i in enumerate(best):
-        means[row] = np.tensordot(s[modes[i]], flat[modes[i]], axes=1) / sums[i]
-    return Poses(means[..., :2], means[..., 2:], sums[best])
+    return Poses(means[best, :, :2], means[best, :, 2:], sums[best])
 
 
 def nms(joints_2d: Array, joints_3d: Array, score: Array, settings: IntegrationSettings) -> Poses:
@@ -84,14 +86,31 @@ def _groups(joints_2d: Array, iou: float) -> list[NDArray[np.int64]]:
     return groups
 
 
-def _modes(joints_3d: Array, distance_m: float) -> Iterator[NDArray[np.int64]]:
-    """Rows of a group (n, 13, 3), sorted by score, by mode (equation 6), best first."""
-    # One contiguous row per coordinate and joint: many times faster to work on than triples.
-    left, points = np.arange(len(joints_3d)), np.ascontiguousarray(joints_3d.transpose(2, 1, 0))
-    while len(left):
-        difference = points - points[:, :, :1]
-        distance = np.sqrt(np.einsum("cjn,cjn->jn", difference, difference)).mean(axis=0)
-        in_mode = distance < distance_m
-        in_mode[0] = True
-        yield left[in_mode]
-        left, points = left[~in_mode], points[:, :, ~in_mode]
+@njit(cache=True)
+def _modes(joints_3d: Array, distance_m: float) -> NDArray[np.int64]:  # pragma: no cover
+    """Mode (n,) of each pose of a group (n, 13, 3), sorted by score (equation 6).
+
+    Most poses of other modes are told after a few joints: that is why this is a loop.
+    """
+    n, n_joints, _ = joints_3d.shape
+    mode = np.full(n, -1, np.int64)
+    n_modes = 0
+    for top in range(n):
+        if mode[top] >= 0:
+            continue
+        mode[top] = n_modes
+        for other in range(top + 1, n):
+            if mode[other] >= 0:
+                continue
+            left = distance_m * n_joints
+            for joint in range(n_joints):
+                x = joints_3d[other, joint, 0] - joints_3d[top, joint, 0]
+                y = joints_3d[other, joint, 1] - joints_3d[top, joint, 1]
+                z = joints_3d[other, joint, 2] - joints_3d[top, joint, 2]
+                left -= np.sqrt(x * x + y * y + z * z)
+                if left <= 0:
+                    break
+            if left > 0:
+                mode[other] = n_modes
+        n_modes += 1
+    return mode

@@ -113,14 +113,20 @@ class LCRNet(nn.Module):
         batch = (batch - self.mean) / self.std
         return ImageList(batch, sizes), self.backbone(batch)
 
+    def box_features(
+        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
+    ) -> Tensor:
+        """What both branches share, (b, fc_channels); the boxes are fixed (section 3.4)."""
+        # Under autocast the maps are of half precision, which pooling on a CPU does not know.
+        maps = {name: features.float() for name, features in maps.items()}
+        pooled: Tensor = self.shared(self.pool(maps, [b.detach() for b in boxes], sizes))
+        return pooled
+
     def heads(
         self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
     ) -> tuple[Tensor, Tensor]:
-        """Class logits (b, C + 1) and regression (b, C + 1, 13, 5); boxes are fixed (3.4)."""
-        # Under autocast the maps are of half precision, which pooling on a CPU does not know.
-        maps = {name: features.float() for name, features in maps.items()}
-        pooled = self.pool(maps, [b.detach() for b in boxes], sizes)
-        shared = self.shared(pooled)
+        """Class logits (b, C + 1) and regression (b, C + 1, 13, 5)."""
+        shared = self.box_features(maps, boxes, sizes)
         values = self.regressor(shared).view(len(shared), -1, N_JOINTS, 5)
         return self.classifier(shared), values
 
@@ -186,21 +192,25 @@ class LCRNet(nn.Module):
         """
         batch, maps = self.features(images)
         boxes, _ = self.rpn(batch, maps)
-        logits, values = self.heads(maps, boxes, batch.image_sizes)
-        scores = logits.float().softmax(dim=1)
-        found = []
-        counts = [len(b) for b in boxes]
-        for box, score, value in zip(
-            boxes, scores.split(counts), values.split(counts), strict=True
-        ):
-            top, order = score[:, 1:].topk(min(settings.max_per_box, score.shape[1] - 1), dim=1)
-            row, column = torch.nonzero(top >= settings.min_score, as_tuple=True)
-            classes = order[row, column] + 1
-            joints_2d, joints_3d = poses_from_regression(
-                box[row], classes, value[row, classes].float(), self.anchors
-            )
-            found.append(Proposals(box[row], joints_2d, joints_3d, top[row, column], classes))
-        return found
+        shared = self.box_features(maps, boxes, batch.image_sizes)
+        scores = self.classifier(shared).float().softmax(dim=1)[:, 1:]
+        top, order = scores.topk(min(settings.max_per_box, scores.shape[1]), dim=1)
+        kept = top >= settings.min_score
+        row, column = torch.nonzero(kept, as_tuple=True)
+        # Most boxes are background: the 5 x 13 x (C + 1) values are for the others alone.
+        used = kept.any(dim=1)
+        values = self.regressor(shared[used]).view(-1, scores.shape[1] + 1, N_JOINTS, 5)
+        classes = order[row, column] + 1
+        chosen = values[(used.cumsum(0) - 1)[row], classes].float()
+        box = torch.cat(boxes)[row]
+        joints_2d, joints_3d = poses_from_regression(box, classes, chosen, self.anchors)
+        last = torch.tensor([len(b) for b in boxes], device=row.device).cumsum(0)
+        counts = torch.bincount(torch.bucketize(row, last, right=True), minlength=len(boxes))
+        parts = (
+            part.split(counts.tolist())
+            for part in (box, joints_2d, joints_3d, top[row, column], classes)
+        )
+        return [Proposals(*columns) for columns in zip(*parts, strict=True)]
 
 
 def classification_loss(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:

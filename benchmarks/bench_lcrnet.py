@@ -1,0 +1,197 @@
+"""LCR-Net against torchvision's Faster R-CNN: training and inference, and PPI alone.
+
+Both have the same backbone, image size, region proposals and number of boxes, and run in turn on
+the same machine; a ratio above 1 means that LCR-Net is the faster.
+
+    python benchmarks/bench_lcrnet.py --backbone small
+"""
+
+import argparse
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import torch
+from _common import report
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.ops import MultiScaleRoIAlign
+
+from posebank.lcrnet import IntegrationSettings, Predictor, integrate, preset
+from posebank.lcrnet.backbones import build_backbone
+from posebank.lcrnet.devices import pick_device
+from posebank.lcrnet.model import LCRNet
+from posebank.lcrnet.targets import AnchorTensors, ImageTargets
+
+N_ANCHOR_POSES = 100
+HEIGHT, WIDTH = 480, 640
+
+
+class OneMap(torch.nn.Module):
+    """A backbone as torchvision wants it."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.features, self.out_channels = backbone.features, backbone.channels
+
+    def forward(self, images):
+        return self.features(images)
+
+
+def faster_rcnn(settings, n_classes):
+    backbone = build_backbone(settings.backbone)
+    return FasterRCNN(
+        OneMap(backbone),
+        min_size=settings.short_side,
+        max_size=settings.long_side,
+        rpn_anchor_generator=AnchorGenerator(
+            (tuple(settings.anchor_sizes),), (tuple(settings.anchor_ratios),)
+        ),
+        rpn_pre_nms_top_n_train=settings.train_proposals[0],
+        rpn_post_nms_top_n_train=settings.train_proposals[1],
+        rpn_pre_nms_top_n_test=settings.test_proposals[0],
+        rpn_post_nms_top_n_test=settings.test_proposals[1],
+        box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2),
+        box_head=torch.nn.Sequential(
+            torch.nn.Flatten(),
+            torch.nn.Linear(backbone.channels * 49, settings.fc_channels),
+            torch.nn.ReLU(),
+            torch.nn.Linear(settings.fc_channels, settings.fc_channels),
+            torch.nn.ReLU(),
+        ),
+        box_predictor=OutputLayers(settings.fc_channels, n_classes),
+        box_batch_size_per_image=settings.boxes_per_image,
+    )
+
+
+class OutputLayers(torch.nn.Module):
+    """Faster R-CNN's two output layers."""
+
+    def __init__(self, width, n_classes):
+        super().__init__()
+        self.classes = torch.nn.Linear(width, n_classes)
+        self.boxes = torch.nn.Linear(width, n_classes * 4)
+
+    def forward(self, features):
+        return self.classes(features), self.boxes(features)
+
+
+def in_turn(works, repeats, device):
+    """Median seconds of each work, measured in turn so that a busy machine hits all alike."""
+    times = {name: [] for name in works}
+    for _ in range(repeats + 1):  # the first round warms up
+        for name, work in works.items():
+            start = perf_counter()
+            work()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            times[name].append(perf_counter() - start)
+    return {name: median(t[1:]) for name, t in times.items()}
+
+
+def networks(backbone, n_images, repeats, device):
+    settings = preset(backbone)
+    rng = np.random.default_rng(0)
+    poses = torch.from_numpy(rng.normal(0, 0.4, (N_ANCHOR_POSES, 13, 3)).astype(np.float32))
+    anchors = AnchorTensors(torch.rand(N_ANCHOR_POSES, 13, 2), poses, N_ANCHOR_POSES)
+    factor = min(settings.short_side / HEIGHT, settings.long_side / WIDTH)
+    size = (3, round(HEIGHT * factor), round(WIDTH * factor))
+    ours = LCRNet(anchors, settings).to(device)
+    theirs = faster_rcnn(settings, N_ANCHOR_POSES + 1)
+    theirs = theirs.to(device)
+    images = [torch.rand(size, device=device) * 255 for _ in range(n_images)]
+    boxes, labels = [], []
+    for _ in images:
+        corner = torch.rand(3, 2) * torch.tensor([size[2], size[1]]) * 0.5
+        side = torch.tensor([size[2], size[1]]) * 0.4
+        boxes.append(torch.cat([corner, corner + side], dim=1).to(device))
+        labels.append(torch.randint(1, N_ANCHOR_POSES + 1, (3,), device=device))
+    targets = [
+        ImageTargets(
+            box, label, torch.arange(3, device=device),
+            box[:, None, :2] + torch.rand(3, 13, 2, device=device) * 50,
+            poses[:3].to(device), torch.ones(3, 13, device=device),
+            torch.ones(3, device=device), torch.zeros(0, 4, device=device),
+        )
+        for box, label in zip(boxes, labels, strict=True)
+    ]  # fmt: skip
+    unit = [image / 255 for image in images]
+    their_targets = [
+        {"boxes": box, "labels": label} for box, label in zip(boxes, labels, strict=True)
+    ]
+    steps = {
+        "ours": torch.optim.SGD(ours.parameters(), 1e-5, momentum=0.9),
+        "theirs": torch.optim.SGD(theirs.parameters(), 1e-5, momentum=0.9),
+    }
+
+    def train_ours():
+        ours.train()
+        steps["ours"].zero_grad()
+        sum(ours(images, targets).values()).backward()
+        steps["ours"].step()
+
+    def train_theirs():
+        theirs.train()
+        steps["theirs"].zero_grad()
+        sum(theirs(unit, their_targets).values()).backward()
+        steps["theirs"].step()
+
+    predictor = Predictor(ours, device)
+    pictures = [image.byte().permute(1, 2, 0).cpu().numpy() for image in images]
+
+    def infer_ours():
+        ours.eval()
+        for picture in pictures:  # the resizing and PPI are included
+            predictor.predict([picture], [""])
+
+    def infer_theirs():
+        theirs.eval()
+        with torch.no_grad():
+            for image in unit:
+                theirs([image])
+
+    found = {}
+    for name, works in (
+        ("training", {"lcrnet": train_ours, "faster_rcnn": train_theirs}),
+        ("inference", {"lcrnet": infer_ours, "faster_rcnn": infer_theirs}),
+    ):
+        times = in_turn(works, repeats, device)
+        found[name] = {f"{k}_images_per_s": n_images / v for k, v in times.items()}
+        found[name]["ratio"] = times["faster_rcnn"] / times["lcrnet"]
+    return {"image": size, "images_per_batch": n_images, **found}
+
+
+def ppi_ms(n_boxes=300, n_classes=10, n_people=3, n_modes=4):
+    """Milliseconds of PPI on one image: boxes on a few people, each with a few 3D poses."""
+    rng = np.random.default_rng(0)
+    n = n_boxes * n_classes
+    base = rng.normal(0, 0.4, (n_people, n_modes, 13, 3))
+    person, mode = rng.integers(0, n_people, n), rng.integers(0, n_modes, n)
+    deep = base[person, mode] + rng.normal(0, 0.03, (n, 13, 3))
+    flat = deep[..., :2] * 100 + np.array([[200, 300]]) + person[:, None, None] * [400, 0]
+    score = rng.uniform(0.01, 1, n)
+    settings = IntegrationSettings()
+    times = []
+    for _ in range(51):
+        start = perf_counter()
+        poses = integrate(flat, deep, score, settings)
+        times.append(1000 * (perf_counter() - start))
+    return {"proposals": n, "poses": len(poses.score), "median_ms": median(times[1:])}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbone", default="small", choices=["small", "vgg16"])
+    parser.add_argument("--images", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    device = pick_device(options.device)
+    results = {"device": str(device), "threads": torch.get_num_threads(), "ppi": ppi_ms()}
+    results[options.backbone] = networks(options.backbone, options.images, options.repeats, device)
+    report("lcrnet", results)
+
+
+if __name__ == "__main__":
+    main()
