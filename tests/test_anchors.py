@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,23 +8,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import ndimage
 from shard_files import random_poses
 from sklearn.cluster import KMeans
 
 from posebank.anchors import (
     AnchorSettings,
     anchor_poses,
-    anchor_sheet,
     assign,
     blocks,
     coverage,
+    drawn_rows,
     fit_anchors,
-    poses_per_anchor,
-    rarest,
 )
 from posebank.anchors.kmeans import TooFewPointsError, kmeans
 from posebank.errors import ArtefactError, SettingsError
 from posebank.geometry.cameras import CameraLimits, elevation_roll
+from posebank.report import anchors_picture
 from posebank.skeleton import UPPER_BODY, J, body_centre, indices, mirrored_3d
 from posebank.types import PoseBank, texts
 
@@ -210,9 +211,11 @@ def test_bank_poses_in_random_views() -> None:
     assert poses.shape == (31, 13, 3)
     np.testing.assert_array_equal(poses, anchor_poses(bank, wanted))
     np.testing.assert_allclose(body_centre(poses), 0, atol=1e-6)
+    rows = drawn_rows(7, wanted)
+    assert rows.shape == (31,)
     # Each is a bank pose, rotated by a camera within the limits; each is used 4 or 5 times.
     used = np.zeros(7, int)
-    for pose in poses.astype(float):
+    for row, pose in zip(rows, poses.astype(float), strict=True):
         fits = []
         for joints in bank.joints_3d.astype(float):
             u, _, vt = np.linalg.svd(joints.T @ pose)
@@ -223,6 +226,7 @@ def test_bank_poses_in_random_views() -> None:
         elevation, roll = elevation_roll(fits[best][1])
         assert 0.1 - 1e-4 < elevation < 0.2 + 1e-4
         assert abs(roll) < 1e-4
+        assert best == row
         used[best] += 1
     assert set(used) == {4, 5}
     with pytest.raises(ArtefactError, match="at least one pose"):
@@ -235,30 +239,45 @@ def test_coverage_counts_and_quantiles() -> None:
     shifted = poses.copy()
     shifted[0, J["head"], 1] -= 1.3  # one joint of 13 by 1.3 m: 0.1 m more on average
     dataset = texts("a" if i < 10 else "b" for i in range(30))
-    found = coverage(anchors, shifted, dataset)
-    assert list(found.index) == ["a", "b", "all"]
-    assert list(found["n"]) == [10, 20, 30]
-    assert found.loc["all", "max_mm"] == pytest.approx(100, abs=10)
-    assert found.loc["b", "max_mm"] < 20
-    assert list(found["anchors_used"]) == [1, 2, 3]
-    each = poses_per_anchor(anchors, shifted)
-    assert list(each["n"]) == [10, 10, 10]
-    rows, mm = rarest(anchors, shifted, 2)
-    assert rows[0] == 0
-    assert mm[0] > mm[1]
+    names = texts(f"p{i}" for i in [0, *range(1, 27), 0, 0, 0])  # the last three are p0 as well
+    found = coverage(anchors, shifted, dataset, names, n_rarest=2)
+    each = found.by_dataset
+    assert list(each.index) == ["a", "b", "all"]
+    assert list(each["n"]) == [10, 20, 30]
+    assert each.loc["all", "max_mm"] == pytest.approx(100, abs=10)
+    assert each.loc["b", "max_mm"] < 20
+    assert list(each["anchors_used"]) == [1, 2, 3]
+    ids, distance = assign(anchors.pose_3d[:3], shifted)
+    mm = 1000 * distance.astype(float)
+    assert each.loc["a", "p95_mm"] == pytest.approx(np.quantile(mm[:10], 0.95))
+    assert list(found.by_anchor["n"]) == [10, 10, 10]
+    assert found.by_anchor.loc[1, "mean_mm"] == pytest.approx(mm[ids == 1].mean())
+    assert list(found.rarest["row"]) == [0, 1 + mm[1:27].argmax()]
+    assert found.rarest["id"][0] == "p0"
+    assert found.rarest["distance_mm"][0] == pytest.approx(mm[0])
+    assert found.rarest["dataset"][0] == "a"
+    assert found.rarest["anchor_id"][0] == ids[0]
 
 
-def test_the_picture_shows_every_anchor_pose(tmp_path: Path) -> None:
-    anchors = fit_anchors(random_poses(90), AnchorSettings(k=14))
-    for kind in ("full", "upper"):
-        anchor_sheet(anchors, tmp_path / f"{kind}.png", kind=kind)
-        with Image.open(tmp_path / f"{kind}.png") as image:
-            pixels = np.asarray(image.convert("L"))
-        rows, columns = 2, 12
-        height, width = pixels.shape[0] // rows, pixels.shape[1] // columns
-        drawn = [
-            (pixels[r * height : (r + 1) * height, c * width : (c + 1) * width] < 128).any()
-            for r in range(rows)
-            for c in range(columns)
-        ]
-        assert drawn == [True] * 14 + [False] * 10
+def test_an_anchor_pose_that_is_nobodys_closest_counts_none() -> None:
+    poses = random_poses(20)
+    anchors = fit_anchors(poses, AnchorSettings(k=2, upper_body=False))
+    far = replace(anchors, pose_3d=anchors.pose_3d + np.float32([[[0]], [[50]]]))
+    found = coverage(far, poses, texts(["a"] * 20), texts(map(str, range(20))))
+    assert list(found.by_anchor["n"]) == [20, 0]
+    assert np.isnan(found.by_anchor.loc[1, "mean_mm"])
+    assert found.by_dataset.loc["all", "anchors_used"] == 1
+
+
+@pytest.mark.parametrize("k", [1, 14])
+def test_the_picture_shows_every_anchor_pose(k: int, tmp_path: Path) -> None:
+    anchors = fit_anchors(random_poses(90), AnchorSettings(k=k))
+    anchors_picture(anchors, tmp_path / "anchors.png")
+    with Image.open(tmp_path / "anchors.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    # Boxes are the only thing in this grey: each pose has one, and each has red limbs in it.
+    grey = (np.ptp(pixels, axis=-1) == 0) & (abs(pixels[..., 0] - 0xAA) < 40)
+    red = (pixels[..., 0] > 150) & (pixels[..., 1:] < 80).all(-1)
+    assert grey.any()
+    figures, _ = ndimage.label(ndimage.binary_dilation(red, iterations=9))
+    assert figures.max() >= k

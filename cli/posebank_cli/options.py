@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,18 @@ def runner(workers: int, scheduler: str | None) -> Runner:
 def echo_json(value: Any) -> None:
     """Print one JSON object."""
     click.echo(json.dumps(value, indent=1, default=str))
+
+
+def echo_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of equal keys in columns, under their names."""
+    cells = [list(rows[0])] if rows else []
+    for row in rows:
+        values = row.values()
+        cells.append([f"{v:,.0f}" if isinstance(v, int | float) else str(v) for v in values])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        padded = [cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True)]
+        click.echo("  ".join(["", line[0].ljust(widths[0]), *padded]))
 
 
 _LONG = ("limbs_mm",)  # statistics too long for a line; --json and the manifest have them

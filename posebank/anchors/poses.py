@@ -17,10 +17,7 @@ from posebank.types import PoseBank
 
 
 def anchor_poses(bank: PoseBank, settings: AnchorSettings) -> NDArray[np.float32]:
-    """Bank poses as random cameras within the limits see them.
-
-    Every pose of the bank is used equally often, give or take one: the bank is gone through again
-    and again in new random orders until ``settings.n_poses`` poses are drawn.
+    """Bank poses (``drawn_rows``) as random cameras within the limits see them.
 
     Returns
     -------
@@ -34,9 +31,8 @@ def anchor_poses(bank: PoseBank, settings: AnchorSettings) -> NDArray[np.float32
     if len(bank) == 0:
         raise ArtefactError("bank: expected at least one pose, found none")
     n = settings.n_poses
-    rng = np.random.default_rng([settings.seed, 0])
-    rounds = [rng.permutation(len(bank)) for _ in range(-(-n // len(bank)))]
-    rows = np.concatenate(rounds)[:n]
+    rows = drawn_rows(len(bank), settings)
+    rng = np.random.default_rng([settings.seed, 1])
     rotations = sample_rotations(n, settings.limits, rng).astype(np.float32)
     poses = np.empty((n, N_JOINTS, 3), np.float32)
 
@@ -46,6 +42,17 @@ def anchor_poses(bank: PoseBank, settings: AnchorSettings) -> NDArray[np.float32
 
     in_blocks(view, n)
     return poses
+
+
+def drawn_rows(n_bank: int, settings: AnchorSettings) -> NDArray[np.int64]:
+    """Which poses of a bank of ``n_bank`` (at least 1) are drawn, (n_poses,).
+
+    Every one is used equally often, give or take one: the bank is gone through again and again in
+    new random orders until ``settings.n_poses`` poses are drawn.
+    """
+    rng = np.random.default_rng([settings.seed, 0])
+    rounds = [rng.permutation(n_bank) for _ in range(-(-settings.n_poses // n_bank))]
+    return np.concatenate(rounds)[: settings.n_poses]
 
 
 def assign(

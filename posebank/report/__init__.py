@@ -1,6 +1,6 @@
 """Pictures and the HTML report."""
 
-from posebank.report.anchors import anchors_picture
+from posebank.report.anchors import anchors_picture, poses_picture
 from posebank.report.curves import pckh_curve_picture, training_picture
 from posebank.report.drawing import FRONT, SIDE, View, draw_pose_2d, draw_pose_3d, view_axes
 from posebank.report.evaluation import paper_tables, write_evaluation
@@ -13,6 +13,6 @@ __all__ = [
     "FRONT", "SIDE", "View", "anchors_picture", "clip_picture", "displacements", "draw_pose_2d",
     "draw_pose_3d", "figure5", "figure6",
     "html_report", "label_sheet", "label_statistics", "match_picture", "paper_tables",
-    "pckh_curve_picture", "prediction_picture", "shard_sheet", "training_picture", "view_axes",
-    "write_evaluation",
+    "pckh_curve_picture", "poses_picture", "prediction_picture", "shard_sheet", "training_picture",
+    "view_axes", "write_evaluation",
 ]  # fmt: skip

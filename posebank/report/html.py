@@ -165,7 +165,8 @@ def _labels(workspace: Path) -> str:
 def _anchors(workspace: Path) -> str:
     anchors = from_table(Anchors, artefacts.read_table(workspace / "anchors", "anchors"))
     return (
-        "<p>Each from the front and from a side, with the number of poses in its cluster.</p>\n"
+        "<p>Each in its box as the camera sees it (dashes: the upper-body box), and from a side, "
+        "with the number of poses in its cluster.</p>\n"
         + _picture(lambda p: anchors_picture(anchors, p), "anchor-poses")
     )
 

@@ -190,7 +190,7 @@ def _anchor_text(labels: Labels, anchors: Anchors) -> str:
     lead = f"{n_full} full-body and {n_upper} upper-body anchor-poses. "
     if len(labels) == 0:
         return lead
-    found = coverage(anchors, labels.joints_3d, labels.dataset)
+    found = coverage(anchors, labels.joints_3d, labels.dataset, labels.person_id).by_dataset
     return (
         lead + "Mean joint distance of the labels to the closest full-body one, in millimetres:"
         "\n\n" + _table(found)

@@ -1,12 +1,25 @@
-"""Anchors: K-means anchor-poses of the bank's views or of the labels."""
+"""Anchors: K-means anchor-poses of the bank's views or of the labels, and what they cover."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from posebank import artefacts
-from posebank.anchors import AnchorSettings, anchor_poses, fit_anchors
+from posebank.anchors import (
+    AnchorSettings,
+    Coverage,
+    anchor_poses,
+    coverage,
+    drawn_rows,
+    fit_anchors,
+)
+from posebank.report import anchors_picture, poses_picture
 from posebank.schemas import ANCHORS, to_table
+from posebank.types import Anchors
 from posebank_pipelines.workspace import (
     StageResult,
     content,
@@ -17,9 +30,11 @@ from posebank_pipelines.workspace import (
     stage_result,
 )
 
+COVERAGE = "coverage.json"
+
 
 def anchors(workspace: Path, settings: AnchorSettings) -> StageResult:
-    """Fit the anchor-poses of the workspace."""
+    """Fit the anchor-poses of the workspace, measure their coverage and draw them."""
     folder = workspace / "anchors"
     kind = "bank" if settings.source == "bank" else "labels"
     inputs = {kind: content(workspace, kind)}
@@ -27,16 +42,72 @@ def anchors(workspace: Path, settings: AnchorSettings) -> StageResult:
     stamp = artefacts.fingerprint("anchors", decided, inputs, settings.seed)
     if (manifest := current(folder, "anchors", "anchors", stamp)) is not None:
         return stage_result("anchors", folder, manifest, "anchors", made=False)
-    poses = (
-        anchor_poses(load_bank(workspace), settings)
-        if kind == "bank"
-        else load_labels(workspace).joints_3d
-    )
+    poses, dataset, names = _poses(workspace, settings)
     fitted = fit_anchors(poses, settings)
+    covered = coverage(fitted, poses, dataset, names)
     with artefacts.staging_folder(folder) as staging:
         table = to_table(fitted, ANCHORS)
-        part = artefacts.write_part(staging, "anchors-00000.parquet", table, section="anchors")
-        stats = {"poses": len(poses)}
+        parts = [artefacts.write_part(staging, "anchors-00000.parquet", table, section="anchors")]
+        written = _write_report(staging, fitted, covered, poses)
+        parts += [artefacts.adopt_part(staging, path, section="anchors") for path in written]
+        stats = {"poses": len(poses), **_in_short(covered)}
         section = artefacts.Section(stamp, decided, inputs, settings.seed, stats=stats)
-        manifest = artefacts.commit(staging, folder, "anchors", [part], {"anchors": section})
+        manifest = artefacts.commit(staging, folder, "anchors", parts, {"anchors": section})
     return stage_result("anchors", folder, manifest, "anchors", made=True)
+
+
+def coverage_report(workspace: Path) -> dict[str, Any]:
+    """The coverage report of the workspace's anchor-poses.
+
+    Returns
+    -------
+    ``by_dataset``, ``by_anchor`` and ``rarest``: lists of rows as in
+    ``posebank.anchors.Coverage``, distances in millimetres. A pose of the bank is named by its
+    ``pose_id``, one of the labels by its ``person_id``.
+    """
+    artefacts.read_manifest(workspace / "anchors", "anchors")
+    report: dict[str, Any] = json.loads((workspace / "anchors" / COVERAGE).read_text("utf-8"))
+    return report
+
+
+def _poses(
+    workspace: Path, settings: AnchorSettings
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The poses to cluster, their data sets, and their names."""
+    if settings.source == "bank":
+        bank = load_bank(workspace)
+        poses = anchor_poses(bank, settings)
+        rows = drawn_rows(len(bank), settings)
+        return poses, bank.dataset[rows], bank.pose_id[rows]
+    labels = load_labels(workspace)
+    return labels.joints_3d, labels.dataset, labels.person_id
+
+
+def _write_report(
+    staging: Path, fitted: Anchors, covered: Coverage, poses: NDArray[Any]
+) -> list[Path]:
+    rare = covered.rarest
+    tables = {
+        "by_dataset": covered.by_dataset.reset_index(),
+        "by_anchor": covered.by_anchor.reset_index(),
+        "rarest": rare.drop(columns="row"),
+    }
+    rows = {
+        n: json.loads(t.to_json(orient="records", double_precision=2)) for n, t in tables.items()
+    }
+    file = staging / COVERAGE
+    file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    titles = [
+        f"{name}\n{mm:.0f} mm" for name, mm in zip(rare["id"], rare["distance_mm"], strict=True)
+    ]
+    return [
+        file,
+        anchors_picture(fitted, staging / "anchors.png"),
+        poses_picture(poses[rare["row"]], titles, staging / "rarest.png"),
+    ]
+
+
+def _in_short(covered: Coverage) -> dict[str, Any]:
+    everything = covered.by_dataset.loc["all"].to_dict()
+    mm = {name: round(everything[name], 1) for name in ("mean_mm", "p50_mm", "p95_mm")}
+    return {**mm, "anchors_used": int(everything["anchors_used"])}
