@@ -31,6 +31,11 @@ as_json: Decorator = click.option(
 strict: Decorator = click.option(
     "--strict", is_flag=True, help="Stop at the first bad file instead of setting it aside."
 )
+unit: Decorator = click.option(
+    "--unit",
+    type=click.Choice(["m", "cm", "mm", "in"]),
+    help="Length unit of BVH files, which do not say; by default known from the names of joints.",
+)
 seed: Decorator = click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
 
 

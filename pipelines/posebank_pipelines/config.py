@@ -9,10 +9,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, TypeVar
 
 from posebank.anchors import AnchorSettings
+from posebank.annotations import read_annotations
 from posebank.errors import SettingsError
 from posebank.evaluation import EvaluationSettings
 from posebank.lcrnet import TrainSettings, preset
@@ -31,6 +33,7 @@ class MocapSource:
     dataset: str
     sources: Sequence[Path]
     fps: float | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,13 @@ def _path(base: Path, text: Any, where: str) -> Path:
     return path if path.is_absolute() else (base / path)
 
 
+_ANNOTATION_OPTIONS = {
+    name: parameter.default
+    for name, parameter in signature(read_annotations).parameters.items()
+    if parameter.kind is Parameter.KEYWORD_ONLY and name != "images"
+}
+"""Options of ``read_annotations`` with their defaults: the other keys of ``[[annotations]]``."""
+
 _TOP = (
     "seed", "run", "split", "camera", "mocap", "annotations", "bank", "matching", "labels",
     "anchors", "shards", "train", "evaluate",
@@ -162,7 +172,7 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     common = {"seed": raw.get("seed", 0), "limits": limits_from_degrees(**camera)}
     mocap = []
     for i, table in enumerate(raw.get("mocap", [])):
-        _only(table, ("dataset", "sources", "fps"), f"[[mocap]] {i + 1}")
+        _only(table, ("dataset", "sources", "fps", "unit"), f"[[mocap]] {i + 1}")
         mocap.append(
             MocapSource(
                 dataset=table.get("dataset", ""),
@@ -170,6 +180,7 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
                     _path(base, s, f"[[mocap]] {i + 1} sources") for s in table.get("sources", [])
                 ],
                 fps=table.get("fps"),
+                unit=table.get("unit"),
             )
         )
     annotations = []
@@ -177,13 +188,18 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
         where = f"[[annotations]] {i + 1}"
         if "kind" not in table or "source" not in table:
             raise SettingsError(f"{where}: expected kind and source, found {sorted(table)}")
+        _only(table, ("kind", "source", "images", *_ANNOTATION_OPTIONS), where)
         images = table.get("images")
         annotations.append(
             AnnotationSource(
                 kind=table["kind"],
                 source=_path(base, table["source"], where),
                 images=_path(base, images, where) if images else None,
-                options={k: v for k, v in table.items() if k not in ("kind", "source", "images")},
+                options={
+                    k: _typed(v, _ANNOTATION_OPTIONS[k], f"{where}.{k}")
+                    for k, v in table.items()
+                    if k in _ANNOTATION_OPTIONS
+                },
             )
         )
     if not mocap or not annotations:

@@ -12,7 +12,9 @@ from posebank.report import clip_picture, shard_sheet
 from posebank.shards import describe_shards
 
 
-def inspect(path: Path, *, fps: float | None = None, picture: Path | None = None) -> dict[str, Any]:
+def inspect(
+    path: Path, *, fps: float | None = None, unit: str | None = None, picture: Path | None = None
+) -> dict[str, Any]:
     """Facts of an artefact folder (its hashes checked) or of a MoCap file.
 
     Raises
@@ -26,8 +28,8 @@ def inspect(path: Path, *, fps: float | None = None, picture: Path | None = None
         return _inspect_artefact(path, picture)
     source = _clip_source(path)
     if picture is not None:
-        clip_picture(read_clip(source, fps), picture)
-    return describe_clip(source, fps)
+        clip_picture(read_clip(source, fps, unit=unit), picture)
+    return describe_clip(source, fps, unit=unit)
 
 
 def _clip_source(path: Path) -> ClipSource:

@@ -42,7 +42,14 @@ def steps(config: RunConfig, workspace: Path, runner: Runner, *, strict: bool) -
             (
                 "ingest",
                 lambda m=mocap: ingest(  # type: ignore[misc]
-                    workspace, m.dataset, m.sources, config.bank, runner, fps=m.fps, strict=strict
+                    workspace,
+                    m.dataset,
+                    m.sources,
+                    config.bank,
+                    runner,
+                    fps=m.fps,
+                    unit=m.unit,
+                    strict=strict,
                 ),
             )
         )

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from posebank.artefacts import Manifest, find_manifest, read_manifest, read_table
+from posebank.artefacts import Manifest, find_manifest, read_manifest, read_table, source_stamp
 from posebank.errors import Rejected
 from posebank.schemas import from_table, matches_from_table
 from posebank.types import Anchors, Labels, Matches, People, PoseBank
@@ -105,6 +105,11 @@ def load_labels(workspace: Path) -> Labels:
 def load_anchors(workspace: Path) -> Anchors:
     """The anchor-poses of the workspace."""
     return from_table(Anchors, read_table(workspace / "anchors", "anchors"))
+
+
+def images_stamp(folder: Path) -> str:
+    """Stamp of the files in an image folder: changes when one is added, taken out or changed."""
+    return source_stamp(path for path in folder.rglob("*") if path.is_file())
 
 
 def image_roots(workspace: Path) -> dict[str, Path]:

@@ -28,6 +28,7 @@ __all__ = [
     "HipCorrection",
     "assign_mpii_splits",
     "assign_splits",
+    "image_folder",
     "outside_image",
     "read_annotations",
     "summary",
@@ -90,6 +91,17 @@ def _usual_images(file: Path) -> Path | None:
         name = file.stem.removeprefix("person_keypoints_")
         beside = [file.parent.parent / name, file.parent / name, *beside]
     return next((folder for folder in beside if folder.is_dir()), None)
+
+
+def image_folder(kind: str, source: Path) -> Path | None:
+    """Where the images of a source usually are; None where there is no such folder.
+
+    Raises
+    ------
+    SourceError
+        If the source is missing or holds no annotation file of this kind.
+    """
+    return _usual_images(_find(kind, Path(source))[0])
 
 
 def read_annotations(

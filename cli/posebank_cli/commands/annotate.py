@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from posebank.annotations import SOURCES
+from posebank.annotations import SOURCES, SPLITS
 from posebank_cli import options
 from posebank_pipelines.stages.annotate import annotate as annotate_stage
 
@@ -16,6 +16,48 @@ from posebank_pipelines.stages.annotate import annotate as annotate_stage
 @click.argument("source", type=click.Path(path_type=Path))
 @options.workspace
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of the images.")
+@click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    help="Put everyone in this split; by default the source's own counts, else a random one.",
+)
+@click.option(
+    "--val-fraction",
+    type=click.FloatRange(0, 1),
+    help="Part of the images that become val where the source has no val [default: 0.1].",
+)
+@click.option(
+    "--val-images",
+    type=click.IntRange(min=0),
+    help="Of MPII: images that become val [default: 1000, as in the paper].",
+)
+@click.option("--seed", type=int, help="Seed of the val split [default: 0].")
+@click.option(
+    "--protocol",
+    type=click.Choice(["p1", "p2", "p3"]),
+    help="Of Human3.6M: the protocol of the paper to follow [default: p2].",
+)
+@click.option(
+    "--train-step",
+    type=click.IntRange(min=1),
+    help="Of Human3.6M: take every so many frames for training [default: 5].",
+)
+@click.option(
+    "--hip-width",
+    type=float,
+    help="Factor on the distance of the hips, to bring them to MoCap's [default: 1].",
+)
+@click.option(
+    "--hip-down",
+    type=float,
+    help="Shift of the hips towards the knees, as a part of the torso [default: 0].",
+)
+@click.option(
+    "--proxy-head",
+    is_flag=True,
+    default=None,
+    help="Of COCO: guess the head top, which it does not annotate.",
+)
 @options.strict
 @options.cluster
 @options.as_json
@@ -28,11 +70,15 @@ def annotate(
     workers: int,
     scheduler: str | None,
     as_json: bool,
+    **reading: object,
 ) -> None:
     """Read the 2D annotations SOURCE (a file or folder) of the given KIND.
 
     Example: posebank annotate lspe /data/lspet -w workspace
     """
+    given = {name: value for name, value in reading.items() if value is not None}
     with options.runner(workers, scheduler) as runner:
-        result = annotate_stage(workspace, kind, source, runner, images=images, strict=strict)
+        result = annotate_stage(
+            workspace, kind, source, runner, images=images, strict=strict, **given
+        )
         options.show([result], as_json)

@@ -25,6 +25,7 @@ from posebank_pipelines.stages.ingest import known_sources
 )
 @click.option("--mirror/--no-mirror", default=BankSettings.mirror, help="Add mirrored poses.")
 @click.option("--fps", type=float, help="Frame rate of the clips, over what is known of them.")
+@options.unit
 @options.strict
 @options.cluster
 @options.as_json
@@ -36,6 +37,7 @@ def ingest(
     min_distance_mm: float,
     mirror: bool,
     fps: float | None,
+    unit: str | None,
     strict: bool,
     workers: int,
     scheduler: str | None,
@@ -51,5 +53,7 @@ def ingest(
     settings = BankSettings(fps=bank_fps, min_distance_mm=min_distance_mm, mirror=mirror)
     with options.runner(workers, scheduler) as runner:
         every = [*known_sources(workspace, dataset), *sources]
-        result = ingest_stage(workspace, dataset, every, settings, runner, fps=fps, strict=strict)
+        result = ingest_stage(
+            workspace, dataset, every, settings, runner, fps=fps, unit=unit, strict=strict
+        )
         options.show([result], as_json)

@@ -16,6 +16,7 @@ from posebank_pipelines.stages.shards import shards as shards_stage
 @click.option(
     "--embed/--reference",
     default=ShardSettings.embed,
+    show_default=True,
     help="Store the images' bytes, or only their paths.",
 )
 @click.option(
@@ -25,12 +26,29 @@ from posebank_pipelines.stages.shards import shards as shards_stage
     show_default=True,
     help="Images in one Parquet file.",
 )
+@click.option(
+    "--images-per-row-group",
+    type=click.IntRange(min=1),
+    default=ShardSettings.images_per_row_group,
+    show_default=True,
+    help="Images that are read at a time; few suit random access.",
+)
+@click.option(
+    "--max-side",
+    type=click.IntRange(min=0),
+    metavar="PIXELS",
+    default=ShardSettings.max_side,
+    show_default=True,
+    help="Shrink images whose longer side is longer, and their labels; 0 keeps every file as is.",
+)
 @options.cluster
 @options.as_json
 def shards(
     workspace: Path,
     embed: bool,
     images_per_shard: int,
+    images_per_row_group: int,
+    max_side: int,
     workers: int,
     scheduler: str | None,
     as_json: bool,
@@ -39,6 +57,11 @@ def shards(
 
     Example: posebank shards -w workspace
     """
-    settings = ShardSettings(embed=embed, images_per_shard=images_per_shard)
+    settings = ShardSettings(
+        embed=embed,
+        images_per_shard=images_per_shard,
+        images_per_row_group=images_per_row_group,
+        max_side=max_side,
+    )
     with options.runner(workers, scheduler) as runner:
         options.show([shards_stage(workspace, settings, runner)], as_json)

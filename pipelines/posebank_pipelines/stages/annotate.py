@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from posebank import artefacts
-from posebank.annotations import read_annotations
+from posebank.annotations import image_folder, read_annotations
 from posebank.errors import SourceError
 from posebank.schemas import ANNOTATIONS, to_table
 from posebank_pipelines.runner import Runner
-from posebank_pipelines.workspace import StageResult, current, stage_result
+from posebank_pipelines.workspace import StageResult, current, images_stamp, stage_result
 
 _PART_ROWS = 1 << 14
 
@@ -46,6 +46,9 @@ def annotate(
     folder = workspace / "annotations"
     source = source.resolve()
     inputs = {"source": artefacts.source_stamp(_stamped_files(source))}
+    # The sizes of images are read from them, so a folder that comes later makes a difference.
+    if (shown := images or image_folder(kind, source)) is not None:
+        inputs["images"] = images_stamp(shown)
     asked = {
         "source": str(source),
         "images_asked": str(images.resolve()) if images else None,
@@ -57,7 +60,7 @@ def annotate(
 
     (result,) = runner.map(
         f"annotate {kind}",
-        lambda path: read_annotations(path[0], path[1], images=images, **options),
+        lambda path: read_annotations(path[0], path[1], images=shown, **options),
         [(kind, source)],
     )
     if strict and result.rejected:

@@ -52,6 +52,7 @@ def _read_batch(
     scratch: Path,
     settings: BankSettings,
     fps: float | None,
+    unit: str | None,
     strict: bool,
 ) -> _Batch:
     number, sources = item
@@ -61,7 +62,7 @@ def _read_batch(
     clips: list[ClipStats] = []
     for source in sources:
         try:
-            clip = read_clip(source, fps)
+            clip = read_clip(source, fps, unit=unit)
             poses, stats = poses_from_clip(clip, settings)
         except PosebankError as error:
             if strict:
@@ -109,11 +110,17 @@ def ingest(
     runner: Runner,
     *,
     fps: float | None = None,
+    unit: str | None = None,
     strict: bool = False,
 ) -> StageResult:
     """Make the data set's section of the bank from exactly these sources.
 
     Other data sets in the bank stay as they are.
+
+    Parameters
+    ----------
+    fps, unit : frame rate of the clips, and length unit of BVH files; see
+        ``posebank.mocap.read_clip``.
 
     Raises
     ------
@@ -127,7 +134,9 @@ def ingest(
         raise SourceError(set_aside[0].where, set_aside[0].reason)
     files = {c.path for c in clips} | {c.skeleton for c in clips if c.skeleton}
     inputs = {"sources": artefacts.source_stamp(files)}
-    decided = settings_dict(settings, sources=[str(p) for p in resolved], fps_override=fps)
+    decided = settings_dict(
+        settings, sources=[str(p) for p in resolved], fps_override=fps, unit=unit
+    )
     stamp = artefacts.fingerprint("bank", decided, inputs)
     if (manifest := current(folder, "bank", dataset, stamp)) is not None:
         return stage_result("ingest", folder, manifest, dataset, made=False)
@@ -136,7 +145,7 @@ def ingest(
         scratch = staging / "scratch"
         scratch.mkdir()
         batches = runner.map(
-            f"ingest {dataset}", _read_batch, _batches(clips), scratch, settings, fps, strict
+            f"ingest {dataset}", _read_batch, _batches(clips), scratch, settings, fps, unit, strict
         )
         rejected = set_aside + [r for b in batches for r in b.rejected]
         paths = [b.path for b in batches if b.path is not None]

@@ -16,6 +16,7 @@ from posebank_pipelines.workspace import (
     content,
     current,
     image_roots,
+    images_stamp,
     load_anchors,
     load_labels,
     settings_dict,
@@ -40,12 +41,9 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
     """Write the shards of the workspace's labels."""
     folder = workspace / "shards"
     inputs = {kind: content(workspace, kind) for kind in ("labels", "anchors")}
-    roots = {name: str(root) for name, root in sorted(image_roots(workspace).items())}
-    inputs |= {
-        f"images of {name}": artefacts.source_stamp(p for p in Path(root).rglob("*") if p.is_file())
-        for name, root in roots.items()
-    }
-    decided = settings_dict(settings, image_roots=roots)
+    roots = dict(sorted(image_roots(workspace).items()))
+    inputs |= {f"images of {name}": images_stamp(root) for name, root in roots.items()}
+    decided = settings_dict(settings, image_roots={n: str(root) for n, root in roots.items()})
     stamp = artefacts.fingerprint("shards", decided, inputs)
     if (manifest := current(folder, "shards", "shards", stamp)) is not None:
         return stage_result("shards", folder, manifest, "shards", made=False)
