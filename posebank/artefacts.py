@@ -1,20 +1,22 @@
 """Artefact folders: Parquet parts and a manifest, replaced whole or not at all.
 
 A writer fills a staging folder beside the artefact, writes ``_manifest.json`` into it last, and
-exchanges the folders by rename. A folder without a manifest is unfinished and is never read. An
-artefact has one or more *sections* (the bank has one per MoCap data set); each remembers the
-fingerprint of what made it, so that a section whose fingerprint matches is not made again.
+exchanges the folders by two renames; if it is killed between them, the next reader puts the old
+folder back. A folder without a manifest is unfinished and is never read. An artefact has one or
+more *sections* (the bank has one per MoCap data set); each remembers the fingerprint of what made
+it, so that a section whose fingerprint matches is not made again.
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,12 +176,56 @@ def commit(
 ) -> Manifest:
     """Write the manifest into the staging folder and put the folder in the artefact's place."""
     manifest = write_manifest(staging, kind, parts, sections)
+    _remove_old(artefact)
     old = artefact.parent / f".{artefact.name}.{uuid.uuid4().hex[:8]}.old"
-    if artefact.exists():
-        os.replace(artefact, old)
-    os.replace(staging, artefact)
-    shutil.rmtree(old, ignore_errors=True)
+    while True:
+        with suppress(FileNotFoundError):
+            os.replace(artefact, old)
+        try:
+            os.replace(staging, artefact)
+            break
+        except OSError:
+            # Between the two renames a reader may have put the old artefact back (_recover).
+            if not artefact.exists():
+                raise
+    _remove_old(artefact)
     return manifest
+
+
+def remove(artefact: Path) -> None:
+    """Take an artefact away; if this is cut short, what is left counts as unfinished."""
+    _remove_old(artefact)
+    _remove_folder(artefact)
+
+
+def _remove_folder(folder: Path) -> None:
+    if folder.is_symlink():  # what it points to belongs to somebody else
+        folder.unlink()
+        return
+    (folder / MANIFEST).unlink(missing_ok=True)  # first, so that a part of a folder never counts
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _moved_aside(artefact: Path) -> list[Path]:
+    return sorted(artefact.parent.glob(f".{glob.escape(artefact.name)}.{'[0-9a-f]' * 8}.old"))
+
+
+def _remove_old(artefact: Path) -> None:
+    """Remove what a writer moved aside, now or before it was killed; not the only copy."""
+    _recover(artefact)
+    for old in _moved_aside(artefact):
+        _remove_folder(old)
+
+
+def _recover(artefact: Path) -> None:
+    """Put the old artefact back, if a writer was killed after it had moved it aside."""
+    if artefact.exists():
+        return
+    for old in _moved_aside(artefact):
+        if (old / MANIFEST).exists():
+            with suppress(OSError):  # another process was quicker
+                os.replace(old, artefact)
+            return
 
 
 def commit_section(
@@ -217,6 +263,7 @@ def find_manifest(artefact: Path) -> Manifest | None:
         If the manifest is not readable.
     """
     path = artefact / MANIFEST
+    _recover(artefact)
     if not path.exists():
         return None
     try:

@@ -228,6 +228,81 @@ def test_damaged_parts_are_named(tmp_path):
         artefacts.read_table(artefact, "anchors", ["count"])
 
 
+_EXCHANGE = """
+import os, sys
+from pathlib import Path
+from posebank import artefacts
+
+artefact, part, left = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+with artefacts.staging_folder(artefact) as staging:
+    (staging / part.name).write_bytes(part.read_bytes())
+    parts = [artefacts.adopt_part(staging, staging / part.name, rows=5)]
+
+    def die(event, arguments):
+        global left
+        # os.rename also reports os.replace; os.remove also reports Path.unlink
+        if event in ("os.rename", "os.remove", "os.rmdir"):
+            if left == 0:
+                os._exit(9)
+            left -= 1
+
+    sys.addaudithook(die)
+    artefacts.commit(staging, artefact, "anchors", parts, {"new": artefacts.Section("new")})
+    left = 10**6
+"""
+
+
+def test_killed_at_any_step_of_the_exchange(tmp_path):
+    """The old artefact or the new one, whole, and nothing beside it after the next writer."""
+    write(tmp_path / "new", {"n": 5})
+    part = tmp_path / "new" / "n-0.parquet"
+    found, moved_aside = [], []
+    for step in range(20):
+        folder = tmp_path / str(step)
+        artefact = folder / "anchors"
+        write(artefact, {"a": 3})
+        command = [sys.executable, "-c", _EXCHANGE, str(artefact), str(part), str(step)]
+        status = subprocess.run(command, check=False).returncode
+        moved_aside.append(not artefact.exists())
+        found.append(artefacts.read_table(artefact, "anchors").num_rows)
+        assert artefacts.verify(artefact, "anchors") == []
+        write(artefact, {"a": 2})
+        assert artefacts.read_table(artefact, "anchors", ["count"]).num_rows in (2, 2 + 5)
+        assert [p for p in folder.iterdir() if p.name.endswith(".old")] == []
+        if status == 0:
+            break
+        assert status == 9
+    assert found == sorted(found) and set(found) == {3, 5}  # first the old one, then the new one
+    assert any(moved_aside), "it was also killed between the two renames"
+
+
+def test_a_reader_may_put_the_old_artefact_back_between_the_renames(tmp_path, monkeypatch):
+    artefact = tmp_path / "anchors"
+    write(artefact, {"a": 3})
+    rename, read = os.replace, []
+
+    def slow(source, target):
+        rename(source, target)
+        if str(target).endswith(".old") and not read:
+            read.append(artefacts.read_manifest(artefact, "anchors").rows)
+
+    monkeypatch.setattr(os, "replace", slow)
+    write(artefact, {"a": 7})
+    assert read == [3]
+    assert artefacts.read_table(artefact, "anchors").num_rows == 7
+    assert [p.name for p in tmp_path.iterdir()] == ["anchors"]
+
+
+def test_a_linked_artefact_is_replaced_not_emptied(tmp_path):
+    write(tmp_path / "theirs" / "anchors", {"a": 3})
+    (tmp_path / "anchors").symlink_to(tmp_path / "theirs" / "anchors")
+    write(tmp_path / "anchors", {"a": 7})
+    assert artefacts.read_table(tmp_path / "anchors", "anchors").num_rows == 7
+    assert artefacts.read_table(tmp_path / "theirs" / "anchors", "anchors").num_rows == 3
+    artefacts.remove(tmp_path / "anchors")
+    assert artefacts.find_manifest(tmp_path / "anchors") is None
+
+
 @pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
 def test_a_cut_part_is_named(tmp_path, where):
     artefact = tmp_path / "anchors"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -119,7 +118,7 @@ def run(
                 if stage == "train"
                 else workspace / _FOLDERS[stage]
             )
-            shutil.rmtree(folder, ignore_errors=True)
+            artefacts.remove(folder)
     _drop_other_sections(config, workspace)
     last = STAGES.index(until) if until is not None else len(STAGES)
     for stage, step in steps(config, workspace, runner, strict=strict):
