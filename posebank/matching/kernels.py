@@ -22,9 +22,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 
-_BINS = 4096
 _BLOCK = 512
-_SAFETY = 4e-6  # float32 rounding of the bound, in error_norm squared
 _MAX_STARTS = 4
 _SLACK = 0.08  # correlation a camera may gain over the nearest point of a 15 degree grid
 
@@ -56,7 +54,7 @@ def _value(
 
 
 @njit(nogil=True)
-def _moments(
+def moments(
     unit: Array, mask: NDArray[np.bool_], bank: Array32, row: int, a: Array, g: Array
 ) -> None:
     """Fill a (6,) = q^T P and g (6,) = scatter of P over the mask; bank (13, 3, n_poses)."""
@@ -89,7 +87,7 @@ def _moments(
 
 
 @njit(nogil=True)
-def _climb(
+def climb(
     a: Array, g: Array, az: float, el: float, low: float, high: float,
     cos_roll: float, sin_roll: float, free: bool,
 ) -> tuple[float, float, float]:  # fmt: skip
@@ -202,7 +200,7 @@ def _next_peak(grid: Array, floor: float) -> tuple[int, int]:
 
 
 @njit(nogil=True)
-def _solve(
+def solve(
     a: Array,
     g: Array,
     turns: Array,
@@ -230,14 +228,14 @@ def _solve(
         e, i = _next_peak(grid, max(floor, 0.0))
         if e < 0:
             break
-        f, x, y = _climb(a, g, turns[2, i], tilts[2, e], low, high, cos_roll, sin_roll, free)
+        f, x, y = climb(a, g, turns[2, i], tilts[2, e], low, high, cos_roll, sin_roll, free)
         if f > best:
             best, best_az, best_el = f, x, y
     return best, best_az, best_el
 
 
 @njit(nogil=True)
-def _best_roll(a: Array, az: float, el: float, max_roll: float) -> float:
+def best_roll(a: Array, az: float, el: float, max_roll: float) -> float:
     """Roll of the camera, within the limit, that correlates best."""
     ca, sa, ce, se = math.cos(az), math.sin(az), math.cos(el), math.sin(el)
     a1r, a2r = a[0] * ca + a[2] * sa, a[3] * ca + a[5] * sa
@@ -260,12 +258,12 @@ def solve_pairs(
         a, g = np.empty(6), np.empty(6)
         grid = np.empty((tilts.shape[1], turns.shape[1]))
         per_az = np.empty((7, turns.shape[1]))
-        _moments(units[person[i]], masks[person[i]], bank, row[i], a, g)
-        f, az, el = _solve(
+        moments(units[person[i]], masks[person[i]], bank, row[i], a, g)
+        f, az, el = solve(
             a, g, turns, tilts, low, high, cos_roll, sin_roll, free, per_az, grid, 0.0
         )
         out[i, 0], out[i, 1], out[i, 2] = f, az, el
-        out[i, 3] = _best_roll(a, az, el, max_roll)
+        out[i, 3] = best_roll(a, az, el, max_roll)
     return out
 
 
@@ -369,154 +367,3 @@ def view_scores(
                     best = max(best, c)
                 out[p, start + i] = best
     return out
-
-
-@njit(nogil=True)
-def _inverse(g: Array32, width: int, inverse: Array32) -> None:
-    """Inverse of each scatter; one that is nearly flat gets 0 and so the trivial bound's mark."""
-    for i in range(width):
-        xx, yy, zz = np.float64(g[0, i]), np.float64(g[1, i]), np.float64(g[2, i])
-        xy, xz, yz = np.float64(g[3, i]), np.float64(g[4, i]), np.float64(g[5, i])
-        c0, c1, c2 = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
-        det = xx * c0 + xy * c1 + xz * c2
-        trace = xx + yy + zz
-        scale = 0.0 if det < 1e-7 * trace * trace * trace else 1.0 / det
-        inverse[0, i] = c0 * scale
-        inverse[1, i] = (xx * zz - xz * xz) * scale
-        inverse[2, i] = (xx * yy - xy * xy) * scale
-        inverse[3, i] = c1 * scale
-        inverse[4, i] = c2 * scale
-        inverse[5, i] = (xy * xz - xx * yz) * scale
-
-
-@njit(nogil=True)
-def _bounds(
-    a: Array32, inverse: Array32, width: int, cos_roll: float, sin_roll: float, limited: bool,
-    bound: Array32,
-) -> None:  # fmt: skip
-    """Lower bound of error_norm over the cameras allowed.
-
-    The best 2 x 3 affine camera B = A G^-1 bounds every camera. Where roll is limited to less than
-    90 degrees, a camera's image of the up axis also lies in a cone; the second column of B outside
-    it costs at least its squared distance to the cone / (G^-1)_yy.
-    """
-    c, s = np.float32(cos_roll), np.float32(sin_roll)
-    one, zero, safety = np.float32(1.0), np.float32(0.0), np.float32(_SAFETY)
-    for i in range(width):
-        i0, i1, i2 = inverse[0, i], inverse[1, i], inverse[2, i]
-        i3, i4, i5 = inverse[3, i], inverse[4, i], inverse[5, i]
-        x, y, z = a[0, i], a[1, i], a[2, i]
-        bx, by, bz = i0 * x + i3 * y + i4 * z, i3 * x + i1 * y + i5 * z, i4 * x + i5 * y + i2 * z
-        total = bx * x + by * y + bz * z
-        ux = by
-        x, y, z = a[3, i], a[4, i], a[5, i]
-        bx, by, bz = i0 * x + i3 * y + i4 * z, i3 * x + i1 * y + i5 * z, i4 * x + i5 * y + i2 * z
-        total += bx * x + by * y + bz * z
-        squared = one - total
-        if limited:
-            # Distance of (|u|, v) to the cone |u| <= tan(roll) v, v = up in the image.
-            u, v = abs(ux), -by
-            along, away = s * u + c * v, c * u - s * v
-            away = max(away, zero)
-            along = min(along, zero)
-            if away > zero and i1 > zero:
-                squared += (away * away + along * along) / i1
-        if i1 <= zero:
-            squared = zero
-        bound[i] = np.sqrt(min(max(squared - safety, zero), one))
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def search_viewfree(  # noqa: PLR0912, PLR0915
-    units: Array, masks: NDArray[np.bool_], chunk_starts: NDArray[np.int64], bank: Array32,
-    turns: Array, tilts: Array, low: float, high: float, max_roll: float, keep: int, certified: int,
-) -> tuple[NDArray[np.int64], Array, Array, NDArray[np.int64]]:  # fmt: skip
-    """The ``keep`` best poses of each person over every camera allowed.
-
-    Parameters
-    ----------
-    units : (n_people, 13, 2); masks : (n_people, 13); people of one chunk share a mask.
-    chunk_starts : (n_chunks + 1,) rows where chunks begin.
-    bank : (13, 3, n_poses).
-    turns (3, n_az) and tilts (3, n_el): cosine, sine and angle of the starting cameras.
-    low, high : elevations that a climb may reach.
-    certified : poses are solved in the order of their bounds until the bound passes the error of
-        this rank.
-
-    Returns
-    -------
-    rows (n_people, keep), -1 where fewer; cameras (n_people, keep, 4): error_norm, azimuth,
-    elevation, roll; floor (n_people,): bound of everything that was not solved; solved (n_people,).
-    """
-    n_people, n_poses = units.shape[0], bank.shape[2]
-    rows = np.full((n_people, keep), -1, np.int64)
-    cameras = np.full((n_people, keep, 4), np.inf)
-    floors = np.ones(n_people)
-    solved = np.zeros(n_people, np.int64)
-    cos_roll, sin_roll = math.cos(max_roll), math.sin(max_roll)
-    free = max_roll >= math.pi - 1e-12
-    limited = max_roll < math.pi / 2 - 1e-9
-    for chunk in prange(chunk_starts.shape[0] - 1):
-        first, last = chunk_starts[chunk], chunk_starts[chunk + 1]
-        mask = masks[first]
-        inverses = np.empty((6, n_poses), np.float32)
-        g_block = np.empty((6, _BLOCK), np.float32)
-        a_block = np.empty((6, _BLOCK), np.float32)
-        for start in range(0, n_poses, _BLOCK):
-            stop = min(start + _BLOCK, n_poses)
-            _scatter(mask, bank, start, stop, g_block)
-            _inverse(g_block, stop - start, inverses[:, start:stop])
-        bound = np.empty(n_poses, np.float32)
-        order = np.empty(n_poses, np.int32)
-        ends = np.empty(_BINS + 2, np.int64)
-        a, g = np.empty(6), np.empty(6)
-        grid = np.empty((tilts.shape[1], turns.shape[1]))
-        per_az = np.empty((7, turns.shape[1]))
-        for p in range(first, last):
-            unit32 = units[p].astype(np.float32)
-            for start in range(0, n_poses, _BLOCK):
-                stop = min(start + _BLOCK, n_poses)
-                _correlate(unit32, mask, bank, start, stop, a_block)
-                _bounds(
-                    a_block, inverses[:, start:stop], stop - start, cos_roll, sin_roll, limited,
-                    bound[start:stop],
-                )  # fmt: skip
-            ends[:] = 0
-            for i in range(n_poses):
-                ends[np.int64(bound[i] * _BINS) + 1] += 1
-            for b in range(1, _BINS + 2):
-                ends[b] += ends[b - 1]
-            for i in range(n_poses):
-                bin_ = np.int64(bound[i] * _BINS)
-                order[ends[bin_]] = i
-                ends[bin_] += 1
-            found = 0
-            limit = 1.0
-            for position in range(n_poses):
-                i = order[position]
-                if math.floor(bound[i] * _BINS) / _BINS >= limit:
-                    floors[p] = math.floor(bound[i] * _BINS) / _BINS
-                    break
-                if bound[i] >= limit:
-                    continue
-                _moments(units[p], mask, bank, i, a, g)
-                needed = math.sqrt(max(1.0 - limit * limit, 0.0))
-                f, az, el = _solve(
-                    a, g, turns, tilts, low, high, cos_roll, sin_roll, free, per_az, grid, needed
-                )
-                solved[p] += 1
-                error = math.sqrt(max(1.0 - f * f, 0.0))
-                if f <= 0 or (found == keep and error >= cameras[p, keep - 1, 0]):
-                    continue
-                slot = min(found, keep - 1)
-                while slot > 0 and cameras[p, slot - 1, 0] > error:
-                    rows[p, slot] = rows[p, slot - 1]
-                    cameras[p, slot] = cameras[p, slot - 1]
-                    slot -= 1
-                rows[p, slot] = i
-                cameras[p, slot, 0], cameras[p, slot, 1], cameras[p, slot, 2] = error, az, el
-                cameras[p, slot, 3] = _best_roll(a, az, el, max_roll)
-                found = min(found + 1, keep)
-                if found >= certified:
-                    limit = cameras[p, certified - 1, 0]
-    return rows, cameras, floors, solved

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from posebank.errors import ArtefactError, Rejected
 from posebank.geometry.cameras import CameraLimits, camera_rotation
-from posebank.matching import kernels
+from posebank.matching import kernels, search
 from posebank.matching.candidates import Best
 from posebank.matching.queries import Queries, make_queries
 from posebank.matching.settings import MAX_K, MatchSettings
 from posebank.matching.views import ViewIndex, view_rotations
+from posebank.skeleton import N_JOINTS
 from posebank.types import Matches, People, PoseBank
 
 _GRID_STEP = np.radians(15.0)
@@ -115,24 +116,23 @@ def _viewfree(
         starts += [*range(starts[-1] + _CHUNK, starts[-1] + len(group), _CHUNK)]
         starts.append(sum(map(len, order)))
     rank = np.concatenate(order)
-    spare = 1 if settings.k == 1 or settings.min_distance_mm <= 0 else 2
-    keep = min(spare * settings.k, len(bank))
-    rows, cameras, floors, _ = kernels.search_viewfree(
+    limits = settings.limits
+    one_each = settings.k == 1 or settings.min_distance_mm <= 0
+    rows, values, floors, _ = search.search_viewfree(
         queries.unit[rank],
         queries.mask[rank],
         np.array(starts, np.int64),
         columns,
-        *start_grid(settings.limits),
-        settings.limits.max_roll,
-        keep,
-        min(settings.k, keep),
+        (*start_grid(limits), limits.min_elevation, limits.max_elevation, limits.max_roll),
+        settings.k,
+        0.0 if one_each else N_JOINTS * (settings.min_distance_mm / 1000) ** 2,
     )
     for position, i in enumerate(rank):
         found = rows[position] >= 0
-        camera = cameras[position, found]
+        camera = values[position, found]
         rotation = camera_rotation(camera[:, 1], camera[:, 2], camera[:, 3])
-        best.put(i, queries, bank, rows[position, found], rotation, settings.min_distance_mm)
-        best.gap[i] = max(best.error_norm[i, 0] - floors[position], 0.0)
+        best.put(i, queries, bank, rows[position, found], rotation, min_distance_mm=0.0)
+        best.gap[i] = max(best.error_norm[i, 0] - floors[position] - search.TOLERANCE, 0.0)
 
 
 def _views(
