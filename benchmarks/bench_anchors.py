@@ -97,6 +97,22 @@ def one(method: str, file: str, k: int) -> dict[str, Any]:
     }
 
 
+def times_faster(results: dict[str, Any]) -> dict[str, float]:
+    """For each other method: its time over that of ours which first reaches its inertia or less.
+
+    0 where none of ours reaches it.
+    """
+    ours = [r for name, r in results.items() if name.startswith("posebank")]
+    ratios = {}
+    for name in METHODS:
+        if name.startswith("posebank") or name not in results:
+            continue
+        theirs = results[name]
+        enough = [r["cpu_seconds"] for r in ours if r["inertia"] <= theirs["inertia"]]
+        ratios[name] = round(theirs["cpu_seconds"] / min(enough), 2) if enough else 0.0
+    return ratios
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--poses", type=int, default=1_000_000)
@@ -125,6 +141,7 @@ def main() -> None:
             )
             results[method] = json.loads(done.stdout.strip().splitlines()[-1])
             print(method, results[method], file=sys.stderr)
+    results["times_faster_at_equal_inertia"] = times_faster(results)
     report("anchors", results)
 
 

@@ -32,6 +32,7 @@ from posebank import artefacts
 from posebank.anchors import AnchorSettings, fit_anchors
 from posebank.annotations import read_annotations
 from posebank.shards import (
+    IMAGE_COLUMNS,
     PoseShards,
     PoseStream,
     ShardSettings,
@@ -75,6 +76,7 @@ def write(folder: Path, labels: Labels, images_per_row_group: int) -> Path:
                 plan.name,
                 shard_table(labels.take(plan.rows), anchors, ROOTS, settings)[0],
                 row_group_rows=settings.images_per_row_group,
+                as_is=IMAGE_COLUMNS,
             )
             for plan in plan_shards(labels, settings)
         ]
@@ -172,6 +174,9 @@ def main() -> None:
             loaders: dict[str, DataLoader[Any]] = {
                 "shards, stream": DataLoader(PoseStream(decoded, batch_size=8), **options),
                 "loose files, Pillow": DataLoader(loose, shuffle=True, **options),
+                "loose files, torchvision": DataLoader(
+                    LooseFiles(labels, with_torchvision), shuffle=True, **options
+                ),
                 "webdataset": DataLoader(tar_stream(), **options),
             }
             results[f"samples_per_second_{chosen.workers}_workers"] = {

@@ -129,12 +129,37 @@ def staging_folder(artefact: Path) -> Iterator[Path]:
 
 
 def write_part(
-    staging: Path, name: str, table: pa.Table, *, section: str = "", row_group_rows: int = 1 << 16
+    staging: Path,
+    name: str,
+    table: pa.Table,
+    *,
+    section: str = "",
+    row_group_rows: int = 1 << 16,
+    as_is: Sequence[str] = (),
 ) -> Part:
-    """Write one Parquet part (zstd) into a staging folder."""
+    """Write one Parquet part (zstd) into a staging folder.
+
+    as_is : columns to store neither compressed nor through a dictionary: files that are
+        compressed already, and are read faster this way.
+    """
     path = staging / name
-    pq.write_table(table, path, compression="zstd", row_group_size=row_group_rows)
+    leaves = _leaves(table.schema) if as_is else []
+    pq.write_table(
+        table,
+        path,
+        compression={leaf: "NONE" if leaf in as_is else "ZSTD" for leaf in leaves} or "zstd",
+        use_dictionary=[leaf for leaf in leaves if leaf not in as_is] or True,
+        row_group_size=row_group_rows,
+    )
     return Part(name, table.num_rows, file_sha256(path), section)
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Paths of a schema's Parquet columns."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    columns = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
+    return [columns.column(i).path for i in range(len(columns.names))]
 
 
 def adopt_part(staging: Path, path: Path, *, rows: int = 0, section: str = "") -> Part:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from posebank import artefacts
 from posebank.anchors import AnchorSettings, fit_anchors
-from posebank.shards import ShardSettings, dataset_card, plan_shards, shard_table
+from posebank.shards import IMAGE_COLUMNS, ShardSettings, dataset_card, plan_shards, shard_table
 from posebank.skeleton import N_JOINTS, J, centred
 from posebank.types import Anchors, Labels, texts
 
@@ -94,7 +94,11 @@ def write_shards(
             rejected += some
             if table.num_rows:
                 rows = settings.images_per_row_group
-                parts.append(artefacts.write_part(staging, plan.name, table, row_group_rows=rows))
+                parts.append(
+                    artefacts.write_part(
+                        staging, plan.name, table, row_group_rows=rows, as_is=IMAGE_COLUMNS
+                    )
+                )
         card = staging / "dataset_card.md"
         card.write_text(dataset_card(labels, anchors, rejected=rejected), encoding="utf-8")
         files = [*parts, artefacts.adopt_part(staging, card)]

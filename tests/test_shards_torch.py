@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
@@ -414,3 +415,40 @@ def test_batches_arrive_from_workers_unchanged(folder: Path) -> None:
     for one, two in zip(here, there, strict=True):
         assert_equal_samples(one, two)
         assert two["joints_2d"].dtype == torch.float32
+
+
+def test_images_that_are_no_jpeg_and_damaged_ones(tmp_path: Path) -> None:
+    labels = make_labels({f"train/mpii/{i}.jpg": 1 for i in range(5)})
+    roots = make_images(labels, tmp_path)
+    with Image.open(roots["mpii"] / "2.jpg") as image:
+        pixels = np.array(image)
+    Image.fromarray(pixels).save(roots["mpii"] / "2.jpg", "PNG")
+    reference = replace(SETTINGS, embed=False)
+    write_shards(tmp_path / "shards", labels, make_anchors(), roots, reference)
+    shards = PoseShards(tmp_path / "shards")
+    images = {s["image_id"]: s["image"] for s in PoseStream(shards)}
+    assert len(images) == 5
+    np.testing.assert_array_equal(images["mpii/2.jpg"].permute(1, 2, 0).numpy(), pixels)
+    (roots["mpii"] / "3.jpg").write_bytes(b"no image")
+    with pytest.raises(ArtefactError, match=r"mpii/3.jpg: expected an image that decodes"):
+        list(PoseStream(shards))
+
+
+def test_samples_are_the_callers_own(folder: Path) -> None:
+    shards = PoseShards(folder)
+    first = shards[1]
+    first["joints_2d"] += 1
+    first["person_id"].append("x")
+    again = shards[1]
+    assert not torch.equal(again["joints_2d"], first["joints_2d"])
+    assert len(again["person_id"]) == len(again["joints_2d"])
+
+
+def test_image_files_are_stored_as_they_are(folder: Path) -> None:
+    group = pq.ParquetFile(folder / "train-00000.parquet").metadata.row_group(0)
+    kinds = {
+        group.column(i).path_in_schema: group.column(i).compression
+        for i in range(group.num_columns)
+    }
+    assert kinds.pop("image_bytes") == "UNCOMPRESSED"
+    assert set(kinds.values()) == {"ZSTD"}

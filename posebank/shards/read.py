@@ -23,7 +23,6 @@ from posebank.errors import ArtefactError
 from posebank.schemas import SHARD_PERSON, column_array
 
 _LABEL_COLUMNS = ("image_id", "image", "dataset", "image_width", "image_height")
-_FILE_COLUMNS = ("image_bytes", "image_path")
 _PERSON = "people.list.element."
 _MAX_OPEN_FILES = 64
 
@@ -75,28 +74,38 @@ class PartLabels:
     """The labels of one part in memory: everything but the images.
 
     columns : the images' columns, as lists.
-    start : where each image's people begin, n_images + 1 numbers.
-    people : the people's columns: arrays, and lists of texts, "" for none.
+    start : (n_images + 1,) where each image's people begin.
+    people : the columns of the people that the filter keeps: arrays, and lists of texts, "" for
+        none.
+    ignored_start, ignored_box : the same for the boxes of the people whom it leaves out.
     nbytes : memory held, about.
     """
 
     columns: Mapping[str, list[Any]]
-    start: list[int]
+    start: NDArray[np.int64]
     people: Mapping[str, Any]
+    ignored_start: NDArray[np.int64]
+    ignored_box: NDArray[np.float32]
     nbytes: int
 
 
 @dataclass(frozen=True)
 class GroupImages:
-    """The image files of one row group: their bytes, or null and their paths."""
+    """The image files of one row group, or of some of its rows.
 
-    data: pa.Array
-    path: pa.Array
+    data : (n_bytes,) uint8, the embedded files, one after the other.
+    start : where each begins, n_images + 1 numbers; a referenced image has no bytes.
+    path : of referenced images; None where all are embedded.
+    """
+
+    data: pa.UInt8Array
+    start: list[int]
+    path: list[str | None] | None
 
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        return int(self.data.nbytes + self.path.nbytes)
+        return len(self.data)
 
 
 class ShardFiles:
@@ -187,21 +196,44 @@ class ShardFiles:
             chosen &= (count[start[1:]] - count[start[:-1]]) > 0
         return np.flatnonzero(chosen)
 
-    def labels(self, part: int) -> PartLabels:
-        """Read the labels of one part: the images' small columns and the wanted ones of people."""
+    def labels(self, part: int, keep: ShardFilter) -> PartLabels:
+        """Read the labels of one part: the images' small columns and the wanted ones of people.
+
+        The columns of people must have the box and what the filter needs among them.
+        """
         groups = list(range(self._file(part).num_row_groups))
         table = self._read(part, groups, self._columns)
         start, people = _people(table)
         images = {name: table.column(name).to_pylist() for name in _LABEL_COLUMNS}
+        kept = keep.keeps(people["trust"], people["n_annotated"])
+        box = people["box"]
         for name, values in people.items():
             if isinstance(values, pa.Array):
-                people[name] = [text or "" for text in values.to_pylist()]
-        return PartLabels(images, start.tolist(), people, 2 * table.nbytes)
+                people[name] = [text or "" for text in values.filter(pa.array(kept)).to_pylist()]
+            else:
+                people[name] = values[kept]
+        before = np.concatenate([[0], np.cumsum(kept)])[start]  # people kept before each image
+        return PartLabels(
+            columns=images,
+            start=before,
+            people=people,
+            ignored_start=(start - start[0]) - (before - before[0]),
+            ignored_box=box[~kept],
+            nbytes=2 * table.nbytes,
+        )
 
-    def images(self, part: int, group: int) -> GroupImages:
-        """Read the image files of one row group."""
-        table = self._read(part, [group], _FILE_COLUMNS)
-        return GroupImages(_chunk(table, "image_bytes"), _chunk(table, "image_path"))
+    def images(self, part: int, group: int, rows: Sequence[int] | None = None) -> GroupImages:
+        """Read the image files of one row group, or of some of its rows (ascending)."""
+        column = _chunk(self._read(part, [group], ["image_bytes"]), "image_bytes")
+        if rows is not None:
+            column = column.take(pa.array(rows))  # a copy: what the others take up is freed
+        start = np.frombuffer(column.buffers()[1], np.int32)[column.offset :][: len(column) + 1]
+        data = pa.Array.from_buffers(pa.uint8(), int(start[-1]), [None, column.buffers()[2]])
+        path = None
+        if column.null_count:
+            paths = self._read(part, [group], ["image_path"]).column("image_path").to_pylist()
+            path = paths if rows is None else [paths[row] for row in rows]
+        return GroupImages(data, start.tolist(), path)
 
     def _read(self, part: int, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
         try:

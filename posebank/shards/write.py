@@ -23,6 +23,9 @@ from posebank.types import Anchors, Labels, Records
 
 _JPEG_QUALITY = 95
 
+IMAGE_COLUMNS = ("image_bytes",)
+"""Columns of a shard that hold files which are compressed already."""
+
 
 @dataclass(frozen=True)
 class _ImageFile:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from posebank import artefacts
 from posebank.errors import ArtefactError, Rejected
-from posebank.shards import ShardPlan, ShardSettings, plan_shards, shard_table
+from posebank.shards import IMAGE_COLUMNS, ShardPlan, ShardSettings, plan_shards, shard_table
 from posebank.shards.card import dataset_card
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.workspace import (
@@ -32,7 +32,12 @@ def _write_shard(
     if table.num_rows == 0:
         return None, rejected
     part = artefacts.write_part(
-        staging, plan.name, table, section="shards", row_group_rows=settings.images_per_row_group
+        staging,
+        plan.name,
+        table,
+        section="shards",
+        row_group_rows=settings.images_per_row_group,
+        as_is=IMAGE_COLUMNS,
     )
     return part, rejected
 
