@@ -55,22 +55,26 @@ def _value(
 
 @njit(nogil=True)
 def moments(
-    unit: Array, mask: NDArray[np.bool_], bank: Array32, row: int, a: Array, g: Array
+    unit: Array, mask: NDArray[np.bool_], poses: Array32, row: int, a: Array, g: Array
 ) -> None:
-    """Fill a (6,) = q^T P and g (6,) = scatter of P over the mask; bank (13, 3, n_poses)."""
+    """Fill a (6,) = q^T P and g (6,) = scatter of P over the mask; poses (n, 13, 3)."""
     mean_x, mean_y, mean_z, count = 0.0, 0.0, 0.0, 0
     for i in range(6):
         a[i], g[i] = 0.0, 0.0
     for j in range(mask.shape[0]):
         if mask[j]:
-            mean_x += bank[j, 0, row]
-            mean_y += bank[j, 1, row]
-            mean_z += bank[j, 2, row]
+            mean_x += poses[row, j, 0]
+            mean_y += poses[row, j, 1]
+            mean_z += poses[row, j, 2]
             count += 1
     mean_x, mean_y, mean_z = mean_x / count, mean_y / count, mean_z / count
     for j in range(mask.shape[0]):
         if mask[j]:
-            x, y, z = bank[j, 0, row] - mean_x, bank[j, 1, row] - mean_y, bank[j, 2, row] - mean_z
+            x, y, z = (
+                poses[row, j, 0] - mean_x,
+                poses[row, j, 1] - mean_y,
+                poses[row, j, 2] - mean_z,
+            )
             u, v = unit[j, 0], unit[j, 1]
             a[0] += u * x
             a[1] += u * y
@@ -247,7 +251,7 @@ def best_roll(a: Array, az: float, el: float, max_roll: float) -> float:
 
 @njit(cache=True, nogil=True, parallel=True)
 def solve_pairs(
-    units: Array, masks: NDArray[np.bool_], bank: Array32, person: NDArray[np.int64],
+    units: Array, masks: NDArray[np.bool_], poses: Array32, person: NDArray[np.int64],
     row: NDArray[np.int64], turns: Array, tilts: Array, low: float, high: float, max_roll: float,
 ) -> Array:  # fmt: skip
     """Best camera of given pairs: (n_pairs, 4) correlation, azimuth, elevation, roll."""
@@ -258,7 +262,7 @@ def solve_pairs(
         a, g = np.empty(6), np.empty(6)
         grid = np.empty((tilts.shape[1], turns.shape[1]))
         per_az = np.empty((7, turns.shape[1]))
-        moments(units[person[i]], masks[person[i]], bank, row[i], a, g)
+        moments(units[person[i]], masks[person[i]], poses, row[i], a, g)
         f, az, el = solve(
             a, g, turns, tilts, low, high, cos_roll, sin_roll, free, per_az, grid, 0.0
         )
@@ -277,8 +281,9 @@ def _scatter(mask: NDArray[np.bool_], bank: Array32, start: int, stop: int, g: A
         if mask[j]:
             count += np.float32(1.0)
             for d in range(3):
+                column, row = mean[d], bank[j, d, start:stop]
                 for i in range(width):
-                    mean[d, i] += bank[j, d, start + i]
+                    column[i] += row[i]
     for d in range(3):
         for i in range(width):
             mean[d, i] /= count
@@ -287,10 +292,9 @@ def _scatter(mask: NDArray[np.bool_], bank: Array32, start: int, stop: int, g: A
             g[s, i] = np.float32(0.0)
     for j in range(mask.shape[0]):
         if mask[j]:
+            xs, ys, zs = bank[j, 0, start:stop], bank[j, 1, start:stop], bank[j, 2, start:stop]
             for i in range(width):
-                x = bank[j, 0, start + i] - mean[0, i]
-                y = bank[j, 1, start + i] - mean[1, i]
-                z = bank[j, 2, start + i] - mean[2, i]
+                x, y, z = xs[i] - mean[0, i], ys[i] - mean[1, i], zs[i] - mean[2, i]
                 g[0, i] += x * x
                 g[1, i] += y * y
                 g[2, i] += z * z
@@ -310,8 +314,9 @@ def _correlate(unit: Array32, mask: NDArray[np.bool_], bank: Array32, start: int
     for j in range(mask.shape[0]):
         if mask[j]:
             u, v = unit[j, 0], unit[j, 1]
+            xs, ys, zs = bank[j, 0, start:stop], bank[j, 1, start:stop], bank[j, 2, start:stop]
             for i in range(width):
-                x, y, z = bank[j, 0, start + i], bank[j, 1, start + i], bank[j, 2, start + i]
+                x, y, z = xs[i], ys[i], zs[i]
                 a[0, i] += u * x
                 a[1, i] += u * y
                 a[2, i] += u * z

@@ -123,6 +123,7 @@ def _viewfree(
         queries.mask[rank],
         np.array(starts, np.int64),
         columns,
+        np.ascontiguousarray(bank.joints_3d),
         (*start_grid(limits), limits.min_elevation, limits.max_elevation, limits.max_roll),
         settings.k,
         0.0 if one_each else N_JOINTS * (settings.min_distance_mm / 1000) ** 2,
@@ -212,9 +213,9 @@ def _decide(
         solved = kernels.solve_pairs(
             queries.unit[i : i + 1],
             mask[None],
-            columns,
+            np.ascontiguousarray(bank.joints_3d[rows]),
             np.zeros(len(rows), np.int64),
-            rows,
+            np.arange(len(rows)),
             *start_grid(settings.limits),
             settings.limits.max_roll,
         )

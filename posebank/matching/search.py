@@ -42,86 +42,96 @@ _ROUNDING = 1e-6  # the same, per unit of how much the columns were stretched
 _FLAT = 1e-6  # smallest pivot of the scatter, of its trace, below which there is no affine bound
 TOLERANCE = 1e-5  # error_norm within which a bound and an error count as equal
 _PARTS = 400  # parts of the cameras looked at before a proof is given up
+_FAILURES = 3  # proofs given up before the rest of a person's are not tried
 _NARROW = 1e-3  # radians
 _ERROR, _AZIMUTH, _ELEVATION, _ROLL, _BOUND = 0, 1, 2, 3, 4
 _FIRST_BLOCKS = 16
 
 
 @njit(nogil=True, fastmath=True)
+def _dot(w: Array32, d: int, e: int, out: Array32) -> None:
+    """Products of columns d and e of every pose of a block, w (13, 3, BLOCK), into out (BLOCK,)."""
+    # Written out, here and below: a loop over joints inside one over poses is not vectorised.
+    for i in range(BLOCK):
+        out[i] = (
+            w[0, d, i] * w[0, e, i] + w[1, d, i] * w[1, e, i] + w[2, d, i] * w[2, e, i]
+            + w[3, d, i] * w[3, e, i] + w[4, d, i] * w[4, e, i] + w[5, d, i] * w[5, e, i]
+            + w[6, d, i] * w[6, e, i] + w[7, d, i] * w[7, e, i] + w[8, d, i] * w[8, e, i]
+            + w[9, d, i] * w[9, e, i] + w[10, d, i] * w[10, e, i] + w[11, d, i] * w[11, e, i]
+            + w[12, d, i] * w[12, e, i]
+        )  # fmt: skip
+
+
+@njit(nogil=True, fastmath=True)
+def _centre(mask: Flags, bank: Array32, start: int, width: int, w: Array32, mean: Array32) -> None:
+    """Columns x, z, y of the poses, centred over the mask, 0 elsewhere, into w (13, 3, BLOCK)."""
+    w[:] = np.float32(0.0)
+    share = np.float32(1.0) / np.float32(mask.sum())
+    for d in range(3):
+        column = 2 * d % 3
+        mean[:] = np.float32(0.0)
+        for j in range(N_JOINTS):
+            if mask[j]:
+                row = bank[j, d, start : start + width]  # an index start + i is not vectorised
+                for i in range(width):
+                    mean[i] += row[i] * share
+        for j in range(N_JOINTS):
+            if mask[j]:
+                row, centred = bank[j, d, start : start + width], w[j, column]
+                for i in range(width):
+                    centred[i] = row[i] - mean[i]
+
+
+@njit(nogil=True, fastmath=True)
 def whiten(  # noqa: PLR0912
-    mask: Flags, bank: Array32, start: int, stop: int, w: Array32, slack: Array32
+    mask: Flags, bank: Array32, start: int, stop: int, w: Array32, slack: Array32, work: Array32
 ) -> None:
     """Orthonormal columns of poses start..stop over the mask (modified Gram-Schmidt: x, z, y).
 
     Parameters
     ----------
     bank : (13, 3, n_poses).
-    w : (13, 3, BLOCK), receives columns x, z, y; 0 at joints not in the mask. The last column is
-        along G^-1 e_y.
+    w : (13, 3, BLOCK), receives the columns; 0 at joints not in the mask. The last is along
+        G^-1 e_y.
     slack : (BLOCK,) receives 1 less the rounding allowed for; -1 where the pose is too flat for a
         bound, 8 beyond ``stop``.
+    work : (4, BLOCK).
     """
     width = stop - start
-    one, zero = np.float32(1.0), np.float32(0.0)
-    work = np.zeros((4, BLOCK), np.float32)
-    trace, least, total, other = work[0], work[1], work[2], work[3]
-    count = zero
-    w[:] = zero
-    for j in range(N_JOINTS):
-        if mask[j]:
-            count += one
-            for d in range(3):
-                column = w[j, 2 * d % 3]  # x, z, y
-                for i in range(width):
-                    column[i] = bank[j, d, start + i]
+    one, tiny = np.float32(1.0), np.float32(1e-20)
+    trace, least, share, norm = work[0], work[1], work[2], work[3]
+    _centre(mask, bank, start, width, w, share)
+    trace[:] = np.float32(0.0)
     for d in range(3):
-        total[:] = zero
-        for j in range(N_JOINTS):
-            if mask[j]:
-                for i in range(BLOCK):
-                    total[i] += w[j, d, i]
+        _dot(w, d, d, norm)
         for i in range(BLOCK):
-            total[i] /= count
-        for j in range(N_JOINTS):
-            if mask[j]:
-                for i in range(BLOCK):
-                    w[j, d, i] -= total[i]
-                    trace[i] += w[j, d, i] * w[j, d, i]
-    least[:] = np.float32(np.inf)
+            trace[i] += norm[i]
     for d in range(3):
         for e in range(d):
-            total[:] = zero
+            _dot(w, d, e, share)
             for j in range(N_JOINTS):
                 if mask[j]:
                     for i in range(BLOCK):
-                        total[i] += w[j, e, i] * w[j, d, i]
-            for j in range(N_JOINTS):
-                if mask[j]:
-                    for i in range(BLOCK):
-                        w[j, d, i] -= total[i] * w[j, e, i]
-        total[:] = zero
-        for j in range(N_JOINTS):
-            if mask[j]:
-                for i in range(BLOCK):
-                    total[i] += w[j, d, i] * w[j, d, i]
+                        w[j, d, i] -= share[i] * w[j, e, i]
+        _dot(w, d, d, norm)
         for i in range(BLOCK):
-            least[i] = min(least[i], total[i])
-            other[i] = one / np.sqrt(max(total[i], np.float32(1e-20)))
+            least[i] = norm[i] if d == 0 else min(least[i], norm[i])
+            share[i] = one / np.sqrt(max(norm[i], tiny))
         for j in range(N_JOINTS):
             if mask[j]:
                 for i in range(BLOCK):
-                    w[j, d, i] *= other[i]
+                    w[j, d, i] *= share[i]
+    for i in range(BLOCK):
+        stretched = np.sqrt(trace[i] / max(least[i], tiny))
+        slack[i] = one - np.float32(_SAFETY) - np.float32(_ROUNDING) * stretched
     for i in range(BLOCK):
         if i >= width:
             slack[i] = np.float32(8.0)
-        elif least[i] > np.float32(_FLAT) * trace[i]:
-            stretched = np.sqrt(trace[i] / least[i])
-            slack[i] = one - np.float32(_SAFETY) - np.float32(_ROUNDING) * stretched
-        else:
+        elif not least[i] > np.float32(_FLAT) * trace[i]:
             slack[i] = -one
             for j in range(N_JOINTS):
                 for d in range(3):
-                    w[j, d, i] = zero
+                    w[j, d, i] = np.float32(0.0)
 
 
 @njit(nogil=True, fastmath=True)
@@ -138,9 +148,8 @@ def affine_bounds(
 
     Parameters
     ----------
-    unit : (13, 2); w, slack : from ``whiten``; work : (2, BLOCK); bounds : (BLOCK,).
+    unit : (13, 2); w, slack : from ``whiten``; work : (2 or more, BLOCK); bounds : (BLOCK,).
     """
-    # The sums are written out: a loop over joints inside the loop over poses is not vectorised.
     u, v = unit[:, 0], unit[:, 1]
     u0, u1, u2, u3, u4, u5, u6 = u[0], u[1], u[2], u[3], u[4], u[5], u[6]
     u7, u8, u9, u10, u11, u12 = u[7], u[8], u[9], u[10], u[11], u[12]
@@ -328,13 +337,13 @@ def _prove(a: Array, g: Array, limit: float, cameras: Cameras, out: Array, work:
 
 
 @njit(nogil=True)
-def _see(bank: Array32, row: int, value: Array, seen: Array) -> None:
+def _see(poses: Array32, row: int, value: Array, seen: Array) -> None:
     """Joints of a pose in the axes of its camera, (39,)."""
     az, el, roll = value[_AZIMUTH], value[_ELEVATION], value[_ROLL]
     ca, sa, ce, se = math.cos(az), math.sin(az), math.cos(el), math.sin(el)
     cr, sr = math.cos(roll), math.sin(roll)
     for j in range(N_JOINTS):
-        x, y, z = bank[j, 0, row], bank[j, 1, row], bank[j, 2, row]
+        x, y, z = poses[row, j, 0], poses[row, j, 1], poses[row, j, 2]
         right, deep = ca * x + sa * z, sa * x - ca * z
         down = -ce * y - se * deep
         seen[3 * j] = cr * right - sr * down
@@ -344,7 +353,7 @@ def _see(bank: Array32, row: int, value: Array, seen: Array) -> None:
 
 @njit(nogil=True)
 def _try_pose(
-    unit: Array, mask: Flags, bank: Array32, row: int, count: int, limit: float, k: int,
+    unit: Array, mask: Flags, poses: Array32, row: int, count: int, limit: float, k: int,
     apart: float, cameras: Cameras, cell: Array, used: Flags, multipliers: Array, pair: Array,
     grid: Array, work: Scratch, solved: Solved,
 ) -> tuple[float, int, float]:  # fmt: skip
@@ -357,7 +366,7 @@ def _try_pose(
     """
     rows, values, seen, _, _ = solved
     a, g, per_az = pair[0, :6], pair[1, :6], pair[2:]
-    moments(unit, mask, bank, row, a, g)
+    moments(unit, mask, poses, row, a, g)
     # 1e-10: rounding of the dual in float64.
     bound = ascend(a, g, cell, used, limit * limit + 1e-10, 0.0, multipliers, work) - 1e-10
     if bound >= limit * limit:
@@ -365,13 +374,13 @@ def _try_pose(
     _solve_pair(a, g, work[1], max(bound, 0.0), limit, cameras, per_az, grid, values[count])
     rows[count] = row
     if apart > 0:
-        _see(bank, row, values[count], seen[count])
+        _see(poses, row, values[count], seen[count])
     return _enter(solved, count, k, apart), count + 1, np.inf
 
 
 @njit(nogil=True)
 def _prove_all(
-    unit: Array, mask: Flags, bank: Array32, count: int, limit: float, k: int, apart: float,
+    unit: Array, mask: Flags, poses: Array32, count: int, limit: float, k: int, apart: float,
     cameras: Cameras, pair: Array, work: Scratch, solved: Solved,
 ) -> float:  # fmt: skip
     """Prove that no solved pose has a better camera than the best; returns the k-th error.
@@ -380,18 +389,19 @@ def _prove_all(
     """
     rows, values, seen, order, _ = solved
     a, g = pair[0, :6], pair[1, :6]
-    better = False
+    better, failed = False, 0
     for place in range(count):
         i = order[place]
         best = min(values[order[0], _ERROR], limit)
-        if values[i, _BOUND] < best - TOLERANCE:
-            moments(unit, mask, bank, rows[i], a, g)
+        if values[i, _BOUND] < best - TOLERANCE and failed < _FAILURES:
+            moments(unit, mask, poses, rows[i], a, g)
             before = values[i, _ERROR]
             _prove(a, g, best, cameras, values[i], work)
+            failed += values[i, _BOUND] < min(values[i, _ERROR], best) - TOLERANCE
             if values[i, _ERROR] < before:
                 better = True
                 if apart > 0:
-                    _see(bank, rows[i], values[i], seen[i])
+                    _see(poses, rows[i], values[i], seen[i])
     if better:
         for i in range(1, count):
             new = order[i]
@@ -415,8 +425,8 @@ def _larger(array: Array, n: int) -> Array:
 
 @njit(cache=True, nogil=True, parallel=True)
 def search_viewfree(  # noqa: PLR0912, PLR0915
-    units: Array, masks: Flags, chunk_starts: Rows, bank: Array32, cameras: Cameras, k: int,
-    apart: float,
+    units: Array, masks: Flags, chunk_starts: Rows, bank: Array32, poses: Array32, cameras: Cameras,
+    k: int, apart: float,
 ) -> tuple[Rows, Array, Array, Rows]:  # fmt: skip
     """The k best distinct poses of each person over every camera allowed.
 
@@ -424,7 +434,8 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
     ----------
     units : (n_people, 13, 2); masks : (n_people, 13); people of one chunk share a mask.
     chunk_starts : (n_chunks + 1,) rows where chunks begin.
-    bank : (13, 3, n_poses).
+    bank : (13, 3, n_poses), for what is done to every pose; poses : (n_poses, 13, 3), the same, for
+        single ones.
     apart : squared distance between two poses in camera axes, summed over the joints, below which
         the worse one is left out.
 
@@ -450,7 +461,7 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
         size, mask = last - first, masks[first]
         units32 = units[first:last].astype(np.float32)
         w, slack = np.empty((N_JOINTS, 3, BLOCK), np.float32), np.empty(BLOCK, np.float32)
-        products = np.empty((2, BLOCK), np.float32)
+        products = np.empty((4, BLOCK), np.float32)
         bounds = np.empty((size, group * BLOCK), np.float32)
         lowest = np.empty((size, group), np.float32)
         work, cell, used = scratch(), np.empty(10), np.zeros(N_MULTIPLIERS, np.bool_)
@@ -474,7 +485,7 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
                 blocks = min(group, n_blocks - start)
                 for b in range(blocks):
                     at = (start + b) * BLOCK
-                    whiten(mask, bank, at, min(at + BLOCK, n_poses), w, slack)
+                    whiten(mask, bank, at, min(at + BLOCK, n_poses), w, slack, products)
                     for p in range(size):
                         if open_[p]:
                             lowest[p, b] = affine_bounds(
@@ -520,7 +531,7 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
                             counts[first + p, 0] += 1
                             before = count[p]
                             limit[p], count[p], excluded = _try_pose(
-                                units[first + p], mask, bank, start * BLOCK + i, count[p],
+                                units[first + p], mask, poses, start * BLOCK + i, count[p],
                                 limit[p], k, apart, cameras, cell, used, multipliers[p], pair,
                                 grid, work, (rows[p], values[p], seen[p], order[p], kept[p]),
                             )  # fmt: skip
@@ -531,7 +542,7 @@ def search_viewfree(  # noqa: PLR0912, PLR0915
             for p in range(size):
                 if open_[p]:
                     limit[p] = _prove_all(
-                        units[first + p], mask, bank, count[p], limit[p], k, apart, cameras, pair,
+                        units[first + p], mask, poses, count[p], limit[p], k, apart, cameras, pair,
                         work, (rows[p], values[p], seen[p], order[p], kept[p]),
                     )  # fmt: skip
                     # A pose near a better one gives way, so the limit can rise: search again.
