@@ -39,8 +39,8 @@ class DemoSize:
     hdm05_clips: int = 22
     poseprior_clips: int = 16
     clip_seconds: tuple[float, float] = (3.0, 6.0)
-    mpii_images: int = 300
-    lspe_people: int = 150
+    mpii_images: int = 900
+    lspe_people: int = 450
 
     def __post_init__(self) -> None:
         counts = (self.cmu_clips, self.hdm05_clips, self.poseprior_clips, self.mpii_images,
