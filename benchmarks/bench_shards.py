@@ -169,6 +169,7 @@ def main() -> None:
         if chosen.workers:
             options: dict[str, Any] = {
                 "num_workers": chosen.workers, "collate_fn": collate_samples, "batch_size": 8,
+                "persistent_workers": True,  # `rate` takes an epoch after the workers' start
             }  # fmt: skip
             loose = LooseFiles(labels, with_pillow)
             loaders: dict[str, DataLoader[Any]] = {

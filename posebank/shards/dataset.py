@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import simplejpeg
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
-from torchvision.io import ImageReadMode, decode_jpeg
 
 from posebank.errors import ArtefactError
 from posebank.shards.augment import Sample
@@ -25,7 +25,6 @@ _ARRAYS = (
 )  # fmt: skip
 _ANCHORS = ("anchor_id", "anchor_id_flipped")
 _TEXTS = ("person_id", "group_id")
-_JPEG_MAGIC = b"\xff\xd8\xff"
 _LABEL_CACHE_BYTES = 256 << 20
 _IMAGE_CACHE_BYTES = 64 << 20
 
@@ -236,22 +235,20 @@ def decode_images(files: Sequence[torch.Tensor], where: Sequence[str]) -> list[t
     ArtefactError
         If one does not decode; its name in ``where`` is in the message.
     """
-    try:
-        return decode_jpeg(list(files), mode=ImageReadMode.RGB)
-    except Exception:  # one of them is damaged, or is no JPEG
-        return [_decode_image(file, name) for file, name in zip(files, where, strict=True)]
+    return [_decode_image(file, name) for file, name in zip(files, where, strict=True)]
 
 
 def _decode_image(file: torch.Tensor, where: str) -> torch.Tensor:
-    data = file.numpy().tobytes()
+    data = file.numpy()
     try:
-        if data.startswith(_JPEG_MAGIC):
-            return decode_jpeg(file, mode=ImageReadMode.RGB)
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = np.array(image.convert("RGB"))
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-    except Exception as error:  # both decoders raise many kinds
+        try:
+            pixels = simplejpeg.decode_jpeg(data)
+        except ValueError:  # no JPEG, or CMYK, or with an oddity that Pillow forgives
+            with Image.open(io.BytesIO(data.tobytes())) as image:
+                pixels = np.array(image.convert("RGB"))
+    except Exception as error:  # Pillow raises many kinds
         raise ArtefactError(f"{where}: expected an image that decodes: {error}") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 class SampleBatch(list[Sample]):
