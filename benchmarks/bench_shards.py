@@ -172,11 +172,16 @@ def main() -> None:
                 "persistent_workers": True,  # `rate` takes an epoch after the workers' start
             }  # fmt: skip
             loose = LooseFiles(labels, with_pillow)
+            # As torchvision's detection references have it: every image travels by itself.
+            by_itself = {**options, "collate_fn": lambda batch: [dict(s) for s in batch]}
             loaders: dict[str, DataLoader[Any]] = {
                 "shards, stream": DataLoader(PoseStream(decoded, batch_size=8), **options),
                 "loose files, Pillow": DataLoader(loose, shuffle=True, **options),
                 "loose files, torchvision": DataLoader(
                     LooseFiles(labels, with_torchvision), shuffle=True, **options
+                ),
+                "loose files, torchvision, torch's own transport": DataLoader(
+                    LooseFiles(labels, with_torchvision), shuffle=True, **by_itself
                 ),
                 "webdataset": DataLoader(tar_stream(), **options),
             }
