@@ -1,7 +1,10 @@
 """The whole way on a tiny generated data set, through the same stages and commands a user runs."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +154,24 @@ def invoke(*arguments):
     result = CliRunner().invoke(main, [str(a) for a in arguments])
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def test_two_processes_train_one_run(made, tmp_path):
+    workspace = tmp_path / "ws"
+    workspace.mkdir()
+    for kind in ("shards", "anchors"):
+        shutil.copytree(made / "ws" / kind, workspace / kind)
+    posebank = Path(sys.executable).with_name("posebank")
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        posebank, "train", made / "run.toml", "-w", workspace,
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, capture_output=True, env=environment, timeout=120)
+    folder = workspace / "runs" / "default"
+    manifest = artefacts.read_manifest(folder, "runs")
+    assert manifest.sections["default"].stats["iterations"] == 3
+    assert len(pd.read_parquet(folder / "metrics.parquet")) == 3
 
 
 def test_commands_do_what_the_run_does(made, tmp_path):

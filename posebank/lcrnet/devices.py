@@ -26,6 +26,11 @@ class Processes:
         """Whether this is the process that writes."""
         return self.rank == 0
 
+    def wait(self) -> None:
+        """Go on when every process has come here."""
+        if self.world_size > 1:
+            dist.barrier()
+
 
 def pick_device(name: str) -> torch.device:
     """The named device; ``auto`` is a GPU where there is one.
@@ -48,7 +53,10 @@ def pick_device(name: str) -> torch.device:
 
 @contextmanager
 def processes(device_name: str) -> Iterator[Processes]:
-    """Join the other processes of ``torchrun``, if there are any, and leave them at the end."""
+    """Join the other processes of ``torchrun``, if there are any, and leave them at the end.
+
+    Within another such context nothing is joined or left.
+    """
     device = pick_device(device_name)
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
@@ -57,6 +65,9 @@ def processes(device_name: str) -> Iterator[Processes]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
+    if dist.is_initialized():
+        yield Processes(dist.get_rank(), world_size, device)
+        return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), world_size, device)
