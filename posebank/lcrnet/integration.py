@@ -39,59 +39,73 @@ def integrate(
     joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; score : (n,), positive.
     """
     order = np.argsort(-score, kind="stable")
-    p = np.asarray(joints_2d, np.float64)[order]
-    q = np.asarray(joints_3d, np.float64)[order]
-    s = np.asarray(score, np.float64)[order]
-    mode = np.empty(len(s), np.int64)
-    n_modes = 0
-    for group in _groups(p, settings.iou):
-        mode[group] = n_modes + _modes(q[group], settings.distance_m)
-        n_modes = int(mode[group].max()) + 1
-    by_mode = np.argsort(mode, kind="stable")
-    weighted = np.concatenate([p, q], axis=2)[by_mode] * s[by_mode, None, None]
-    first = np.searchsorted(mode[by_mode], np.arange(n_modes))
-    if n_modes == 0:
-        return Poses(p, q, s)
-    sums = np.add.reduceat(s[by_mode], first)
-    means = np.add.reduceat(weighted, first) / sums[:, None, None]
-    best = np.argsort(-sums, kind="stable")[: settings.max_poses]
-    return Poses(means[best, :, :2], means[best, :, 2:], sums[best])
+    p, q, s = joints_2d[order], joints_3d[order], np.asarray(score, np.float64)[order]
+    mode = _modes(q, _groups(_boxes(p), settings.iou), settings.distance_m)
+    return _best(*_means(p, q, s, mode), settings.max_poses)
+
+
+def _best(joints_2d: Array, joints_3d: Array, score: Array, most: int) -> Poses:
+    order = np.argsort(-score, kind="stable")[:most]
+    return Poses(joints_2d[order], joints_3d[order], score[order])
 
 
 def nms(joints_2d: Array, joints_3d: Array, score: Array, settings: IntegrationSettings) -> Poses:
     """Non-maximum suppression by the IoU of the boxes around the 2D joints; same arguments."""
     order = np.argsort(-score, kind="stable")
-    groups = _groups(np.asarray(joints_2d, np.float64)[order], settings.nms_iou)
-    top = order[np.array([group[0] for group in groups], np.int64)][: settings.max_poses]
-    return Poses(joints_2d[top], joints_3d[top], score[top])
+    _, first = np.unique(_groups(_boxes(joints_2d[order]), settings.nms_iou), return_index=True)
+    top = order[first]
+    return _best(joints_2d[top], joints_3d[top], score[top], settings.max_poses)
 
 
-def _groups(joints_2d: Array, iou: float) -> list[NDArray[np.int64]]:
-    """Rows of proposals (n, 13, 2), sorted by score, by overlap with the top one of those left.
-
-    Proposals overlap when the IoU of the boxes around their joints is above ``iou``.
-    """
-    low, high = joints_2d.min(axis=1), joints_2d.max(axis=1)
-    area = (high - low).prod(axis=1)
-    left = np.arange(len(joints_2d))
-    groups = []
-    while len(left):
-        top = left[0]
-        sides = np.minimum(high[top], high[left]) - np.maximum(low[top], low[left])
-        common = sides.clip(min=0).prod(axis=1)
-        overlaps = common > iou * (area[top] + area[left] - common)
-        overlaps[0] = True  # a box of no area overlaps nothing, not even itself
-        groups.append(left[overlaps])
-        left = left[~overlaps]
-    return groups
+# Loops, because an image has thousands of proposals, most of which are told apart early.
 
 
 @njit(cache=True)
-def _modes(joints_3d: Array, distance_m: float) -> NDArray[np.int64]:  # pragma: no cover
-    """Mode (n,) of each pose of a group (n, 13, 3), sorted by score (equation 6).
+def _boxes(joints_2d: Array) -> Array:  # pragma: no cover
+    """Boxes (n, 4) around joints (n, 13, 2)."""
+    boxes = np.empty((len(joints_2d), 4))
+    for row in range(len(joints_2d)):
+        for axis in range(2):
+            low = high = joints_2d[row, 0, axis]
+            for joint in range(1, joints_2d.shape[1]):
+                value = joints_2d[row, joint, axis]
+                low, high = min(low, value), max(high, value)
+            boxes[row, axis], boxes[row, 2 + axis] = low, high
+    return boxes
 
-    Most poses of other modes are told after a few joints: that is why this is a loop.
+
+@njit(cache=True)
+def _groups(boxes: Array, iou: float) -> NDArray[np.int64]:  # pragma: no cover
+    """Group (n,) of each box (n, 4), sorted by score: by overlap with the top one of those left.
+
+    Boxes overlap when their IoU is above ``iou``.
     """
+    n = len(boxes)
+    group = np.full(n, -1, np.int64)
+    n_groups = 0
+    for top in range(n):
+        if group[top] >= 0:
+            continue
+        group[top] = n_groups  # a box of no area overlaps nothing, not even itself
+        left, up, right, down = boxes[top]
+        area = (right - left) * (down - up)
+        for other in range(top + 1, n):
+            if group[other] >= 0:
+                continue
+            x1, y1, x2, y2 = boxes[other]
+            width = max(min(right, x2) - max(left, x1), 0.0)
+            common = width * max(min(down, y2) - max(up, y1), 0.0)
+            if common > iou * (area + (x2 - x1) * (y2 - y1) - common):
+                group[other] = n_groups
+        n_groups += 1
+    return group
+
+
+@njit(cache=True)
+def _modes(
+    joints_3d: Array, group: NDArray[np.int64], distance_m: float
+) -> NDArray[np.int64]:  # pragma: no cover
+    """Mode (n,) of each pose (n, 13, 3), sorted by score, within its group (equation 6)."""
     n, n_joints, _ = joints_3d.shape
     mode = np.full(n, -1, np.int64)
     n_modes = 0
@@ -100,7 +114,7 @@ def _modes(joints_3d: Array, distance_m: float) -> NDArray[np.int64]:  # pragma:
             continue
         mode[top] = n_modes
         for other in range(top + 1, n):
-            if mode[other] >= 0:
+            if mode[other] >= 0 or group[other] != group[top]:
                 continue
             left = distance_m * n_joints
             for joint in range(n_joints):
@@ -114,3 +128,27 @@ def _modes(joints_3d: Array, distance_m: float) -> NDArray[np.int64]:  # pragma:
                 mode[other] = n_modes
         n_modes += 1
     return mode
+
+
+@njit(cache=True)
+def _means(
+    joints_2d: Array, joints_3d: Array, score: Array, mode: NDArray[np.int64]
+) -> tuple[Array, Array, Array]:  # pragma: no cover
+    """Score-weighted means in 2D and 3D of each mode, and the sums of the scores (equation 7)."""
+    n_modes = 0
+    for row in range(len(mode)):
+        n_modes = max(n_modes, mode[row] + 1)
+    n_joints = joints_2d.shape[1]
+    flat, deep = np.zeros((n_modes, n_joints, 2)), np.zeros((n_modes, n_joints, 3))
+    sums = np.zeros(n_modes)
+    for row in range(len(mode)):
+        sums[mode[row]] += score[row]
+        for joint in range(n_joints):
+            for axis in range(2):
+                flat[mode[row], joint, axis] += score[row] * joints_2d[row, joint, axis]
+            for axis in range(3):
+                deep[mode[row], joint, axis] += score[row] * joints_3d[row, joint, axis]
+    for row in range(n_modes):
+        flat[row] /= sums[row]
+        deep[row] /= sums[row]
+    return flat, deep, sums
