@@ -20,7 +20,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from posebank.lcrnet import IntegrationSettings, Predictor, integrate, preset
 from posebank.lcrnet.backbones import build_backbone
 from posebank.lcrnet.devices import pick_device
-from posebank.lcrnet.model import LCRNet
+from posebank.lcrnet.model import LCRNet, _dense
 from posebank.lcrnet.targets import AnchorTensors, ImageTargets
 
 N_ANCHOR_POSES = 100
@@ -52,12 +52,10 @@ def faster_rcnn(settings, n_classes):
         rpn_pre_nms_top_n_test=settings.test_proposals[0],
         rpn_post_nms_top_n_test=settings.test_proposals[1],
         box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2),
-        box_head=torch.nn.Sequential(
+        box_head=torch.nn.Sequential(  # the same layers, batch normalisation included
             torch.nn.Flatten(),
-            torch.nn.Linear(backbone.channels * 49, settings.fc_channels),
-            torch.nn.ReLU(),
-            torch.nn.Linear(settings.fc_channels, settings.fc_channels),
-            torch.nn.ReLU(),
+            *_dense(backbone.channels * 49, settings),
+            *_dense(settings.fc_channels, settings),
         ),
         box_predictor=OutputLayers(settings.fc_channels, n_classes),
         box_batch_size_per_image=settings.boxes_per_image,

@@ -130,6 +130,13 @@ class LCRNet(nn.Module):
         values = self.regressor(shared).view(len(shared), -1, N_JOINTS, 5)
         return self.classifier(shared), values
 
+    def _regress(self, shared: Tensor, classes: Tensor) -> Tensor:
+        """Regression (b, c, 13, 5) of boxes for some classes (c,) alone."""
+        weight = self.regressor.weight.view(-1, N_JOINTS * 5, shared.shape[1])[classes]
+        bias = self.regressor.bias.view(-1, N_JOINTS * 5)[classes]
+        values = F.linear(shared, weight.flatten(0, 1), bias.flatten())
+        return values.view(len(shared), len(classes), N_JOINTS, 5)
+
     def losses(self, images: list[Tensor], targets: list[ImageTargets]) -> dict[str, Tensor]:
         """L_loc (two parts), L_classif and L_reg of a batch (equations 1-5), by name.
 
@@ -197,11 +204,13 @@ class LCRNet(nn.Module):
         top, order = scores.topk(min(settings.max_per_box, scores.shape[1]), dim=1)
         kept = top >= settings.min_score
         row, column = torch.nonzero(kept, as_tuple=True)
-        # Most boxes are background: the 5 x 13 x (C + 1) values are for the others alone.
-        used = kept.any(dim=1)
-        values = self.regressor(shared[used]).view(-1, scores.shape[1] + 1, N_JOINTS, 5)
         classes = order[row, column] + 1
-        chosen = values[(used.cumsum(0) - 1)[row], classes].float()
+        # Most boxes are background, and most anchor-poses are nobody's: of the 5 x 13 x (C + 1)
+        # values of each box only those of the others are computed.
+        used = kept.any(dim=1)
+        present, place = classes.unique(return_inverse=True)
+        values = self._regress(shared[used], present)
+        chosen = values[(used.cumsum(0) - 1)[row], place].float()
         box = torch.cat(boxes)[row]
         joints_2d, joints_3d = poses_from_regression(box, classes, chosen, self.anchors)
         last = torch.tensor([len(b) for b in boxes], device=row.device).cumsum(0)
