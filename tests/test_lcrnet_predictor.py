@@ -145,9 +145,15 @@ def test_outputs_have_the_papers_sizes():
     batch, maps = model.features(images)
     assert batch.tensors.shape == (2, 3, 96, 96)  # padded to a multiple of 32
     boxes = [torch.tensor([[0, 0, 60, 60], [5, 5, 40, 60]]).float(), torch.zeros(0, 4)]
-    logits, values = model.heads(maps, boxes, batch.image_sizes)
-    assert logits.shape == (2, 13)
-    assert values.shape == (2, 13, 13, 5)
+    model.eval()
+    shared = model.box_features(maps, boxes, batch.image_sizes)
+    assert shared.shape == (2, 64)
+    # What is computed for some boxes and classes is what the whole layer gives.
+    rows, classes = torch.tensor([1, 0, 1, 1]), torch.tensor([4, 12, 12, 0])
+    torch.nn.init.normal_(model.regressor.bias)
+    whole = model.regressor(shared).view(2, 13, 13, 5)
+    torch.testing.assert_close(model.regress(shared, rows, classes), whole[rows, classes])
+    assert model.regress(shared, rows[:0], classes[:0]).shape == (0, 13, 5)
 
 
 def test_vgg_takes_weights_from_files(tmp_path):

@@ -122,20 +122,18 @@ class LCRNet(nn.Module):
         pooled: Tensor = self.shared(self.pool(maps, [b.detach() for b in boxes], sizes))
         return pooled
 
-    def heads(
-        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
-    ) -> tuple[Tensor, Tensor]:
-        """Class logits (b, C + 1) and regression (b, C + 1, 13, 5)."""
-        shared = self.box_features(maps, boxes, sizes)
-        values = self.regressor(shared).view(len(shared), -1, N_JOINTS, 5)
-        return self.classifier(shared), values
+    def regress(self, shared: Tensor, rows: Tensor, classes: Tensor) -> Tensor:
+        """Regression (p, 13, 5) of boxes ``rows`` of ``shared`` (b, fc_channels) for ``classes``.
 
-    def _regress(self, shared: Tensor, classes: Tensor) -> Tensor:
-        """Regression (b, c, 13, 5) of boxes for some classes (c,) alone."""
-        weight = self.regressor.weight.view(-1, N_JOINTS * 5, shared.shape[1])[classes]
-        bias = self.regressor.bias.view(-1, N_JOINTS * 5)[classes]
-        values = F.linear(shared, weight.flatten(0, 1), bias.flatten())
-        return values.view(len(shared), len(classes), N_JOINTS, 5)
+        Most boxes are background, and most anchor-poses nobody's: of the 5 x 13 x (C + 1) values
+        of every box only those of the rows and classes that occur are computed.
+        """
+        boxes, row = rows.unique(return_inverse=True)
+        present, column = classes.unique(return_inverse=True)
+        weight = self.regressor.weight.view(-1, N_JOINTS * 5, shared.shape[1])[present]
+        bias = self.regressor.bias.view(-1, N_JOINTS * 5)[present]
+        values = F.linear(shared[boxes], weight.flatten(0, 1), bias.flatten())
+        return values.view(len(boxes), len(present), N_JOINTS, 5)[row, column].float()
 
     def losses(self, images: list[Tensor], targets: list[ImageTargets]) -> dict[str, Tensor]:
         """L_loc (two parts), L_classif and L_reg of a batch (equations 1-5), by name.
@@ -164,7 +162,8 @@ class LCRNet(nn.Module):
             box_weight = torch.ones(len(label), device=label.device)
             box_weight[on_people] = target.person_weight[who]
             box_weights.append(box_weight)
-        logits, values = self.heads(maps, boxes, batch.image_sizes)
+        shared = self.box_features(maps, boxes, batch.image_sizes)
+        logits = self.classifier(shared)
         label = torch.cat(classes)
         people = torch.nonzero(label > 0).flatten()
         return {
@@ -173,7 +172,7 @@ class LCRNet(nn.Module):
             "classification": classification_loss(logits.float(), label, torch.cat(box_weights)),
             "regression": self.settings.regression_weight
             * regression_loss(
-                values[people, label[people]].float(),
+                self.regress(shared, people, label[people]),
                 torch.cat(wanted),
                 torch.cat(joint_weights),
                 len(label),
@@ -205,12 +204,7 @@ class LCRNet(nn.Module):
         kept = top >= settings.min_score
         row, column = torch.nonzero(kept, as_tuple=True)
         classes = order[row, column] + 1
-        # Most boxes are background, and most anchor-poses are nobody's: of the 5 x 13 x (C + 1)
-        # values of each box only those of the others are computed.
-        used = kept.any(dim=1)
-        present, place = classes.unique(return_inverse=True)
-        values = self._regress(shared[used], present)
-        chosen = values[(used.cumsum(0) - 1)[row], place].float()
+        chosen = self.regress(shared, row, classes)
         box = torch.cat(boxes)[row]
         joints_2d, joints_3d = poses_from_regression(box, classes, chosen, self.anchors)
         last = torch.tensor([len(b) for b in boxes], device=row.device).cumsum(0)
