@@ -395,7 +395,8 @@ def test_h36m_tables_have_the_papers_rows_beside_ours():
     )
     three = table3({"LCR-Net + PPI": scores["p2"]})
     assert three.loc[1, "Avg. (All)"] == 87.7 and three.loc[2, "Walk"] == 0
-    one = table1({7: {"absolute": 5.0, "rigid": 4.0}})
+    one = table1({"LCR-Net + PPI": {7: {"absolute": 5.0, "rigid": 4.0}}})
+    assert one["method"].tolist()[2:] == ["LCR-Net + PPI", "LCR-Net + PPI + Align."]
     assert one.columns.tolist()[2:] == ["K=1", "K=7", "K=50", "K=100", "K=200", "K=500"]
     assert one["K=7"].tolist()[2:] == [5.0, 4.0]
     assert table4({"x": (None, 80.0)}).iloc[-1, -1] == 80.0

@@ -39,6 +39,24 @@ unit: Decorator = click.option(
 seed: Decorator = click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
 
 
+class Numbers(click.ParamType):
+    """Whole numbers with commas between them."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
+        """Parse ``1,50,100``."""
+        try:
+            return [int(part) for part in str(value).split(",")]
+        except ValueError:
+            self.fail(f"expected whole numbers such as 1,50,100, found {value!r}", param, ctx)
+
+
+NUMBERS = Numbers()
+
+
 def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --workers and --scheduler."""
     function = click.option(
@@ -135,13 +153,19 @@ def show_rejected(rejected: Iterable[Rejected], most: int = 10) -> None:
         click.echo(f"set aside: {len(listed) - most} more, listed in the manifest", err=True)
 
 
-def show(results: Iterable[StageResult], json_wanted: bool) -> None:
-    """Print stage results as they come: lines, or one JSON object at the end."""
-    shown = []
+def shown(results: Iterable[StageResult], json_wanted: bool) -> list[dict[str, Any]]:
+    """Print stage results as they come, unless JSON is wanted; return them as plain values."""
+    done = []
     for result in results:
-        shown.append(result)
+        done.append(result.as_json())
         if not json_wanted:
             click.echo(describe(result))
             show_rejected(result.rejected)
+    return done
+
+
+def show(results: Iterable[StageResult], json_wanted: bool) -> None:
+    """Print stage results as they come: lines, or one JSON object at the end."""
+    done = shown(results, json_wanted)
     if json_wanted:
-        echo_json({"stages": [r.as_json() for r in shown]})
+        echo_json({"stages": done})

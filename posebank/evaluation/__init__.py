@@ -8,7 +8,13 @@ from posebank.evaluation.distances import (
     mpjpe,
     pixel_errors,
 )
-from posebank.evaluation.h36m import ProtocolScore, h36m_frames, h36m_numbers, h36m_protocol
+from posebank.evaluation.h36m import (
+    ProtocolScore,
+    h36m_frames,
+    h36m_numbers,
+    h36m_protocol,
+    with_protocols,
+)
 from posebank.evaluation.headsize import head_sizes, torso_sizes
 from posebank.evaluation.multi_person import Group, average_precision, detect, mpii_map
 from posebank.evaluation.paper_tables import section42, table1, table2, table3, table4
@@ -78,5 +84,6 @@ __all__ = [
     "table3",
     "table4",
     "torso_sizes",
+    "with_protocols",
     "write_npz",
 ]

@@ -12,6 +12,7 @@ are given here, by name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ from posebank.annotations.h36m import PROTOCOLS
 from posebank.annotations.h36m_files import CAMERAS
 from posebank.errors import SettingsError
 from posebank.evaluation.h36m_names import ACTIONS, SIX_ACTIONS, H36mFrame, parse_image
+from posebank.evaluation.predictions import match_image_ids
+from posebank.evaluation.result import EvaluationResult
 from posebank.evaluation.scoring import score_people
 from posebank.evaluation.settings import EvaluationSettings
 from posebank.evaluation.truth import GroundTruth
@@ -121,14 +124,51 @@ def h36m_protocol(frames: pd.DataFrame, protocol: str) -> ProtocolScore:
 
 
 def h36m_numbers(frames: pd.DataFrame) -> dict[str, Any]:
-    """All three protocols as nested numbers."""
+    """The protocols that have frames, as nested numbers."""
     numbers: dict[str, Any] = {}
     for protocol in PROTOCOLS:
         score = h36m_protocol(frames, protocol)
-        numbers[protocol] = {
-            "frames": score.frames,
-            "not_found": score.not_found,
-            **score.averages,
-            "actions": score.actions.to_dict(orient="records"),
-        }
+        if score.frames:
+            numbers[protocol] = {
+                "frames": score.frames,
+                "not_found": score.not_found,
+                **score.averages,
+                "actions": score.actions.to_dict(orient="records"),
+            }
     return numbers
+
+
+def with_protocols(
+    result: EvaluationResult,
+    predictions: Predictions,
+    truth: GroundTruth,
+    settings: EvaluationSettings,
+) -> EvaluationResult:
+    """The result with the numbers ``h36m`` and a table per protocol, if the truth has Human3.6M."""
+    measured = truth.take(truth.dataset == "h36m")
+    if not len(measured):
+        return result
+    found, _ = match_image_ids(predictions, measured.image_id)
+    numbers = h36m_numbers(h36m_frames(found, measured, settings))
+    tables = {f"h36m_{p}": protocol_table(n) for p, n in numbers.items()}
+    return EvaluationResult({**result.numbers, "h36m": numbers}, {**result.tables, **tables})
+
+
+def protocol_table(numbers: Mapping[str, Any]) -> pd.DataFrame:
+    """One protocol's errors per action, and its averages of all and of the six actions."""
+    actions = pd.DataFrame(numbers["actions"])
+    metrics = [c for c in actions.columns if c not in ("action", "frames")]
+    averages = {
+        "Avg. (All), over frames": "frames", "Avg. (All), over actions": "actions",
+        "Avg. (6), over frames": "frames_6", "Avg. (6), over actions": "actions_6",
+    }  # fmt: skip
+    six = actions["frames"][actions["action"].isin(SIX_ACTIONS)].sum()
+    rows = [
+        {
+            "action": name,
+            "frames": int(six if key.endswith("_6") else numbers["frames"]),
+            **{metric: numbers[f"{metric}_{key}"] for metric in metrics},
+        }
+        for name, key in averages.items()
+    ]
+    return pd.concat([actions, pd.DataFrame(rows)], ignore_index=True)

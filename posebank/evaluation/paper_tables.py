@@ -18,20 +18,23 @@ def _frame(rows: list[list[Any]], columns: list[str]) -> pd.DataFrame:
     return table.astype({c: float for c in columns if c not in ("source", "method")})
 
 
-def table1(ours: Mapping[int, Mapping[str, float]]) -> pd.DataFrame:
+def table1(ours: Mapping[str, Mapping[int, Mapping[str, float | None]]]) -> pd.DataFrame:
     """3D error over the number K of anchor-poses (Table 1).
 
     Parameters
     ----------
-    ours : K -> numbers ``absolute`` and ``rigid``, mm, of one data set and training length.
+    ours : method -> K -> numbers ``absolute`` and ``rigid``, mm, of one data set and training
+        length.
     """
-    columns = sorted({*paper.TABLE1_K, *ours})
+    columns = sorted({*paper.TABLE1_K, *(k for scores in ours.values() for k in scores)})
     rows: list[list[Any]] = []
     for method, values in paper.TABLE1.items():
         known = dict(zip(paper.TABLE1_K, values, strict=True))
         rows.append(["paper", method, *[known.get(k) for k in columns]])
-    for method, metric in zip(paper.TABLE1, ("absolute", "rigid"), strict=True):
-        rows.append(["ours", method, *[ours[k][metric] if k in ours else None for k in columns]])
+    for method, scores in ours.items():
+        for suffix, metric in (("", "absolute"), (" + Align.", "rigid")):
+            cells = [scores[k][metric] if k in scores else None for k in columns]
+            rows.append(["ours", method + suffix, *cells])
     return _frame(rows, ["source", "method", *[f"K={k}" for k in columns]])
 
 

@@ -26,6 +26,7 @@ from posebank.evaluation import (
     table2,
     table3,
     table4,
+    with_protocols,
 )
 from posebank.evaluation.h36m import in_protocol
 from posebank.evaluation.scoring import scored_enough
@@ -65,7 +66,9 @@ def write_evaluation(
     (Tables 2 to 4 where the truth has Human3.6M); ``figure5.png`` and ``figure6.png``.
     """
     results = {
-        name: evaluate(predictions, truth, settings, anchors=anchors)
+        name: with_protocols(
+            evaluate(predictions, truth, settings, anchors=anchors), predictions, truth, settings
+        )
         for name, predictions in methods.items()
     }
     files: list[Path] = []

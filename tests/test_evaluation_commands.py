@@ -1,0 +1,91 @@
+"""The commands that score: the sweep over K, predictions from anywhere, and pictures."""
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from posebank.demo import DemoSize, demo_sources
+from posebank_cli.main import main
+
+CONFIG = """
+seed = 3
+[[mocap]]
+dataset = "cmu"
+sources = ["sources/cmu"]
+[[annotations]]
+kind = "mpii"
+source = "sources/mpii"
+[bank]
+fps = 5
+[matching]
+matcher = "views"
+n_views = 12
+k = 4
+[labels]
+estimator = "nearest"
+[anchors]
+k = 6
+[train]
+backbone = "small"
+iterations = 2
+images_per_batch = 2
+fc_channels = 32
+[evaluate]
+bootstrap = 20
+"""
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result.stdout if code == 0 else result.stderr
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    demo_sources(folder / "sources", 1, DemoSize(4, 1, 1, (0.6, 1.0), 9, 1))
+    (folder / "run.toml").write_text(CONFIG)
+    sweep = ("run", folder / "run.toml", "-w", folder / "ws", "--sweep-k", "1,4", "--workers", 1)
+    return folder, sweep, json.loads(invoke(*sweep, "--json"))
+
+
+def test_sweep_over_k_makes_table_1(swept):
+    folder, _, made = swept
+    own = [s for s in made["stages"] if "/sweep/" in s["path"]]
+    assert [(s["stage"], s["status"]) for s in own] == [
+        (stage, "made") for _ in (1, 4) for stage in ("anchors", "train", "evaluate")
+    ]
+    assert [s["rows"] for s in own if s["stage"] == "anchors"] == [2, 8]  # full and upper-body
+    assert [s["stage"] for s in made["stages"]].count("shards") == 1
+    table = pd.read_csv(folder / "ws/sweep/table1.csv")
+    assert table.columns.tolist()[2:] == ["K=1", "K=4", "K=50", "K=100", "K=200", "K=500"]
+    assert table["source"].tolist() == ["paper"] * 2 + ["ours"] * 4
+    assert table["K=50"].tolist()[:2] == [71.7, 59.3] and table["K=50"][2:].isna().all()
+    for k in (1, 4):
+        file = folder / f"ws/sweep/k{k}/evaluation/after-nms.json"
+        errors = json.loads(file.read_text())["mpjpe"]
+        found = table.loc[2:3, f"K={k}"].tolist()
+        assert found == pytest.approx([errors["absolute"], errors["rigid"]], rel=1e-9)
+    assert made["table1"][3]["K=4"] == pytest.approx(table["K=4"][3])
+    assert {p.name for p in (folder / "ws/sweep").glob("table1.*")} == {
+        "table1.json", "table1.csv", "table1.md", "table1.tex",
+    }  # fmt: skip
+
+
+def test_sweep_goes_on_where_it_was_cut_off(swept):
+    folder, sweep, _ = swept
+    (folder / "ws/sweep/k4/evaluation/_manifest.json").unlink()
+    again = json.loads(invoke(*sweep, "--json"))["stages"]
+    redone = [(s["stage"], s["path"]) for s in again if s["status"] == "made"]
+    assert redone == [("evaluate", str(folder / "ws/sweep/k4/evaluation"))]
+
+
+def test_sweep_refuses_what_is_no_list_of_numbers(swept):
+    folder, _, _ = swept
+    config = folder / "run.toml"
+    assert "1,x" in invoke("run", config, "-w", folder / "x", "--sweep-k", "1,x", code=2)
+    assert "from 1" in invoke("run", config, "-w", folder / "x", "--sweep-k", "0,2", code=1)
+    assert not (folder / "x").exists()
