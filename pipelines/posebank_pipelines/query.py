@@ -13,10 +13,11 @@ import pandas as pd
 from posebank import artefacts
 from posebank.errors import SettingsError
 from posebank.geometry.cameras import CameraLimits
-from posebank.matching import MatchSettings, load_index, match, matching_error
+from posebank.matching import ESTIMATORS, MatchSettings, load_index, match, matching_error
+from posebank.matching.truth import TruthSettings, truth_benchmark, without_subjects
 from posebank.report import match_picture
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState
-from posebank.types import Matches, People, texts
+from posebank.types import Matches, People, PoseBank, texts
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.match import match_settings, uses_index
 from posebank_pipelines.workspace import content, load_bank, load_matches, load_people
@@ -53,14 +54,7 @@ def query_banks(
     workspace: Path, combinations: Sequence[Sequence[str]], by: str, runner: Runner
 ) -> pd.DataFrame:
     """Matching error with each combination of MoCap sets; reductions are against the first one."""
-    present = set(load_bank(workspace).dataset)
-    for names in combinations:
-        unknown = sorted(set(names) - present)
-        if unknown:
-            raise SettingsError(
-                f"--banks {','.join(names)}: expected data sets among "
-                f"{', '.join(sorted(present))}, found {', '.join(unknown)}"
-            )
+    _check_banks(load_bank(workspace), combinations)
     settings = _settings_of_matches(workspace)
     people = load_people(workspace)
     tables = []
@@ -77,6 +71,50 @@ def query_banks(
         reference = first.reindex(table[by]).to_numpy()
         table["reduction_percent"] = 100 * (1 - table["error_norm_mean"].to_numpy() / reference)
     return pd.concat(tables, ignore_index=True)
+
+
+def _check_banks(bank: PoseBank, combinations: Sequence[Sequence[str]]) -> None:
+    present = set(bank.dataset)
+    for names in combinations:
+        unknown = sorted(set(names) - present)
+        if unknown:
+            raise SettingsError(
+                f"--banks {','.join(names)}: expected data sets among "
+                f"{', '.join(sorted(present))}, found {', '.join(unknown)}"
+            )
+
+
+def query_truth(
+    workspace: Path, subjects: Sequence[str], combinations: Sequence[Sequence[str]], n_people: int
+) -> pd.DataFrame:
+    """3D error of labels of people who are not in the bank (``posebank.matching.truth``).
+
+    Parameters
+    ----------
+    subjects : ``dataset/subject``, left out of the bank; ``n_people`` of their poses are labelled
+        for each number of hidden joints. combinations : MoCap sets of the bank; all if empty.
+
+    Returns
+    -------
+    The paper's way (nearest of 128 views) and each estimator on the best cameras.
+    """
+    rest, held_out = without_subjects(load_bank(workspace), subjects)
+    every = sorted(set(rest.dataset))
+    _check_banks(rest, combinations)
+    ways = [
+        (MatchSettings(matcher="views", k=1), ("nearest",)),
+        (_settings_of_matches(workspace), ESTIMATORS),
+    ]
+    tables = []
+    for names in combinations or [every]:
+        bank = rest.take(np.isin(rest.dataset.astype(str), list(names)))
+        for asked, estimators in ways:
+            chosen = TruthSettings(n_people=n_people, limits=asked.limits)
+            table = truth_benchmark(bank, held_out, [asked], estimators, chosen)
+            table.insert(0, "banks", ",".join(names))
+            tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    return table.sort_values(["banks", "hidden"], kind="stable", ignore_index=True)
 
 
 def _one_person(pose: str) -> People:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.completion import complete, fit_camera
+from posebank.completion import complete
 from posebank.errors import ArtefactError
 from posebank.matching import estimators
 from posebank.matching.settings import LabelSettings
@@ -48,13 +48,15 @@ def label(bank: PoseBank, people: People, matches: Matches, settings: LabelSetti
         )
     who = people.take(np.array([where[p] for p in matches.person_id], dtype=np.intp))
     annotated = is_annotated(who.state)
-    joints_3d = estimate(bank, matches, who.joints_2d, annotated, settings.estimator)
+    found = estimators.posterior(bank, matches, who.joints_2d, annotated)
+    joints_3d = found.mean
+    if settings.estimator == "nearest":
+        joints_3d = estimators.nearest(bank, matches)
     spread = ambiguity_mm(bank, matches, settings.ambiguity_margin)
     measured = np.asarray(np.isfinite(who.joints_3d).all(axis=(1, 2)))
     joints_3d = np.where(measured[:, None, None], who.joints_3d, joints_3d)
-    scale, translation = fit_camera(who.joints_2d, annotated, joints_3d)
-    joints_2d, state = complete(who.joints_2d, who.state, joints_3d, scale, translation)
-    trust = MODELS[settings.estimator].trust(trust_features(bank, matches))
+    joints_2d, state = complete(who.joints_2d, who.state, joints_3d)
+    trust = MODELS[settings.estimator].trust(trust_features(matches, found))
     return Labels(
         **{name: getattr(who, name) for name in _PERSON_COLUMNS},
         joints_2d=joints_2d,
@@ -70,19 +72,6 @@ def label(bank: PoseBank, people: People, matches: Matches, settings: LabelSetti
         pose_id=bank.pose_id[matches.pose_row[:, 0]],
         provenance=texts("measured" if m else settings.estimator for m in measured),
     )
-
-
-def estimate(
-    bank: PoseBank,
-    matches: Matches,
-    joints_2d: NDArray[np.float32],
-    annotated: NDArray[np.bool_],
-    estimator: str,
-) -> NDArray[np.float64]:
-    """3D poses (n, 13, 3) of the matched people by a named estimator."""
-    if estimator == "nearest":
-        return estimators.nearest(bank, matches)
-    return estimators.posterior(bank, matches, joints_2d, annotated)
 
 
 def ambiguity_mm(bank: PoseBank, matches: Matches, margin: float) -> NDArray[np.float64]:

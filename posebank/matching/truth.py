@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from posebank.completion import fit_camera
 from posebank.errors import SettingsError
 from posebank.geometry.cameras import CameraLimits, sample_rotations
 from posebank.geometry.procrustes import align
-from posebank.matching.labels import estimate
+from posebank.matching.labels import label
 from posebank.matching.matcher import match
-from posebank.matching.settings import MatchSettings
+from posebank.matching.settings import LabelSettings, MatchSettings
 from posebank.skeleton import N_JOINTS, JointState, is_annotated
 from posebank.types import People, PoseBank, texts
 
@@ -74,8 +73,18 @@ def without_subjects(bank: PoseBank, subjects: Sequence[str]) -> tuple[PoseBank,
     """Divide a bank: the poses of other subjects, and the (not mirrored) poses of these.
 
     subjects : ``dataset/subject``.
+
+    Raises
+    ------
+    SettingsError
+        If the bank has no such subject.
     """
     names = np.array([f"{d}/{s}" for d, s in zip(bank.dataset, bank.subject, strict=True)])
+    unknown = sorted(set(subjects) - set(names))
+    if unknown:
+        raise SettingsError(
+            f"subjects: expected some of {', '.join(sorted(set(names)))}, found {unknown[0]}"
+        )
     out = np.isin(names, list(subjects))
     return bank.take(~out), bank.take(out & ~bank.mirrored)
 
@@ -157,12 +166,10 @@ def truth_benchmark(
             matches, rejected = match(bank, seen.people, asked)
             kept = ~np.isin(seen.people.person_id.astype(str), [r.where for r in rejected] or [""])
             for name in estimators:
-                image = seen.people.joints_2d[kept]
-                pose = estimate(bank, matches, image, annotated[kept], name)
-                plain, aligned = pose_errors_mm(pose, seen.joints_3d[kept])
-                scale, shift = fit_camera(image, annotated[kept], pose)
-                filled = scale[:, None, None] * pose[..., :2] + shift[:, None]
-                miss = np.linalg.norm(filled - seen.joints_2d[kept], axis=-1)[~annotated[kept]]
+                labels = label(bank, seen.people, matches, LabelSettings(estimator=name))
+                plain, aligned = pose_errors_mm(labels.joints_3d, seen.joints_3d[kept])
+                away = np.linalg.norm(labels.joints_2d - seen.joints_2d[kept], axis=-1)
+                miss = away[~annotated[kept]]
                 rows.append(
                     {
                         "hidden": hidden,
