@@ -73,13 +73,15 @@ class Runner:
                         f"--scheduler {self.scheduler}: no Dask scheduler answers there: {error}"
                     ) from error
             else:
-                logging.getLogger("distributed").setLevel(logging.ERROR)
+                # An error of a task is raised here; what else Dask would log is a worker that is
+                # told to stop while it sends its heartbeat.
+                logging.getLogger("distributed").setLevel(logging.CRITICAL)
                 multiprocessing.set_start_method("spawn", force=True)
                 self._cluster = LocalCluster(
                     n_workers=self.workers,
                     threads_per_worker=1,
                     dashboard_address=":0",  # any free port: several runs may share a machine
-                    silence_logs=logging.ERROR,
+                    silence_logs=logging.CRITICAL,
                 )
                 self._client = Client(self._cluster)
         return self._client
