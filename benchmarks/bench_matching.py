@@ -1,20 +1,25 @@
-"""Time and error of the matchers on real LSPE people, against FAISS used straight.
+"""The matchers on real people: exactness, error by number of views, time, a million poses.
 
-python benchmarks/bench_matching.py [people] [million_people]
+python benchmarks/bench_matching.py [exact] [curve] [time] [million]    # all of them by default
 """
 
 from __future__ import annotations
 
+import argparse
+import resource
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import faiss
 import numpy as np
-import psutil
-from _common import SHARED_DATA, report
+from _common import ROOT, SHARED_DATA, report
+from numpy.typing import NDArray
 
-from posebank.annotations.lsp import read_lsp
+from posebank.annotations import read_annotations
 from posebank.geometry.cameras import CameraLimits
 from posebank.matching import MatchSettings, match
 from posebank.matching.queries import make_queries
@@ -31,19 +36,25 @@ from posebank.skeleton import is_annotated
 from posebank.types import People, PoseBank, texts
 
 
-def real_bank() -> PoseBank:
-    """CMU + HDM05 at 10 poses a second, 50 mm apart, mirrored."""
+def real_bank(fps: float = 10.0, distance_mm: float = 50.0) -> PoseBank:
+    """CMU + HDM05, so many poses a second, so far apart at least, mirrored."""
     parts = []
     for dataset, folder in (("cmu", "cmu/subjects"), ("hdm05", "hdm05")):
         for clip in discover(dataset, [SHARED_DATA / folder])[0]:
-            fps = 120.0 if dataset == "cmu" else None
-            parts.append(poses_from_clip(read_clip(clip, fps), BankSettings())[0])
-    return add_mirrored(drop_near_duplicates(PoseBank.concat(parts), 50.0))
+            clip_fps = 120.0 if dataset == "cmu" else None
+            settings = BankSettings(fps=fps)
+            parts.append(poses_from_clip(read_clip(clip, clip_fps), settings)[0])
+    return add_mirrored(drop_near_duplicates(PoseBank.concat(parts), distance_mm))
 
 
 def lspe_people() -> People:
     """Every LSPE person on disk."""
-    return read_lsp(SHARED_DATA / "lspet" / "joints.mat", True).people
+    return read_annotations("lspe", SHARED_DATA / "lspet").people
+
+
+def mpii_people() -> People:
+    """The MPII people on disk."""
+    return read_annotations("mpii", SHARED_DATA / "mpii" / "tompson_valid_detections.mat").people
 
 
 def faiss_straight(bank: PoseBank, people: People, settings: MatchSettings, every: int) -> Any:
@@ -96,23 +107,101 @@ def timed(bank: PoseBank, people: People, settings: MatchSettings) -> tuple[floa
     return time.perf_counter() - start, float(matches.error_norm[:, 0].mean())
 
 
-def main() -> None:
-    n_people = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
-    n_million = int(sys.argv[2]) if len(sys.argv) > 2 else 300
-    faiss.omp_set_num_threads(2)
-    bank, people = real_bank(), lspe_people()
-    people = people.take(slice(0, n_people))
+def all_kinds(people: People, n: int) -> People:
+    """n people, as many of each number of annotated joints as there are."""
+    count = is_annotated(people.state).sum(axis=1)
+    rng = np.random.default_rng(0)
+    place = np.zeros(len(people))
+    for c in np.unique(count):
+        rows = np.flatnonzero(count == c)
+        place[rows] = rng.permutation(len(rows))
+    usable = np.flatnonzero(count >= MatchSettings.min_annotated)
+    return people.take(np.sort(usable[np.argsort(place[usable], kind="stable")][:n]))
+
+
+def oracle(people: People, bank: PoseBank, limits: CameraLimits) -> NDArray[np.float64]:
+    """``best_over_cameras`` of tests/matching_oracle.py, in a process of its own."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from matching_oracle import best_over_cameras  # noqa: PLC0415
+
+    # Without limits there are more cameras to miss.
+    n_cameras, n_starts = (2000, 3) if limits == CameraLimits() else (10_000, 8)
+    result: NDArray[np.float64] = best_over_cameras(bank, people, limits, n_cameras, n_starts)
+    return result
+
+
+def exact(n_people: int = 320, n_poses: int = 200) -> dict[str, Any]:
+    """Matchers against slow float64 oracles, on part of the bank."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from matching_oracle import best_over_views  # noqa: PLC0415
+
+    bank = real_bank()
+    bank = bank.take(np.arange(0, len(bank), len(bank) // n_poses)[:n_poses])
+    half = [all_kinds(people, n_people // 2) for people in (lspe_people(), mpii_people())]
+    people = People.concat(half)
+    views = MatchSettings(matcher="views", k=1)
+    cases = [("views", views, best_over_views(bank, people, view_rotations(views)))]
+    for name, limits in (("viewfree", CameraLimits()), ("viewfree, free", CameraLimits.free())):
+        parts = [people.take(slice(i, i + 10)) for i in range(0, len(people), 10)]
+        with ProcessPoolExecutor(2) as pool:
+            truth = np.concatenate(list(pool.map(partial(oracle, bank=bank, limits=limits), parts)))
+        cases.append((name, MatchSettings(k=1, limits=limits), truth))
+    found = {}
+    for name, settings, truth in cases:
+        matches, rejected = match(bank, people, settings)
+        kept = ~np.isin(people.person_id.astype(str), [r.where for r in rejected] or [""])
+        best = truth[kept].min(axis=1)
+        chosen = truth[kept][np.arange(kept.sum()), matches.pose_row[:, 0]]
+        found[name] = {
+            "people": int(kept.sum()),
+            "poses": len(bank),
+            "worse_than_oracle_by_at_most": float((matches.error_norm[:, 0] - best).max()),
+            "better_than_oracle_by_at_most": float((best - matches.error_norm[:, 0]).max()),
+            "same_pose_up_to_ties_of_1e-5": int((chosen <= best + 1e-5).sum()),
+            "proved": int((matches.gap == 0).sum()),
+        }
+        print(name, found[name], file=sys.stderr, flush=True)
+    return found
+
+
+def curve(n_people: int = 600) -> dict[str, Any]:
+    """Mean error_norm of fully annotated LSPE people by number of views, for two banks."""
+    people = lspe_people()
+    full = people.take(is_annotated(people.state).all(axis=1)).take(slice(0, n_people))
+    found: dict[str, Any] = {"people": len(full)}
+    for fps, distance in ((10.0, 50.0), (30.0, 20.0)):
+        bank = real_bank(fps, distance)
+        errors: dict[str, float] = {"poses": len(bank)}
+        for label, limits in (("limits", CameraLimits()), ("free", CameraLimits.free())):
+            views = MatchSettings(matcher="views", limits=limits, k=1)
+            for n_views in (16, 64, 256, 1024):
+                errors[f"{label}/views_{n_views}"] = timed(
+                    bank, full, replace(views, n_views=n_views)
+                )[1]
+            for matcher in ("refined", "viewfree"):
+                asked = replace(views, matcher=matcher, n_views=64)
+                errors[f"{label}/{matcher}"] = timed(bank, full, asked)[1]
+            ratio = errors[f"{label}/viewfree"] / errors[f"{label}/views_64"]
+            errors[f"{label}/viewfree over views_64"] = ratio
+        found[f"{fps:.0f} a second, {distance:.0f} mm apart"] = errors
+        print(errors, file=sys.stderr, flush=True)
+    return found
+
+
+def times(n_people: int = 5000, every: int = 24) -> dict[str, Any]:
+    """Seconds for LSPE people with all their patterns of missing joints."""
+    bank, people = real_bank(), lspe_people().take(slice(0, n_people))
     few = people.take(slice(0, 4))
-    for matcher in ("views", "refined", "viewfree"):
+    for matcher in ("views", "viewfree"):
         match(bank, few, MatchSettings(matcher=matcher))
-    results: dict[str, Any] = {"poses": len(bank), "people": len(people)}
-    every = 24
+    found: dict[str, Any] = {"poses": len(bank), "people": len(people)}
     build, search, done, patterns = faiss_straight(
         bank, people, MatchSettings(matcher="views"), every
     )
-    results["faiss_straight_128"] = {
+    straight = build * every + search * len(people) / done
+    found["faiss_straight_128"] = {
         "patterns_run": patterns, "people_run": done, "build_s": build, "search_s": search,
-        "all_patterns_s": build * every + search * len(people) / done,
+        "all_patterns_s": straight,
     }  # fmt: skip
     for name, settings in (
         ("views_128_k10", MatchSettings(matcher="views", k=10)),
@@ -121,31 +210,42 @@ def main() -> None:
         ("viewfree_free_k1", MatchSettings(matcher="viewfree", k=1, limits=CameraLimits.free())),
     ):
         s, error = timed(bank, people, settings)
-        results[name] = {"s": s, "error_norm_mean": error}
-        print(name, results[name], file=sys.stderr, flush=True)
-    full = people.take(is_annotated(people.state).all(axis=1)).take(slice(0, 600))
-    curve: dict[str, Any] = {"people": len(full)}
-    for label, limits in (("limits", CameraLimits()), ("free", CameraLimits.free())):
-        for n_views in (16, 64, 256, 1024):
-            asked = MatchSettings(matcher="views", n_views=n_views, limits=limits, k=1)
-            curve[f"{label}/views_{n_views}"] = timed(bank, full, asked)[1]
-        for matcher in ("refined", "viewfree"):
-            asked = MatchSettings(matcher=matcher, n_views=64, limits=limits, k=1)
-            curve[f"{label}/{matcher}"] = timed(bank, full, asked)[1]
-    curve["free ratio viewfree / views_64"] = curve["free/viewfree"] / curve["free/views_64"]
-    curve["limits ratio viewfree / views_64"] = curve["limits/viewfree"] / curve["limits/views_64"]
-    results["error_by_views_fully_annotated"] = curve
-    if n_million:
-        big = million(bank, 1_000_000)
-        before = psutil.Process().memory_info().rss
-        some = people.take(slice(0, n_million))
-        s, _ = timed(big, some, MatchSettings(matcher="viewfree", k=1))
-        results["million"] = {
-            "people": len(some), "s": s, "ms_per_person": 1000 * s / len(some),
-            "projected_50000_s": 50_000 * s / len(some),
-            "rss_growth_gb": (psutil.Process().memory_info().rss - before) / 1e9,
-        }  # fmt: skip
-    report("matching", results)
+        found[name] = {"s": s, "error_norm_mean": error, "faiss_straight_takes": straight / s}
+        print(name, found[name], file=sys.stderr, flush=True)
+    found["views takes, of viewfree"] = found["views_128_k10"]["s"] / found["viewfree_k10"]["s"]
+    return found
+
+
+def a_million(n_people: int = 1000) -> dict[str, Any]:
+    """A million poses: time, projected to 50,000 people, and the largest memory."""
+    big = million(real_bank(), 1_000_000)
+    some = lspe_people().take(slice(0, n_people))
+    match(big.take(slice(0, 50)), some.take(slice(0, 4)), MatchSettings(k=1))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cpu = time.process_time()
+    s, _ = timed(big, some, MatchSettings(matcher="viewfree", k=1))
+    cpu = time.process_time() - cpu
+    return {
+        "people": len(some), "s": s, "ms_per_person": 1000 * s / len(some),
+        "cpu_ms_per_person": 1000 * cpu / len(some),
+        "projected_50000_s": 50_000 * s / len(some),
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "peak_before_gb": before / 1e6,
+    }  # fmt: skip
+
+
+MODES = {"exact": exact, "curve": curve, "time": times, "million": a_million}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("modes", nargs="*", choices=[[], *MODES])
+    parser.add_argument("--people", type=int, help="how many, in each mode")
+    chosen = parser.parse_args()
+    faiss.omp_set_num_threads(2)
+    sized = {} if chosen.people is None else {"n_people": chosen.people}
+    for name in chosen.modes or MODES:
+        report(f"matching_{name}", MODES[name](**sized))
 
 
 if __name__ == "__main__":

@@ -71,17 +71,19 @@ def error_norm(query: np.ndarray, joints: np.ndarray, rotation: np.ndarray) -> n
     return np.sqrt((residual**2).sum((-1, -2)) / (q**2).sum())
 
 
-def best_over_cameras(bank: PoseBank, people: People, limits: CameraLimits, seed: int = 0):
+def best_over_cameras(
+    bank: PoseBank, people: People, limits: CameraLimits, n_cameras: int = 2000, n_starts: int = 3
+):
     """Smallest error_norm (n_people, n_poses) over every camera the limits allow; inf where it is
     clearly not among the person's best.
 
-    Two thousand random cameras for every pair; then pairs that could win are minimised from their
-    three best cameras.
+    ``n_cameras`` random cameras for every pair; then pairs that could win are minimised from their
+    ``n_starts`` best cameras.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     low = [-np.pi, limits.min_elevation, -limits.max_roll]
     high = [np.pi, limits.max_elevation, limits.max_roll]
-    angles = rng.uniform(low, high, (2000, 3))
+    angles = rng.uniform(low, high, (n_cameras, 3))
     cameras = camera_rotation(*angles.T)
     annotated = is_annotated(people.state)
     best = np.full((len(people), len(bank)), np.inf)
@@ -90,7 +92,7 @@ def best_over_cameras(bank: PoseBank, people: People, limits: CameraLimits, seed
         joints = bank.joints_3d[:, annotated[p]].astype(np.float64)
         coarse = np.stack([error_norm(query, x, cameras) for x in joints])
         for row in np.flatnonzero(coarse.min(axis=1) < coarse.min() + 0.06):
-            starts = angles[np.argsort(coarse[row])[:3]]
+            starts = angles[np.argsort(coarse[row])[:n_starts]]
 
             def cost(a, q=query, x=joints[row]):
                 return error_norm(q, x, camera_rotation(a[0], a[1], a[2])) ** 2

@@ -60,8 +60,8 @@ class MatchSettings:
 class LabelSettings:
     """How the 3D pose of a person is made of the matches.
 
-    estimator : ``nearest`` (the paper's: the best match as it is) or ``posterior`` (candidates
-        weighted by their likelihood, the annotated joints honoured).
+    estimator : ``nearest`` (the paper's: the best match as it is) or ``posterior`` (mean of
+        the candidates, weighted by their likelihood, corrected by the annotated joints).
     ambiguity_margin : candidates whose ``error_norm`` is within this of the best count as equally
         good when the ambiguity is measured.
     """
