@@ -28,7 +28,8 @@ _ARTEFACTS = ("bank", "annotations", "index", "matches", "labels", "anchors", "s
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em;
        color: #222; }
-table { display: block; overflow-x: auto; border-collapse: collapse; margin: .6em 0; font-size: 13px; }
+table { display: block; overflow-x: auto; border-collapse: collapse; margin: .6em 0;
+        font-size: 13px; }
 th, td { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; }
