@@ -205,6 +205,22 @@ def test_query_tells_what_each_data_set_adds(made):
         assert json.loads(invoke("query", "-w", made / "ws", "--by", by, "--json"))["rows"]
 
 
+def test_query_of_people_whose_truth_is_known(made):
+    bank = artefacts.read_table(made / "ws" / "bank", "bank").to_pandas()
+    subject = bank["dataset"][0] + "/" + bank["subject"][0]
+    asked = ["query", "-w", str(made / "ws"), "--truth", subject, "--people", "3"]
+    shown = CliRunner().invoke(main, [*asked, "--banks", "hdm05", "--json"])
+    assert shown.exit_code == 0, shown.output
+    rows = json.loads(shown.stdout)["rows"]
+    assert [r["hidden"] for r in rows] == [h for h in (0, 2, 4, 6, 8) for _ in range(3)]
+    assert {r["banks"] for r in rows} == {"hdm05"}
+    assert {r["people"] for r in rows} == {3}
+    assert rows[0]["completion_px"] is None and rows[3]["completion_px"] > 0
+    refused = CliRunner().invoke(main, ["query", "-w", str(made / "ws"), "--truth", "cmu/nobody"])
+    assert refused.exit_code == 1
+    assert "found cmu/nobody" in refused.output
+
+
 def test_query_of_one_pose_finds_the_pose_itself(made, tmp_path):
     labels = from_table(Labels, artefacts.read_table(made / "ws/labels", "labels"))
     pose = json.dumps(labels.joints_2d[0].tolist())
