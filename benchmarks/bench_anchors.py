@@ -33,7 +33,8 @@ from posebank.types import PoseBank
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
 METHODS = (
-    "posebank tolerance 1e-3", "posebank tolerance 1e-4", "posebank", "faiss 25", "faiss 100",
+    "posebank tolerance 1e-3", "posebank tolerance 1e-4", "posebank", "posebank tolerance 1e-6",
+    "faiss 25", "faiss 100",
     "scikit-learn",
 )  # fmt: skip
 
