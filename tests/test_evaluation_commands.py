@@ -2,11 +2,16 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from posebank import artefacts
 from posebank.demo import DemoSize, demo_sources
+from posebank.schemas import from_table
+from posebank.skeleton import JOINT_NAMES, is_annotated
+from posebank.types import People
 from posebank_cli.main import main
 
 CONFIG = """
@@ -89,3 +94,31 @@ def test_sweep_refuses_what_is_no_list_of_numbers(swept):
     assert "1,x" in invoke("run", config, "-w", folder / "x", "--sweep-k", "1,x", code=2)
     assert "from 1" in invoke("run", config, "-w", folder / "x", "--sweep-k", "0,2", code=1)
     assert not (folder / "x").exists()
+
+
+def test_predictions_are_scored_against_annotations_by_the_settings_asked_for(swept):
+    """The annotations themselves, each joint moved by a little more or less than half a head."""
+    folder, _, _ = swept
+    ws = folder / "ws"
+    people = from_table(People, artefacts.read_table(ws / "annotations", "annotations"))
+    people = people.take((people.split == "val") & (people.single_person == 1))
+    head = 0.6 * np.linalg.norm(people.head_box[:, 2:] - people.head_box[:, :2], axis=1)
+    moved = people.joints_2d.astype(float)
+    moved[..., 0] += np.where(np.arange(13) < 4, 0.49, 0.51) * head[:, None]
+    annotated = is_annotated(people.state)
+    poses = [
+        {"image_id": f"mpii/{image}", "score": 1.0, "joints_3d": None,
+         "joints_2d": np.where(seen[:, None], joints, joints[seen].mean(axis=0)).tolist()}
+        for image, joints, seen in zip(people.image, moved, annotated, strict=True)
+    ]  # fmt: skip
+    file = folder / "found.json"
+    file.write_text(json.dumps({"joints": list(JOINT_NAMES), "poses": poses}))
+    asked = ("evaluate", "-w", ws, "--predictions", file, "--truth", "annotations")
+    asked = (*asked, "--bootstrap", "0", "--json")
+    expected = 100 * annotated[:, :4].sum() / annotated.sum()
+    found = json.loads(invoke(*asked))
+    assert found["pckh"]["weighted"] == pytest.approx(expected)
+    wide = json.loads(invoke(*asked, "--threshold", "0.52", "-o", folder / "scores"))
+    assert wide["pckh"]["weighted"] == 100
+    assert (folder / "scores" / "found.json").exists()
+    assert "--predictions" in invoke("evaluate", "-w", ws, "--truth", "annotations", code=2)

@@ -39,6 +39,7 @@ from posebank.evaluation.settings import EvaluationSettings
 from posebank.evaluation.truth import (
     GroundTruth,
     ground_truth_from_labels,
+    ground_truth_from_people,
     ground_truth_from_shards,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "detect",
     "evaluate",
     "ground_truth_from_labels",
+    "ground_truth_from_people",
     "ground_truth_from_shards",
     "h36m_frames",
     "h36m_numbers",

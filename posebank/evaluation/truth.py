@@ -15,7 +15,7 @@ from posebank.errors import ArtefactError
 from posebank.evaluation.h36m_names import action_of
 from posebank.schemas import SHARD_PERSON, column_array
 from posebank.skeleton import N_JOINTS
-from posebank.types import Labels, Records, Texts, texts
+from posebank.types import Labels, People, Records, Texts, texts
 
 
 @dataclass(frozen=True)
@@ -113,4 +113,30 @@ def ground_truth_from_labels(labels: Labels) -> GroundTruth:
         group_id=labels.group_id,
         action=_actions(labels.dataset, labels.image),
         provenance=labels.provenance,
+    )
+
+
+def ground_truth_from_people(people: People) -> GroundTruth:
+    """Ground truth from annotations: 2D, and the 3D that was measured (Human3.6M).
+
+    Raises
+    ------
+    ArtefactError
+        If there is nobody.
+    """
+    if not len(people):
+        raise ArtefactError("ground truth: expected annotated people, found none")
+    measured = np.asarray(np.isfinite(people.joints_3d).all(axis=(1, 2)))
+    return GroundTruth(
+        image_id=texts([f"{d}/{i}" for d, i in zip(people.dataset, people.image, strict=True)]),
+        person_id=people.person_id,
+        dataset=people.dataset,
+        joints_2d=people.joints_2d,
+        state=people.state,
+        joints_3d=people.joints_3d,
+        head_box=people.head_box,
+        single_person=people.single_person,
+        group_id=people.group_id,
+        action=_actions(people.dataset, people.image),
+        provenance=texts("measured" if m else "" for m in measured.tolist()),
     )

@@ -11,6 +11,7 @@ from posebank.evaluation import (
     EvaluationResult,
     EvaluationSettings,
     evaluate,
+    ground_truth_from_people,
     ground_truth_from_shards,
     read_predictions,
 )
@@ -24,6 +25,7 @@ from posebank_pipelines.workspace import (
     content,
     current,
     load_anchors,
+    load_people,
     settings_dict,
     stage_result,
 )
@@ -75,11 +77,34 @@ def evaluate_network(
 
 
 def evaluate_predictions(
-    workspace: Path, predictions: Path, settings: EvaluationSettings, *, split: str = "val"
+    workspace: Path,
+    predictions: Path,
+    settings: EvaluationSettings,
+    *,
+    split: str = "val",
+    truth: str = "shards",
+    output: Path | None = None,
 ) -> EvaluationResult:
-    """Score predictions from a file (JSON, npz, Parquet, ...) against a split of the shards."""
-    truth = ground_truth_from_shards(workspace / "shards", split)
-    return evaluate(read_predictions(predictions), truth, settings)
+    """Score predictions from a file (JSON, npz, Parquet, ...) against a split.
+
+    Parameters
+    ----------
+    truth : ``shards``, or ``annotations``: everyone annotated, images or not; 3D only where it was
+        measured. output : folder for the numbers, the tables and the figures.
+    """
+    if truth == "shards":
+        known = ground_truth_from_shards(workspace / "shards", split)
+    else:
+        people = load_people(workspace)
+        known = ground_truth_from_people(people.take(people.split == split))
+    found = read_predictions(predictions)
+    if output is None:
+        return evaluate(found, known, settings)
+    has_anchors = artefacts.find_manifest(workspace / "anchors") is not None
+    anchors = load_anchors(workspace) if has_anchors else None
+    output.mkdir(parents=True, exist_ok=True)
+    results, _ = write_evaluation(output, {predictions.stem: found}, known, settings, anchors)
+    return results[predictions.stem]
 
 
 def load_predictions(workspace: Path, key: str) -> Predictions:
