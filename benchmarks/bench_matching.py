@@ -219,10 +219,21 @@ def times(n_people: int = 5000, every: int = 24) -> dict[str, Any]:
     return found
 
 
-def a_million(n_people: int = 1000) -> dict[str, Any]:
-    """A million poses: time, projected to 50,000 people, and the largest memory."""
+def a_million(n_people: int = 10_000) -> dict[str, Any]:
+    """A million poses: time, projected to 50,000 people, and the largest memory.
+
+    The people are LSPE's and MPII's, then the same again with every joint moved by some pixels.
+    """
     big = million(real_bank(), 1_000_000)
-    some = lspe_people().take(slice(0, n_people))
+    real = People.concat([lspe_people(), mpii_people()])
+    some = real.take(np.arange(n_people) % len(real))
+    again = np.arange(n_people) >= len(real)
+    noise = np.random.default_rng(0).normal(0, 2, some.joints_2d.shape) * again[:, None, None]
+    some = replace(
+        some,
+        person_id=texts(map(str, range(n_people))),
+        joints_2d=some.joints_2d + noise.astype(np.float32),
+    )
     match(big.take(slice(0, 50)), some.take(slice(0, 4)), MatchSettings(k=1))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     cpu = time.process_time()
