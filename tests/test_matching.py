@@ -154,6 +154,29 @@ def test_index_gives_what_no_index_gives(bank, tmp_path):
         same(match(bank, full, settings, index)[0], match(bank, full, settings)[0])
 
 
+def test_inverted_file_finds_what_its_recall_says(bank, tmp_path):
+    full = replace(random_people(40), state=np.ones((40, 13), np.uint8))
+    settings = MatchSettings(matcher="views", k=1, n_views=200)
+    exact = match(bank, full, settings)[0]
+    recalls, same_pose = [], []
+    for probes in (1, 4, 100):
+        folder = tmp_path / str(probes)
+        folder.mkdir()
+        asked = replace(settings, probes=probes)
+        recalls.append(build_index(bank, folder, asked, "bank-1"))
+        index = load_index(folder)
+        assert index.recall == recalls[-1]
+        found = match(bank, full, asked, index)[0]
+        assert (found.error_norm >= exact.error_norm - 1e-12).all()
+        same_pose.append((found.pose_row == exact.pose_row).mean())
+        with pytest.raises(ArtefactError, match="probes"):
+            match(bank, full, settings, index)
+    assert 0.2 < recalls[0] < recalls[1] < recalls[2] == 1  # all lists are searched
+    assert same_pose[2] == 1
+    with pytest.raises(SettingsError, match="probes"):
+        MatchSettings(probes=-1)
+
+
 def test_index_is_refused(bank, people, tmp_path):
     settings = MatchSettings(matcher="views", n_views=3)
     build_index(bank, tmp_path, settings, "bank-1")

@@ -36,7 +36,8 @@ def match(
     people : any people; only annotated joints (state 1 or 2) count.
     settings : matcher, k, cameras.
     index : persisted views, used by ``views`` and ``refined`` for fully annotated people; without
-        one the views are made on the way, never all at once. The result is the same.
+        one the views are made on the way, never all at once. The result is the same, unless it is
+        an index with ``probes``.
 
     Returns
     -------

@@ -21,6 +21,9 @@ class MatchSettings:
         camera of each of the k best is optimised) or ``viewfree`` (best over every camera).
     k : poses kept per person, at most 2048.
     n_views : sampled cameras of ``views`` and ``refined``, the same for every pose.
+    probes : of an index of ``views``: lists of its inverted file that are searched. 0 searches
+        every view, exactly; more is faster on large banks, with a recall that is measured when
+        the index is built.
     limits : cameras allowed.
     min_distance_mm : the k poses differ pairwise by at least this (RMS over the 13 joints, as seen
         by their cameras), so that k hypotheses mean something.
@@ -31,6 +34,7 @@ class MatchSettings:
     matcher: str = "viewfree"
     k: int = 30
     n_views: int = 128
+    probes: int = 0
     limits: CameraLimits = field(default_factory=CameraLimits)
     min_distance_mm: float = 20.0
     min_annotated: int = 4
@@ -45,6 +49,8 @@ class MatchSettings:
             raise SettingsError(f"k: expected 1 to {MAX_K}, found {self.k}")
         if self.n_views < 1:
             raise SettingsError(f"n_views: expected at least 1, found {self.n_views}")
+        if self.probes < 0:
+            raise SettingsError(f"probes: expected 0 or more, found {self.probes}")
         if not (math.isfinite(self.min_distance_mm) and self.min_distance_mm >= 0):
             raise SettingsError(
                 f"min_distance_mm: expected a distance, found {self.min_distance_mm}"

@@ -22,6 +22,8 @@ from posebank.types import PoseBank
 _DESCRIPTION = "index.json"
 _ROTATIONS = "views.npy"
 _SHARD_VECTORS = 1 << 20
+_TRAINING_VECTORS = 39  # a list at least, as FAISS wants it
+_RECALL_QUERIES = 512
 
 
 def view_rotations(settings: MatchSettings) -> NDArray[np.float64]:
@@ -46,6 +48,8 @@ class ViewIndex:
     """A persisted index of a bank's views, in FAISS files that are mapped, not read, into memory.
 
     rotations : (n_views, 3, 3); bank_content : fingerprint of the bank it was built from.
+    probes : lists searched of an inverted file, 0 for an exact index; recall : part of the nearest
+        views that it finds first, 1 where it is exact.
     """
 
     folder: Path
@@ -53,9 +57,11 @@ class ViewIndex:
     n_poses: int
     poses_per_shard: int
     n_views: int
+    probes: int
     limits: CameraLimits
     seed: int
     bank_content: str
+    recall: float
 
     @cached_property
     def _shards(self) -> list[Any]:
@@ -101,12 +107,12 @@ class ViewIndex:
 
     def fits(self, settings: MatchSettings, n_poses: int) -> None:
         """Raise ArtefactError unless the index holds the views that the settings ask for."""
-        mine = (self.n_views, self.limits, self.seed, self.n_poses)
-        asked = (settings.n_views, settings.limits, settings.seed, n_poses)
+        mine = (self.n_views, self.probes, self.limits, self.seed, self.n_poses)
+        asked = (settings.n_views, settings.probes, settings.limits, settings.seed, n_poses)
         if mine != asked:
             raise ArtefactError(
-                f"{self.folder}: expected an index with (n_views, limits, seed, poses) = {asked}, "
-                f"found {mine}; build it again"
+                f"{self.folder}: expected an index with (n_views, probes, limits, seed, poses) = "
+                f"{asked}, found {mine}; build it again"
             )
 
 
@@ -119,7 +125,27 @@ def _blocks(n: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_content: str) -> None:
+def _inverted_file(vectors: NDArray[np.float32], probes: int) -> Any:
+    """A FAISS index that compares a query with the vectors of ``probes`` lists alone."""
+    n_lists = max(1, min(int(4 * len(vectors) ** 0.5), len(vectors) // _TRAINING_VECTORS))
+    lists = faiss.IndexFlatIP(vectors.shape[1])
+    index = faiss.IndexIVFFlat(lists, vectors.shape[1], n_lists, faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors)
+    index.nprobe = probes
+    return index
+
+
+def _recall(index: Any, vectors: NDArray[np.float32], seed: int) -> float:
+    """Part of noisy views whose nearest vector the index finds, against an exact one."""
+    rng = np.random.default_rng(seed)
+    some = vectors[rng.integers(0, len(vectors), _RECALL_QUERIES)]
+    some = some + rng.normal(0, 0.05, some.shape).astype(np.float32)
+    exact = faiss.IndexFlatIP(vectors.shape[1])
+    exact.add(vectors)
+    return float((index.search(some, 1)[1] == exact.search(some, 1)[1]).mean())
+
+
+def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_content: str) -> float:
     """Write the FAISS index of a bank's sampled views into a folder.
 
     At most a million views are in memory at once; each such block is a file of its own.
@@ -128,8 +154,12 @@ def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_cont
     ----------
     bank : at least one pose.
     folder : an existing folder, such as an artefact's staging folder.
-    settings : number of views, limits and seed matter.
+    settings : number of views, probes, limits and seed matter.
     bank_content : fingerprint of the bank, which ``load_index`` compares.
+
+    Returns
+    -------
+    Part of the nearest views that the index finds; 1 without ``probes``.
 
     Raises
     ------
@@ -140,20 +170,29 @@ def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_cont
         raise ArtefactError("bank: expected at least one pose, found none")
     rotations = view_rotations(settings)
     poses_per_shard = max(1, _SHARD_VECTORS // settings.n_views)
+    recalls = []
     for number, poses in enumerate(_blocks(len(bank), poses_per_shard)):
-        shard = faiss.IndexFlatIP(N_JOINTS * 2)
-        shard.add(view_vectors(bank.joints_3d[poses], rotations))
+        vectors = view_vectors(bank.joints_3d[poses], rotations)
+        if settings.probes:
+            shard = _inverted_file(vectors, settings.probes)
+        else:
+            shard = faiss.IndexFlatIP(N_JOINTS * 2)
+        shard.add(vectors)
+        recalls.append(_recall(shard, vectors, settings.seed) if settings.probes else 1.0)
         faiss.write_index(shard, str(folder / _shard_name(number)))
     np.save(folder / _ROTATIONS, rotations)
     description = {
         "n_poses": len(bank),
         "poses_per_shard": poses_per_shard,
         "n_views": settings.n_views,
+        "probes": settings.probes,
+        "recall": float(np.mean(recalls)),
         "limits": asdict(settings.limits),
         "seed": settings.seed,
         "bank_content": bank_content,
     }
     (folder / _DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
+    return float(np.mean(recalls))
 
 
 def load_index(folder: Path, bank_content: str | None = None) -> ViewIndex:

@@ -21,14 +21,23 @@ from posebank_pipelines.stages.index import index as index_stage
     show_default=True,
     help="Random views of every pose.",
 )
+@click.option(
+    "--probes",
+    type=click.IntRange(min=0),
+    default=MatchSettings.probes,
+    show_default=True,
+    help="Lists to search of an inverted file (IVF), whose recall is measured; 0 is exact.",
+)
 @options.camera
 @options.seed
 @options.as_json
-def index(workspace: Path, views: int, seed: int, as_json: bool, **camera: object) -> None:
+def index(
+    workspace: Path, views: int, probes: int, seed: int, as_json: bool, **camera: object
+) -> None:
     """Index random orthographic views of the workspace's bank (FAISS).
 
     Example: posebank index -w workspace --views 128
     """
     limits = limits_from_degrees(**camera)  # type: ignore[arg-type]
-    settings = MatchSettings(n_views=views, limits=limits, seed=seed)
+    settings = MatchSettings(n_views=views, probes=probes, limits=limits, seed=seed)
     options.show([index_stage(workspace, settings)], as_json)

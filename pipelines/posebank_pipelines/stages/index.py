@@ -15,7 +15,7 @@ from posebank_pipelines.workspace import (
     stage_result,
 )
 
-_VIEW_FIELDS = ("n_views", "limits", "seed")
+_VIEW_FIELDS = ("n_views", "probes", "limits", "seed")
 
 
 def index(workspace: Path, settings: MatchSettings) -> StageResult:
@@ -27,12 +27,12 @@ def index(workspace: Path, settings: MatchSettings) -> StageResult:
     if (manifest := current(folder, "index", "index", stamp)) is not None:
         return stage_result("index", folder, manifest, "index", made=False)
     with artefacts.staging_folder(folder) as staging:
-        build_index(load_bank(workspace), staging, settings, inputs["bank"])
+        recall = build_index(load_bank(workspace), staging, settings, inputs["bank"])
         parts = [
             artefacts.adopt_part(staging, p, section="index")
             for p in sorted(staging.iterdir())
             if p.is_file()
         ]
-        section = artefacts.Section(stamp, decided, inputs, settings.seed)
+        section = artefacts.Section(stamp, decided, inputs, settings.seed, stats={"recall": recall})
         manifest = artefacts.commit(staging, folder, "index", parts, {"index": section})
     return stage_result("index", folder, manifest, "index", made=True)

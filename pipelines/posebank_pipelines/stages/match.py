@@ -67,6 +67,7 @@ def match_settings(workspace: Path, matcher: str, k: int, **camera: Any) -> Matc
         base = replace(
             base,
             n_views=decided["n_views"],
+            probes=decided["probes"],
             seed=decided["seed"],
             limits=CameraLimits(**decided["limits"]),
         )
