@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from _common import SHARED_DATA, report, seconds
 from mocap_oracle import bone_ends, read_frames, read_skeleton
 
-from posebank.geometry.kinematics import forward
+from posebank.artefacts import read_manifest
+from posebank.geometry.kinematics import Chain
 from posebank.mocap.amc import parse_amc
 from posebank.mocap.asf import read_asf
 from posebank.mocap.bank import (
@@ -59,6 +61,7 @@ def text_to_joints() -> dict[str, Any]:
     """AMC text in memory -> 13 joints in metres, against the ordinary reader; processor time."""
     skeleton = read_asf(SUBJECT / "02.asf")
     nodes, points, needed = acclaim_points(skeleton)
+    chain = Chain(nodes, points)
     texts = {p: p.read_bytes() for p in sorted(SUBJECT.glob("*.amc"))}
     motions = [parse_amc(t, p, skeleton, needed) for p, t in texts.items()]
     n_frames = sum(len(m.frames) for m in motions)
@@ -69,12 +72,12 @@ def text_to_joints() -> dict[str, Any]:
 
     def kinematics() -> None:
         for motion in motions:
-            forward(nodes, points, motion.values, radians_per_unit=np.pi / 180)
+            chain.positions(motion.values, radians_per_unit=np.pi / 180)
 
     def both() -> None:
         for path, text in texts.items():
             motion = parse_amc(text, path, skeleton, needed)
-            joints = forward(nodes, points, motion.values, radians_per_unit=np.pi / 180)
+            joints = chain.positions(motion.values, radians_per_unit=np.pi / 180)
             joints *= skeleton.metres_per_unit
 
     slow_skeleton = read_skeleton(SUBJECT / "02.asf")
@@ -112,42 +115,59 @@ def clip_to_bank(source: ClipSource, fps: float = 10.0) -> PoseBank:
     return poses_from_clip(read_clip(source), BankSettings(fps=fps))[0]
 
 
-def _work(sources: list[ClipSource]) -> tuple[int, float]:
-    start = time.process_time()
-    for source in sources:
-        clip_to_bank(source)
-    return os.getpid(), time.process_time() - start
+def _stage(workspace: Path, folders: dict[str, Path], workers: int) -> float:
+    """Wall time of the ingest stage, the start of its workers included."""
+    start = time.perf_counter()
+    with Runner(workers) as runner:
+        for dataset, folder in folders.items():
+            ingest(workspace, dataset, [folder], BankSettings(), runner)
+    return time.perf_counter() - start
 
 
-def two_workers() -> dict[str, Any]:
-    """File -> bank poses, in 1 and 2 processes that are already warm; every clip eight times.
+def _copies(folder: Path, copies: int) -> None:
+    """CMU's clips at hand as ``copies`` data sets of other subjects; no two files are equal."""
+    for clip in (s for s in all_sources() if s.dataset == "cmu"):
+        for copy in range(copies):
+            subject = f"{int(clip.subject) + 200 * copy:02d}"
+            home = folder / subject
+            home.mkdir(parents=True, exist_ok=True)
+            if clip.skeleton and not (home / f"{subject}.asf").exists():
+                (home / f"{subject}.asf").symlink_to(clip.skeleton)
+            text = clip.path.read_bytes() + f"# copy {copy}\n".encode()
+            (home / f"{subject}_{clip.name.split('_')[1]}.amc").write_bytes(text)
 
-    ``ratio`` is of wall time, which other work on the machine spoils; ``ratio_processor`` is of the
-    processor time of the busiest worker: what the wall time is where each has a core.
-    """
-    sources = all_sources()
-    tasks = [sources[i::16] for i in range(16)] * 8
-    n_frames = 8 * sum(len(read_clip(s).frames) for s in sources)
-    wall, busiest = {}, {}
-    for workers in (1, 2):
-        with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-            list(pool.map(_work, tasks[: 4 * workers]))
-            start = time.perf_counter()
-            done = list(pool.map(_work, tasks))
-            wall[workers] = time.perf_counter() - start
-        by_worker: dict[int, float] = {}
-        for worker, taken in done:
-            by_worker[worker] = by_worker.get(worker, 0.0) + taken
-        busiest[workers] = max(by_worker.values())
-    return {
-        "frames": n_frames,
-        "frames_per_s_1": round(n_frames / wall[1]),
-        "frames_per_s_2": round(n_frames / wall[2]),
-        "ratio": round(wall[1] / wall[2], 2),
-        "frames_per_processor_s": round(n_frames / busiest[1]),
-        "ratio_processor": round(busiest[1] / busiest[2], 2),
+
+def two_workers(pairs: int = 7) -> dict[str, Any]:
+    """The ingest stage with 1 and 2 workers, in turn: the clips at hand, and CMU's six times."""
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        _copies(scratch / "copies", 6)
+        cases = {
+            "at_hand": {"cmu": SHARED_DATA / "cmu" / "subjects", "hdm05": SHARED_DATA / "hdm05"},
+            "cmu_six_times": {"cmu": scratch / "copies"},
+        }
+        for case, folders in cases.items():
+            _stage(scratch / "warm", {"cmu": SUBJECT}, 1)
+            times: dict[int, list[float]] = {1: [], 2: []}
+            for pair in range(pairs):
+                for workers in (1, 2):
+                    workspace = scratch / f"{case}-{workers}-{pair}"
+                    times[workers].append(_stage(workspace, folders, workers))
+            sections = read_manifest(workspace / "bank", "bank").sections.values()
+            n_frames = sum(section.stats["frames"] for section in sections)
+            ratios = [one / two for one, two in zip(times[1], times[2], strict=True)]
+            result[case] = {
+                "frames": n_frames,
+                "seconds_1": round(median(times[1]), 2),
+                "seconds_2": round(median(times[2]), 2),
+                "ratio": round(median(ratios), 2),
+                "frames_per_s_1": round(n_frames / median(times[1])),
+                "frames_per_s_2": round(n_frames / median(times[2])),
+            }
+    return result | {
         "load_average": round(os.getloadavg()[0], 1),
-        "all_of_cmu_minutes_2": round(4e6 / (n_frames / wall[2]) / 60, 2),
+        "all_of_cmu_minutes_2": round(4e6 / result["cmu_six_times"]["frames_per_s_2"] / 60, 2),
     }
 
 
@@ -167,25 +187,17 @@ def _stream(folder: Path, workspace: Path) -> dict[str, float]:
 def peak_memory(work: Callable[[Path, Path], dict[str, float]]) -> dict[str, Any]:
     """Peak memory of bringing N and 4N clips into the bank, each in a new process.
 
-    The 4N are the N under four names; the bank that comes out is as large.
+    The 4N are the N of four subjects each; the bank that comes out is as large.
     """
-    clips = [s for s in all_sources() if s.dataset == "cmu"]
+    n_clips = sum(s.dataset == "cmu" for s in all_sources())
     result = {}
     for name, copies in (("n", 1), ("4n", 4)):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "subjects"
-            for clip in clips:
-                home = folder / clip.subject
-                home.mkdir(parents=True, exist_ok=True)
-                if clip.skeleton and not (home / clip.skeleton.name).exists():
-                    (home / clip.skeleton.name).symlink_to(clip.skeleton)
-                trial = clip.name.split("_")[1]
-                for copy in range(copies):
-                    number = f"{copy}{trial}" if copy else trial
-                    (home / f"{clip.subject}_{number}.amc").symlink_to(clip.path)
+            _copies(folder, copies)
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 found = pool.submit(work, folder, Path(scratch) / "ws").result()
-        result[f"clips_{name}"] = len(clips) * copies
+        result[f"clips_{name}"] = n_clips * copies
         result |= {f"{key}_{name}": value for key, value in found.items()}
     return result
 

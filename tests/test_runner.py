@@ -1,8 +1,10 @@
 """Where tasks run: order, errors, progress, and equality of in-process and worker processes."""
 
+import os
+
 import pytest
 
-from posebank.errors import SettingsError, SourceError
+from posebank.errors import PosebankError, SettingsError, SourceError
 from posebank_pipelines.runner import Runner
 
 
@@ -13,6 +15,16 @@ def square(item, offset):
 def fail_on_three(item):
     if item == 3:
         raise SourceError("clip.amc", "expected 3 values, found 2", line=7)
+    return item
+
+
+def process_of(_item):
+    return os.getpid()
+
+
+def die_on_three(item):
+    if item == 3:
+        os._exit(9)
     return item
 
 
@@ -59,3 +71,24 @@ def test_running_scheduler_is_used(two_workers):
 def test_workers_must_be_positive():
     with pytest.raises(SettingsError, match="at least 1"):
         Runner(0)
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_results_come_one_by_one_in_order(two_workers, light):
+    got = two_workers.imap("square", square, list(range(9)), 5, light=light)
+    assert next(got) == 5
+    assert list(got) == [i * i + 5 for i in range(1, 9)]
+
+
+def test_light_work_starts_no_cluster():
+    runner = Runner(2)
+    pids = set(runner.imap("pid", process_of, list(range(40)), light=True))
+    assert runner._client is None
+    assert len(pids) > 1  # this process takes the first
+    with pytest.raises(SourceError, match=r"clip\.amc:7"):
+        list(runner.imap("fail", fail_on_three, [1, 2, 3, 4], light=True))
+
+
+def test_a_worker_that_dies_is_one_clear_error():
+    with pytest.raises(PosebankError, match="a worker process ended"):
+        list(Runner(2).imap("die", die_on_three, [1, 2, 3, 4], light=True))

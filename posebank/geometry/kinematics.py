@@ -63,6 +63,54 @@ def needed_nodes(nodes: Sequence[Node], points: Sequence[Point]) -> list[int]:
     return sorted(needed)
 
 
+class Chain:
+    """Forward kinematics of chosen points, prepared once for any number of motions.
+
+    Parameters
+    ----------
+    nodes : parents before children. Nodes that no point hangs from cost nothing.
+    points : the wanted points.
+    """
+
+    def __init__(self, nodes: Sequence[Node], points: Sequence[Point]) -> None:
+        kept = needed_nodes(nodes, points)
+        where = {node: index for index, node in enumerate(kept)}
+        rest = np.array([nodes[k].rest for k in kept], np.float64).reshape(-1, 3, 3)
+        turns = [(AXES[a], c) for k in kept for a, c in nodes[k].rotations]
+        shifts = [(AXES[a], c) for k in kept for a, c in nodes[k].translations]
+        first_turn = np.cumsum([0] + [len(nodes[k].rotations) for k in kept])
+        first_shift = np.cumsum([0] + [len(nodes[k].translations) for k in kept])
+        self._arrays = (
+            np.array([where.get(nodes[k].parent, -1) for k in kept], np.int64),
+            np.array([nodes[k].offset for k in kept], np.float64).reshape(-1, 3),
+            rest,
+            np.array([not np.array_equal(r, np.eye(3)) for r in rest], np.bool_),
+            first_turn.astype(np.int64),
+            np.array(turns, np.int64).reshape(-1, 2),
+            first_shift.astype(np.int64),
+            np.array(shifts, np.int64).reshape(-1, 2),
+            np.array([where[p.node] for p in points], np.int64),
+            np.array([p.offset for p in points], np.float64).reshape(-1, 3),
+        )
+
+    def positions(
+        self, channels: NDArray[np.float64], *, radians_per_unit: float = 1.0
+    ) -> NDArray[np.float64]:
+        """Positions of the points in every frame.
+
+        Parameters
+        ----------
+        channels : (n_frames, n_channels) values as in the file.
+        radians_per_unit : pi / 180 for degrees.
+
+        Returns
+        -------
+        (n_frames, n_points, 3) in the length unit of the offsets.
+        """
+        values = np.ascontiguousarray(channels, np.float64)
+        return _forward(values, float(radians_per_unit), *self._arrays)
+
+
 def forward(
     nodes: Sequence[Node],
     points: Sequence[Point],
@@ -70,43 +118,8 @@ def forward(
     *,
     radians_per_unit: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Positions of the points in every frame.
-
-    Parameters
-    ----------
-    nodes : parents before children. Nodes that no point hangs from cost nothing.
-    points : the wanted points.
-    channels : (n_frames, n_channels) values as in the file.
-    radians_per_unit : pi / 180 for degrees.
-
-    Returns
-    -------
-    (n_frames, n_points, 3) in the length unit of the offsets.
-    """
-    kept = needed_nodes(nodes, points)
-    where = {node: index for index, node in enumerate(kept)}
-    parent = np.array([where.get(nodes[k].parent, -1) for k in kept], np.int64)
-    offset = np.array([nodes[k].offset for k in kept], np.float64).reshape(-1, 3)
-    rest = np.array([nodes[k].rest for k in kept], np.float64).reshape(-1, 3, 3)
-    has_rest = np.array([not np.array_equal(r, np.eye(3)) for r in rest], np.bool_)
-    turns = [(AXES[a], c) for k in kept for a, c in nodes[k].rotations]
-    shifts = [(AXES[a], c) for k in kept for a, c in nodes[k].translations]
-    first_turn = np.cumsum([0] + [len(nodes[k].rotations) for k in kept])
-    first_shift = np.cumsum([0] + [len(nodes[k].translations) for k in kept])
-    return _forward(
-        np.ascontiguousarray(channels, np.float64),
-        float(radians_per_unit),
-        parent,
-        offset,
-        rest,
-        has_rest,
-        first_turn.astype(np.int64),
-        np.array(turns, np.int64).reshape(-1, 2),
-        first_shift.astype(np.int64),
-        np.array(shifts, np.int64).reshape(-1, 2),
-        np.array([where[p.node] for p in points], np.int64),
-        np.array([p.offset for p in points], np.float64).reshape(-1, 3),
-    )
+    """Positions (n_frames, n_points, 3) of the points in one motion; see ``Chain``."""
+    return Chain(nodes, points).positions(channels, radians_per_unit=radians_per_unit)
 
 
 @njit(cache=True, nogil=True)

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -93,34 +95,21 @@ def parse_amc(
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     start, degrees = _header(data, path, skeleton)
-    moving = [bone for bone in skeleton.bones.values() if bone.dof]
-    wanted = {b.name for b in moving} if needed is None else set(needed)
-    encoded = [bone.name.encode("latin-1") for bone in moving]
-    names = np.zeros((len(moving), max(map(len, encoded))), np.uint8)
-    for row, name in zip(names, encoded, strict=True):
-        row[: len(name)] = list(name)
-    counts = np.array([len(b.dof) for b in moving], np.int64)
-    required = np.array([b.name in wanted for b in moving], np.bool_)
-    columns = skeleton.first_channel()
-    # The shortest possible frame bounds the memory whatever the file holds.
-    frame_bytes = 2 + int(
-        sum(len(n) + 2 * c + 1 for n, c, r in zip(encoded, counts, required, strict=True) if r)
-    )
-    capacity = len(data) // frame_bytes + 1
+    layout = _layout(skeleton, None if needed is None else frozenset(needed))
     frames, values, events, counters = _parse(
         np.frombuffer(data, np.uint8),
         start,
         1 + data.count(b"\n", 0, start),
-        names,
-        np.array([len(n) for n in encoded], np.int64),
-        counts,
-        np.array([columns[b.name] for b in moving], np.int64),
-        required,
+        layout.names,
+        layout.name_lengths,
+        layout.counts,
+        layout.columns,
+        layout.required,
         skeleton.n_channels,
-        capacity,
+        len(data) // layout.frame_bytes + 1,
     )
     seen_frames, bad_first = int(counters[1]), bool(counters[2])
-    reasons = [_describe(e, path, skeleton, [b.name for b in moving]) for e in events]
+    reasons = [_describe(e, data, skeleton, layout.moving) for e in events]
     if bad_first:
         line, reason = reasons[0]
         raise SourceError(path, reason, line)
@@ -138,13 +127,52 @@ def parse_amc(
     return AmcMotion(frames, values, degrees, tuple(lost), n_lost)
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """What the compiled loop knows of a skeleton, one element for each bone that has values.
+
+    names : (n, longest) bytes in lower case. columns : of its first value in a frame's values.
+    frame_bytes : the shortest possible frame; it bounds the memory whatever a file holds.
+    """
+
+    moving: tuple[str, ...]
+    names: NDArray[np.uint8]
+    name_lengths: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    required: NDArray[np.bool_]
+    frame_bytes: int
+
+
+@lru_cache(maxsize=64)
+def _layout(skeleton: Skeleton, needed: frozenset[str] | None) -> _Layout:
+    moving = [bone for bone in skeleton.bones.values() if bone.dof]
+    encoded = [bone.name.encode("latin-1") for bone in moving]
+    names = np.zeros((len(moving), max(map(len, encoded))), np.uint8)
+    for row, name in zip(names, encoded, strict=True):
+        row[: len(name)] = list(name)
+    columns = skeleton.first_channel()
+    required = [needed is None or bone.name in needed for bone in moving]
+    lines = [len(n) + 2 * len(b.dof) + 1 for n, b in zip(encoded, moving, strict=True)]
+    return _Layout(
+        tuple(bone.name for bone in moving),
+        names,
+        np.array([len(n) for n in encoded], np.int64),
+        np.array([len(bone.dof) for bone in moving], np.int64),
+        np.array([columns[bone.name] for bone in moving], np.int64),
+        np.array(required, np.bool_),
+        2 + sum(compress(lines, required)),
+    )
+
+
 def _describe(
-    event: NDArray[np.int64], path: Path, skeleton: Skeleton, moving: list[str]
+    event: NDArray[np.int64], data: bytes, skeleton: Skeleton, moving: Sequence[str]
 ) -> tuple[int, str]:
     code, line, bone, found = (int(v) for v in event)
     name = moving[bone] if bone >= 0 else ""
     if code == _UNKNOWN_BONE:
-        return line, f"expected a bone of {skeleton.path.name}, found another name"
+        word = data.split(b"\n", line)[line - 1].split(None, 1)[0][:40].decode("latin-1")
+        return line, f"expected a bone of {skeleton.path.name}, found {word!r}"
     if code == _DOUBLE_BONE:
         return line, f"bone {name!r} is given twice in a frame"
     if code == _CUT_LINE:

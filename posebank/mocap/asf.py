@@ -48,7 +48,7 @@ class Bone:
     dof_line: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Skeleton:
     """An ASF file. ``bones`` begins with the root; ``parent`` maps every other bone to its own."""
 

@@ -117,7 +117,7 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
         frame=frames.astype(np.int32),
         time_s=times.astype(np.float32),
         mirrored=np.zeros(n, np.bool_),
-        joints_3d=centred(joints).astype(np.float32),
+        joints_3d=joints.astype(np.float32),
         source_sha256=texts([clip.source_sha256] * n),
     )
     limbs = {limb_name(limb): float(v) * 1000 for limb, v in zip(RIGID_LIMBS, usual, strict=True)}

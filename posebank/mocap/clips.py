@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.errors import SourceError
-from posebank.geometry.kinematics import Node, Point, forward
+from posebank.geometry.kinematics import Chain
 from posebank.mocap.amc import parse_amc
 from posebank.mocap.asf import METRES_PER_INCH, Skeleton, parse_asf
 from posebank.mocap.bvh import BvhMotion, match_joints, parse_bvh
@@ -63,18 +63,21 @@ def chosen_rate(
 
 @dataclass(frozen=True)
 class AcclaimBody:
-    """An ASF skeleton ready for forward kinematics of the 13 joints."""
+    """An ASF skeleton ready for the forward kinematics of the 13 joints.
+
+    needed : bones without which a frame is of no use.
+    """
 
     skeleton: Skeleton
-    nodes: list[Node]
-    points: list[Point]
+    chain: Chain
     needed: list[str]
 
 
 def skeleton_of(data: bytes, path: Path) -> AcclaimBody:
     """The skeleton in the bytes of an ASF file."""
     skeleton = parse_asf(data.decode("latin-1"), path)
-    return AcclaimBody(skeleton, *acclaim_points(skeleton))
+    nodes, points, needed = acclaim_points(skeleton)
+    return AcclaimBody(skeleton, Chain(nodes, points), needed)
 
 
 @lru_cache(maxsize=64)
@@ -100,7 +103,7 @@ def read_acclaim_clip(
     skeleton = body.skeleton
     motion = parse_amc(data, path, skeleton, body.needed)
     radians = np.pi / 180 if motion.degrees else 1.0
-    joints = forward(body.nodes, body.points, motion.values, radians_per_unit=radians)
+    joints = body.chain.positions(motion.values, radians_per_unit=radians)
     joints *= skeleton.metres_per_unit
     unit = f"1/{skeleton.length_unit:g} inch (ASF :units length {skeleton.length_unit:g})"
     check_size(joints, path, unit)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from posebank.errors import SourceError
@@ -67,11 +68,23 @@ def acclaim_points(skeleton: Skeleton) -> tuple[list[Node], list[Point], list[st
     return nodes, points, needed
 
 
+_ENDS = np.array([(J[a], J[b]) for a, b in RIGID_LIMBS])
+
+
 def limb_lengths(joints: NDArray[np.floating]) -> NDArray[np.float64]:
     """Lengths (n, 9) of the ``RIGID_LIMBS`` in poses (n, 13, 3), in the unit of the joints."""
-    a = [J[x] for x, _ in RIGID_LIMBS]
-    b = [J[y] for _, y in RIGID_LIMBS]
-    lengths: NDArray[np.float64] = np.linalg.norm(joints[:, a] - joints[:, b], axis=-1)
+    return _distances(np.ascontiguousarray(joints, np.float64), _ENDS)
+
+
+@njit(cache=True, nogil=True)
+def _distances(joints: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[np.float64]:
+    lengths = np.empty((joints.shape[0], ends.shape[0]))
+    for row in range(joints.shape[0]):
+        for limb in range(ends.shape[0]):
+            a, b = joints[row, ends[limb, 0]], joints[row, ends[limb, 1]]
+            lengths[row, limb] = np.sqrt(
+                (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2
+            )
     return lengths
 
 

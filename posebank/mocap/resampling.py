@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from posebank.mocap.joints import RIGID_LIMBS, limb_lengths
 from posebank.skeleton import J
+
+_HALF_WINDOW = 3.0  # output intervals
 
 
 def resample(
@@ -69,37 +72,71 @@ def with_limb_lengths(
     The shoulders and the middle of the hips stay where they are. With the lengths of one person it
     retargets poses to that person's limbs.
     """
+    return _with_lengths(
+        np.ascontiguousarray(joints, np.float64), np.ascontiguousarray(lengths), _HIPS, _CHAINS
+    )
+
+
+def _limb(outer: str, inner: str) -> tuple[int, int, int]:
+    """Joints of a limb and its column in the lengths."""
+    return J[outer], J[inner], RIGID_LIMBS.index((outer, inner))
+
+
+_HIPS = np.array(_limb("r_hip", "l_hip"))
+_CHAINS = np.array(  # outwards: a limb is put on the new place of the one before it
+    [
+        _limb(f"{side}_{outer}", f"{side}_{inner}")
+        for side in "rl"
+        for outer, inner in (
+            ("knee", "hip"), ("ankle", "knee"), ("elbow", "shoulder"), ("wrist", "elbow"),
+        )
+    ]
+)  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _with_lengths(
+    joints: NDArray[np.float64],
+    lengths: NDArray[np.float64],
+    hips: NDArray[np.int64],
+    chains: NDArray[np.int64],
+) -> NDArray[np.float64]:
     result = joints.copy()
-    size = {limb: lengths[:, i, None] for i, limb in enumerate(RIGID_LIMBS)}
-
-    def vector(outer: str, inner: str) -> NDArray[np.float64]:
-        v = joints[:, J[outer]] - joints[:, J[inner]]
-        return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
-
-    middle = (joints[:, J["r_hip"]] + joints[:, J["l_hip"]]) / 2
-    half = size["r_hip", "l_hip"] / 2 * vector("r_hip", "l_hip")
-    result[:, J["r_hip"]], result[:, J["l_hip"]] = middle + half, middle - half
-    for side in "rl":
-        for outer, inner in (("knee", "hip"), ("ankle", "knee"), ("elbow", "shoulder"),
-                             ("wrist", "elbow")):  # fmt: skip
-            limb = (f"{side}_{outer}", f"{side}_{inner}")
-            result[:, J[limb[0]]] = result[:, J[limb[1]]] + size[limb] * vector(*limb)
+    right, left, column = hips
+    for row in range(len(joints)):
+        old, new = joints[row], result[row]
+        middle = (old[right] + old[left]) / 2
+        half = lengths[row, column] / 2 * _direction(old[right] - old[left])
+        new[right], new[left] = middle + half, middle - half
+        for outer, inner, limb in chains:
+            new[outer] = new[inner] + lengths[row, limb] * _direction(old[outer] - old[inner])
     return result
 
 
-def _filtered(values: NDArray[np.float64], at: NDArray[np.float64], step: float) -> NDArray:
+@njit(cache=True, nogil=True)
+def _direction(v: NDArray[np.float64]) -> NDArray[np.float64]:
+    return v / max(np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]), 1e-9)
+
+
+@njit(cache=True, nogil=True)
+def _filtered(
+    values: NDArray[np.float64], at: NDArray[np.float64], step: float
+) -> NDArray[np.float64]:
     """Values (n, d) at fractional rows ``at``, low-passed for a spacing of ``step`` rows."""
-    half = 3.0 * step
-    reach = math.ceil(half)
-    offsets = np.arange(-reach, reach + 1)
-    rows = np.floor(at).astype(np.int64)[:, None] + offsets
-    distance = rows - at[:, None]
-    weights = np.sinc(distance / step) * np.cos(0.5 * np.pi * np.clip(distance / half, -1, 1)) ** 2
-    weights[(rows < 0) | (rows >= len(values))] = 0.0
-    weights /= weights.sum(axis=1, keepdims=True)
-    result = np.empty((len(at), values.shape[1]))
-    for begin in range(0, len(at), 1024):  # bounds the gathered block
-        part = slice(begin, begin + 1024)
-        gathered = values[np.clip(rows[part], 0, len(values) - 1)]
-        result[part] = np.einsum("nw,nwd->nd", weights[part], gathered)
+    half = _HALF_WINDOW * step
+    result = np.zeros((len(at), values.shape[1]))
+    for place in range(len(at)):
+        first = max(0, int(np.ceil(at[place] - half)))
+        last = min(len(values) - 1, int(np.floor(at[place] + half)))
+        total = 0.0
+        for row in range(first, last + 1):
+            x = (row - at[place]) / step
+            weight = np.cos(0.5 * np.pi * x / _HALF_WINDOW) ** 2
+            if x != 0.0:
+                weight *= np.sin(np.pi * x) / (np.pi * x)
+            total += weight
+            for column in range(values.shape[1]):
+                result[place, column] += weight * values[row, column]
+        for column in range(values.shape[1]):
+            result[place, column] /= total
     return result

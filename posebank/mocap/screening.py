@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 
@@ -32,8 +33,7 @@ def jumped_frames(
     rows = np.flatnonzero(usable)
     if len(rows) < 2:
         return bad, take
-    moved = np.linalg.norm(np.diff(body[rows], axis=0), axis=-1).max(axis=1)
-    jumps = np.flatnonzero(moved > reach * np.diff(frames[rows]))
+    jumps = np.flatnonzero(_furthest_moves(body, rows) > reach * np.diff(frames[rows]))
     if len(jumps) == 0:
         return bad, take
     starts = np.concatenate([[0], jumps + 1])
@@ -49,8 +49,22 @@ def still_frames(joints: NDArray[np.float64], allowed: int) -> NDArray[np.bool_]
     """Frames (n_frames,) beyond the first ``allowed`` of a stretch in which nothing moves."""
     if len(joints) < 2:
         return np.zeros(len(joints), np.bool_)
-    same = np.abs(np.diff(joints, axis=0)).max(axis=(1, 2)) < 1e-9
     rows = np.arange(len(joints))
+    same = _furthest_moves(joints, rows) < 1e-9
     moving = np.concatenate([[True], ~same])
     since = rows - np.maximum.accumulate(np.where(moving, rows, 0))
     return np.asarray(since >= allowed)
+
+
+@njit(cache=True, nogil=True)
+def _furthest_moves(joints: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How far the joint that moves most goes from each of the rows (n,) to the next, (n - 1,)."""
+    moves = np.zeros(len(rows) - 1)
+    for i in range(len(rows) - 1):
+        before, after = joints[rows[i]], joints[rows[i + 1]]
+        for j in range(joints.shape[1]):
+            square = 0.0
+            for axis in range(joints.shape[2]):
+                square += (after[j, axis] - before[j, axis]) ** 2
+            moves[i] = max(moves[i], square)
+    return np.sqrt(moves)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow.parquet as pq
 
 from posebank import artefacts
 from posebank.errors import PosebankError, Rejected, SourceError
@@ -23,7 +19,7 @@ from posebank.mocap import (
     poses_from_clip,
     read_clip,
 )
-from posebank.schemas import BANK, from_table, to_table
+from posebank.schemas import BANK, to_table
 from posebank.types import PoseBank
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.workspace import (
@@ -33,33 +29,27 @@ from posebank_pipelines.workspace import (
     stage_result,
 )
 
-_BATCH_BYTES = 4 << 20  # of clip text per task: a second or so of work
+_BATCH_BYTES = 4 << 20  # of clip text per task: some hundredths of a second of work
 _PART_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """What one task returns: where its poses are, what was set aside, what was counted."""
+    """What one task returns: the poses, what was set aside, and what became of each clip."""
 
-    path: Path | None
+    poses: list[PoseBank]
     rejected: list[Rejected]
-    counts: Counter[str]
     clips: list[ClipStats]
 
 
 def _read_batch(
-    item: tuple[int, list[ClipSource]],
-    scratch: Path,
+    sources: list[ClipSource],
     settings: BankSettings,
     fps: float | None,
     unit: str | None,
     strict: bool,
 ) -> _Batch:
-    number, sources = item
-    banks: list[PoseBank] = []
-    rejected: list[Rejected] = []
-    counts: Counter[str] = Counter()
-    clips: list[ClipStats] = []
+    batch = _Batch([], [], [])
     for source in sources:
         try:
             clip = read_clip(source, fps, unit=unit)
@@ -67,21 +57,15 @@ def _read_batch(
         except PosebankError as error:
             if strict:
                 raise
-            rejected.append(Rejected(str(source.path), str(error)))
+            batch.rejected.append(Rejected(str(source.path), str(error)))
             continue
-        rejected += [Rejected(str(source.path), text) for text in clip.lost]
-        counts["clips"] += 1
-        counts.update({k: v for k, v in asdict(stats).items() if isinstance(v, int)})
-        banks.append(poses)
-        clips.append(stats)
-    if not banks:
-        return _Batch(None, rejected, counts, clips)
-    path = scratch / f"batch-{number:06d}.parquet"
-    pq.write_table(to_table(PoseBank.concat(banks), BANK), path)
-    return _Batch(path, rejected, counts, clips)
+        batch.rejected.extend(Rejected(str(source.path), text) for text in clip.lost)
+        batch.poses.append(poses)
+        batch.clips.append(stats)
+    return batch
 
 
-def _batches(sources: Sequence[ClipSource]) -> list[tuple[int, list[ClipSource]]]:
+def _batches(sources: Sequence[ClipSource]) -> list[list[ClipSource]]:
     """Group clips so that a task has about ``_BATCH_BYTES`` to read, whatever the workers."""
     groups: list[list[ClipSource]] = []
     size = _BATCH_BYTES
@@ -91,7 +75,13 @@ def _batches(sources: Sequence[ClipSource]) -> list[tuple[int, list[ClipSource]]
             size = 0
         groups[-1].append(source)
         size += source.path.stat().st_size
-    return list(enumerate(groups))
+    return groups
+
+
+def _counts(clips: Sequence[ClipStats], kept: int) -> dict[str, int]:
+    names = ("frames", "jumped", "still", "stretched", "poses")
+    sums = {name: sum(getattr(clip, name) for clip in clips) for name in names}
+    return {"clips": len(clips), **sums, "poses_kept": kept}
 
 
 def known_sources(workspace: Path, dataset: str) -> list[Path]:
@@ -142,28 +132,26 @@ def ingest(
         return stage_result("ingest", folder, manifest, dataset, made=False)
 
     with artefacts.staging_folder(folder) as staging:
-        scratch = staging / "scratch"
-        scratch.mkdir()
-        batches = runner.map(
-            f"ingest {dataset}", _read_batch, _batches(clips), scratch, settings, fps, unit, strict
-        )
-        rejected = set_aside + [r for b in batches for r in b.rejected]
-        paths = [b.path for b in batches if b.path is not None]
-        if not paths:
+        # Clips, and so batches, come in canonical order: what is dropped does not depend on the
+        # order of the files, and only what is kept is held in memory.
+        distinct = DistinctPoses(settings.min_distance_mm)
+        rejected, stats, kept = list(set_aside), [], []
+        for batch in runner.imap(
+            f"ingest {dataset}", _read_batch, _batches(clips), settings, fps, unit, strict,
+            light=True,
+        ):  # fmt: skip
+            rejected += batch.rejected
+            stats += batch.clips
+            if batch.poses:
+                kept.append(distinct.keep(PoseBank.concat(batch.poses)))
+        if not kept:
             found = f"{len(rejected)} unusable: {rejected[0].reason}" if rejected else "none"
             raise SourceError(
                 ", ".join(map(str, resolved)),
                 f"expected at least one {dataset} clip, found {found}",
             )
-        counts = sum((b.counts for b in batches), Counter[str]())
-        # Clips, and so batches, are in canonical order: what is dropped does not depend on the
-        # order of the files, and only what is kept is held in memory.
-        distinct = DistinctPoses(settings.min_distance_mm)
-        bank = PoseBank.concat(
-            [distinct.keep(from_table(PoseBank, pq.read_table(p))) for p in paths]
-        )
-        shutil.rmtree(scratch)
-        counts["poses_kept"] = len(bank)
+        bank = PoseBank.concat(kept)
+        counts = _counts(stats, len(bank))
         if settings.mirror:
             bank = add_mirrored(bank)
         parts = [
@@ -175,8 +163,8 @@ def ingest(
             )
             for number, start in enumerate(range(0, len(bank), _PART_ROWS))
         ]
-        limbs = limbs_by_subject(c for b in batches for c in b.clips)
-        stats = {**dict(sorted(counts.items())), "subjects": len(limbs), "limbs_mm": limbs}
-        section = artefacts.Section(stamp, decided, inputs, 0, rejected, stats)
+        limbs = limbs_by_subject(stats)
+        told = {**counts, "subjects": len(limbs), "limbs_mm": limbs}
+        section = artefacts.Section(stamp, decided, inputs, 0, rejected, told)
         manifest = artefacts.commit_section(staging, folder, "bank", parts, dataset, section)
     return stage_result("ingest", folder, manifest, dataset, made=True)
