@@ -12,7 +12,7 @@ import pandas as pd
 
 from posebank import artefacts
 from posebank.errors import SettingsError
-from posebank.geometry.cameras import CameraLimits
+from posebank.geometry.cameras import CameraLimits, CameraPrior
 from posebank.matching import ESTIMATORS, MatchSettings, load_index, match, matching_error
 from posebank.matching.truth import TruthSettings, truth_benchmark, without_subjects
 from posebank.report import match_picture
@@ -33,6 +33,8 @@ def _settings_of_matches(workspace: Path) -> MatchSettings:
         return MatchSettings()
     decided = dict(manifest.sections["matches"].settings)
     decided["limits"] = CameraLimits(**decided["limits"])
+    if decided.get("prior") is not None:
+        decided["prior"] = CameraPrior(**decided["prior"])
     return MatchSettings(**decided)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.geometry.cameras import CameraPrior
 from posebank.matching.queries import Queries
 from posebank.types import Matches, PoseBank, Texts
 
@@ -92,8 +93,9 @@ class Best:
         rows: NDArray[np.int64],
         rotation: Array,
         min_distance_mm: float,
-    ) -> int:
-        """Enter the best distinct candidates of query ``i``; returns how many there are.
+        prior: CameraPrior | None,
+    ) -> Array:
+        """Enter the best distinct candidates of query ``i``; returns their costs, best first.
 
         Parameters
         ----------
@@ -102,7 +104,10 @@ class Best:
         k = self.pose_row.shape[1]
         joints = bank.joints_3d[rows].astype(np.float64)
         fitted = fit(queries.unit[i], queries.mask[i], joints, rotation)
-        order = np.lexsort((rows, fitted.error))
+        cost = fitted.error
+        if prior is not None:
+            cost = np.sqrt(cost**2 + prior.penalty(rotation))
+        order = np.lexsort((rows, cost))
         order = order[fitted.scale[order] > 0]
         seen = np.einsum("njd,ncd->njc", joints[order], rotation[order])
         order = order[distinct(seen, k, min_distance_mm)]
@@ -118,7 +123,7 @@ class Best:
         )
         self.error_norm[i, found] = fitted.error[order]
         self.error_mm[i, found] = 1000 * fitted.error[order] * size / np.sqrt(count) / scale
-        return len(order)
+        return cost[order]
 
     def matches(self, queries: Queries, person_id: Texts) -> Matches:
         """The matches of the queries' people."""

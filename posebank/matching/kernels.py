@@ -19,6 +19,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from posebank.matching.cameras import Cameras
+
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 
@@ -28,19 +30,28 @@ _SLACK = 0.08  # correlation a camera may gain over the nearest point of a 15 de
 
 
 @njit(nogil=True)
-def _rolled(c: float, s: float, cos_roll: float, sin_roll: float, free: bool) -> float:
-    """Correlation at the best roll allowed; c and s are the parts at roll 0 and 90 degrees."""
-    length = math.sqrt(c * c + s * s)
-    if free or c >= cos_roll * length:
-        return length
-    return cos_roll * c + sin_roll * abs(s)
+def _likely_roll(c: float, s: float, n: float, weight: float) -> float:
+    """Roll that maximises ``(c cos + s sin)^2 / n - weight roll^2``.
+
+    From the roll without the prior, Newton's method comes down to the nearest maximum; below it the
+    slope is convex, so no step goes too far. Where there is none, every roll costs more than 1.
+    """
+    best = math.atan2(s, c)
+    gain = (c * c + s * s) / max(n, 1e-12)
+    roll = best
+    for _ in range(6):
+        angle = 2 * (roll - best)
+        slope = gain * math.sin(angle) + 2 * weight * roll
+        bend = 2 * gain * math.cos(angle) + 2 * weight
+        if bend <= 0:
+            break
+        roll -= slope / bend
+    return min(max(roll, min(best, 0.0)), max(best, 0.0))
 
 
 @njit(nogil=True)
-def _value(
-    a: Array, g: Array, az: float, el: float, cos_roll: float, sin_roll: float, free: bool
-) -> float:
-    """Correlation c / sqrt(n) of a camera with the best roll; a (6,), g (6: xx yy zz xy xz yz)."""
+def _parts(a: Array, g: Array, az: float, el: float) -> tuple[float, float, float]:
+    """c at roll 0 and at 90 degrees, and n, of a direction; a (6,), g (6: xx yy zz xy xz yz)."""
     ca, sa, ce, se = math.cos(az), math.sin(az), math.cos(el), math.sin(el)
     g11 = ca * ca * g[0] + sa * sa * g[2] + 2 * ca * sa * g[4]
     gdd = sa * sa * g[0] + ca * ca * g[2] - 2 * ca * sa * g[4]
@@ -49,8 +60,39 @@ def _value(
     a1u = -se * (a[0] * sa - a[2] * ca) - ce * a[1]
     a2u = -se * (a[3] * sa - a[5] * ca) - ce * a[4]
     n = g11 + se * se * gdd + ce * ce * g[1] + 2 * se * ce * gdy
-    c = _rolled(a1r + a2u, a2r - a1u, cos_roll, sin_roll, free)
-    return c / math.sqrt(max(n, 1e-12))
+    return a1r + a2u, a2r - a1u, n
+
+
+@njit(nogil=True)
+def best_roll(a: Array, g: Array, az: float, el: float, cameras: Cameras) -> float:
+    """Best roll, within the limit, of a camera in this direction."""
+    c, s, n = _parts(a, g, az, el)
+    if cameras.roll_weight > 0:
+        roll = _likely_roll(c, s, n, cameras.roll_weight)
+    else:
+        roll = math.atan2(s, c)
+    return min(max(roll, -cameras.max_roll), cameras.max_roll)
+
+
+@njit(nogil=True)
+def _value(a: Array, g: Array, az: float, el: float, cameras: Cameras) -> float:
+    """What a camera with the best roll is worth: v, where its cost squared is 1 - v |v|.
+
+    Without a prior that is the correlation c / sqrt(n), and the cost is ``error_norm``.
+    """
+    c, s, n = _parts(a, g, az, el)
+    root = math.sqrt(max(n, 1e-12))
+    if cameras.has_prior:
+        roll = _likely_roll(c, s, n, cameras.roll_weight)
+        roll = min(max(roll, -cameras.max_roll), cameras.max_roll)
+        f = (math.cos(roll) * c + math.sin(roll) * s) / root
+        tilt = el - cameras.likely_elevation
+        v = f * abs(f) - cameras.elevation_weight * tilt * tilt - cameras.roll_weight * roll * roll
+        return math.copysign(math.sqrt(abs(v)), v)
+    length = math.sqrt(c * c + s * s)
+    if not (cameras.free_roll or c >= cameras.cos_roll * length):
+        length = cameras.cos_roll * c + cameras.sin_roll * abs(s)
+    return length / root
 
 
 @njit(nogil=True)
@@ -91,23 +133,21 @@ def moments(
 
 
 @njit(nogil=True)
-def climb(
-    a: Array, g: Array, az: float, el: float, low: float, high: float,
-    cos_roll: float, sin_roll: float, free: bool,
-) -> tuple[float, float, float]:  # fmt: skip
-    """Climb from a camera to the nearest maximum of the correlation, elevation within bounds.
+def climb(a: Array, g: Array, az: float, el: float, cameras: Cameras) -> tuple[float, float, float]:
+    """Climb from a camera to the nearest maximum of ``_value``; returns it and its camera.
 
     Newton steps from central differences, shortened until they help.
     """
+    low, high = cameras.low, cameras.high
     h = 1e-3
-    best = _value(a, g, az, el, cos_roll, sin_roll, free)
+    best = _value(a, g, az, el, cameras)
     for _ in range(30):
-        fa = _value(a, g, az + h, el, cos_roll, sin_roll, free)
-        fb = _value(a, g, az - h, el, cos_roll, sin_roll, free)
-        fc = _value(a, g, az, el + h, cos_roll, sin_roll, free)
-        fd = _value(a, g, az, el - h, cos_roll, sin_roll, free)
-        fe = _value(a, g, az + h, el + h, cos_roll, sin_roll, free)
-        ff = _value(a, g, az - h, el - h, cos_roll, sin_roll, free)
+        fa = _value(a, g, az + h, el, cameras)
+        fb = _value(a, g, az - h, el, cameras)
+        fc = _value(a, g, az, el + h, cameras)
+        fd = _value(a, g, az, el - h, cameras)
+        fe = _value(a, g, az + h, el + h, cameras)
+        ff = _value(a, g, az - h, el - h, cameras)
         gx, gy = (fa - fb) / (2 * h), (fc - fd) / (2 * h)
         hxx, hyy = (fa + fb - 2 * best) / (h * h), (fc + fd - 2 * best) / (h * h)
         hxy = (fe + ff - fa - fb - fc - fd + 2 * best) / (2 * h * h)
@@ -127,7 +167,7 @@ def climb(
         moved = False
         for _ in range(12):
             x, y = az + dx, min(max(el + dy, low), high)
-            value = _value(a, g, x, y, cos_roll, sin_roll, free)
+            value = _value(a, g, x, y, cameras)
             if value > best:
                 gain = value - best
                 az, el, best, moved = x, y, value, True
@@ -139,21 +179,13 @@ def climb(
 
 
 @njit(fastmath=True, nogil=True)
-def _grid_values(
-    a: Array,
-    g: Array,
-    turns: Array,
-    tilts: Array,
-    cos_roll: float,
-    sin_roll: float,
-    free: bool,
-    per_az: Array,
-    grid: Array,
-) -> float:
+def _grid_values(a: Array, g: Array, cameras: Cameras, per_az: Array, grid: Array) -> float:
     """Fill grid (n_el, n_az) with correlations at the best roll; returns the largest.
 
-    turns (3, n_az): cos, sin, azimuth; tilts (3, n_el): cos, sin, elevation. per_az is scratch.
+    per_az (7, n_az) is scratch. A prior is left to the climbs.
     """
+    turns, tilts = cameras.turns, cameras.tilts
+    cos_roll, sin_roll, free = cameras.cos_roll, cameras.sin_roll, cameras.free_roll
     n_az, n_el = turns.shape[1], tilts.shape[1]
     for i in range(n_az):
         ca, sa = turns[0, i], turns[1, i]
@@ -205,69 +237,36 @@ def _next_peak(grid: Array, floor: float) -> tuple[int, int]:
 
 @njit(nogil=True)
 def solve(
-    a: Array,
-    g: Array,
-    turns: Array,
-    tilts: Array,
-    low: float,
-    high: float,
-    cos_roll: float,
-    sin_roll: float,
-    free: bool,
-    per_az: Array,
-    grid: Array,
-    threshold: float,
+    a: Array, g: Array, cameras: Cameras, per_az: Array, grid: Array
 ) -> tuple[float, float, float]:
     """Best camera of a pair: the highest maxima of a grid of cameras, each climbed.
 
-    Returns (0, 0, 0) without climbing where the grid stays so far below ``threshold`` that no
-    camera between its points reaches it.
+    Returns its value (see ``_value``; 0 where no camera has the pose the right way round), azimuth
+    and elevation.
     """
     best, best_az, best_el = 0.0, 0.0, 0.0
-    top = _grid_values(a, g, turns, tilts, cos_roll, sin_roll, free, per_az, grid)
-    floor = max(top, threshold) - _SLACK
-    if top <= max(floor, 0.0):
-        return best, best_az, best_el
+    floor = max(_grid_values(a, g, cameras, per_az, grid) - _SLACK, 0.0)
     for _ in range(_MAX_STARTS):
-        e, i = _next_peak(grid, max(floor, 0.0))
+        e, i = _next_peak(grid, floor)
         if e < 0:
             break
-        f, x, y = climb(a, g, turns[2, i], tilts[2, e], low, high, cos_roll, sin_roll, free)
+        f, x, y = climb(a, g, cameras.turns[2, i], cameras.tilts[2, e], cameras)
         if f > best:
             best, best_az, best_el = f, x, y
     return best, best_az, best_el
 
 
-@njit(nogil=True)
-def best_roll(a: Array, az: float, el: float, max_roll: float) -> float:
-    """Roll of the camera, within the limit, that correlates best."""
-    ca, sa, ce, se = math.cos(az), math.sin(az), math.cos(el), math.sin(el)
-    a1r, a2r = a[0] * ca + a[2] * sa, a[3] * ca + a[5] * sa
-    a1u = -se * (a[0] * sa - a[2] * ca) - ce * a[1]
-    a2u = -se * (a[3] * sa - a[5] * ca) - ce * a[4]
-    roll = math.atan2(a2r - a1u, a1r + a2u)
-    return min(max(roll, -max_roll), max_roll)
-
-
 @njit(cache=True, nogil=True, parallel=True)
-def solve_pairs(
-    units: Array, masks: NDArray[np.bool_], poses: Array32, person: NDArray[np.int64],
-    row: NDArray[np.int64], turns: Array, tilts: Array, low: float, high: float, max_roll: float,
-) -> Array:  # fmt: skip
-    """Best camera of given pairs: (n_pairs, 4) correlation, azimuth, elevation, roll."""
-    out = np.zeros((person.shape[0], 4))
-    cos_roll, sin_roll = math.cos(max_roll), math.sin(max_roll)
-    free = max_roll >= math.pi - 1e-12
-    for i in prange(person.shape[0]):
+def solve_poses(unit: Array, mask: NDArray[np.bool_], poses: Array32, cameras: Cameras) -> Array:
+    """Azimuth, elevation and roll (n, 3) of a query's best cameras of poses (n, 13, 3)."""
+    out = np.zeros((poses.shape[0], 3))
+    for i in prange(poses.shape[0]):
         a, g = np.empty(6), np.empty(6)
-        grid = np.empty((tilts.shape[1], turns.shape[1]))
-        per_az = np.empty((7, turns.shape[1]))
-        moments(units[person[i]], masks[person[i]], poses, row[i], a, g)
-        f, az, el = solve(
-            a, g, turns, tilts, low, high, cos_roll, sin_roll, free, per_az, grid, 0.0
-        )
-        out[i, 0], out[i, 1], out[i, 2] = f, az, el
-        out[i, 3] = best_roll(a, az, el, max_roll)
+        grid = np.empty((cameras.tilts.shape[1], cameras.turns.shape[1]))
+        per_az = np.empty((7, cameras.turns.shape[1]))
+        moments(unit, mask, poses, i, a, g)
+        _, out[i, 0], out[i, 1] = solve(a, g, cameras, per_az, grid)
+        out[i, 2] = best_roll(a, g, out[i, 0], out[i, 1], cameras)
     return out
 
 

@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.errors import ArtefactError, Rejected
-from posebank.geometry.cameras import CameraLimits, camera_rotation
+from posebank.geometry.cameras import camera_rotation
 from posebank.matching import kernels, search
+from posebank.matching.cameras import cameras_to_search
 from posebank.matching.candidates import Best
+from posebank.matching.decide import TOLERANCE
 from posebank.matching.queries import Queries, make_queries
 from posebank.matching.settings import MAX_K, MatchSettings
 from posebank.matching.views import ViewIndex, view_rotations
 from posebank.skeleton import N_JOINTS
 from posebank.types import Matches, People, PoseBank
 
-_GRID_STEP = np.radians(15.0)
 _CHUNK = 32  # people of one pattern per task of the view-free search
 _SCORES = 1 << 25  # scores of views held at once
 _MARGIN = 4  # candidates decided in float64, times k
@@ -75,33 +76,6 @@ def match(
     return (matches.take(~unmatched) if unmatched.any() else matches), rejected
 
 
-def start_grid(
-    limits: CameraLimits,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
-    """Cameras from which to climb, and how far.
-
-    Returns
-    -------
-    Cosine, sine and angle of the azimuths (3, n_az) and of the elevations (3, n_el), and the lowest
-    and highest elevation a climb may reach. Where nothing stops a camera at a pole, a climb may
-    pass over it (beyond, elevation e is pi - e at the opposite azimuth and roll), and no start lies
-    on it: there every azimuth is the same view, and a climb along one of them would be stuck.
-    """
-    n_az = int(np.ceil(2 * np.pi / _GRID_STEP))
-    n_el = 1 + int(np.ceil((limits.max_elevation - limits.min_elevation) / _GRID_STEP - 1e-9))
-    az = np.arange(n_az) * (2 * np.pi / n_az)
-    low, high = limits.min_elevation, limits.max_elevation
-    may_pass = limits.max_roll >= np.pi - 1e-12
-    over_low, over_high = (may_pass and abs(e) >= np.pi / 2 - 1e-9 for e in (low, high))
-    el = np.linspace(low + over_low * _GRID_STEP / 2, high - over_high * _GRID_STEP / 2, n_el)
-    return (
-        np.stack([np.cos(az), np.sin(az), az]),
-        np.stack([np.cos(el), np.sin(el), el]),
-        -np.pi if over_low else low,
-        np.pi if over_high else high,
-    )
-
-
 def _viewfree(
     bank: PoseBank,
     columns: NDArray[np.float32],
@@ -117,7 +91,6 @@ def _viewfree(
         starts += [*range(starts[-1] + _CHUNK, starts[-1] + len(group), _CHUNK)]
         starts.append(sum(map(len, order)))
     rank = np.concatenate(order)
-    limits = settings.limits
     one_each = settings.k == 1 or settings.min_distance_mm <= 0
     rows, values, floors, _ = search.search_viewfree(
         queries.unit[rank],
@@ -125,7 +98,7 @@ def _viewfree(
         np.array(starts, np.int64),
         columns,
         np.ascontiguousarray(bank.joints_3d),
-        (*start_grid(limits), limits.min_elevation, limits.max_elevation, limits.max_roll),
+        cameras_to_search(settings.limits, settings.prior),
         settings.k,
         0.0 if one_each else N_JOINTS * (settings.min_distance_mm / 1000) ** 2,
     )
@@ -133,8 +106,9 @@ def _viewfree(
         found = rows[position] >= 0
         camera = values[position, found]
         rotation = camera_rotation(camera[:, 1], camera[:, 2], camera[:, 3])
-        best.put(i, queries, bank, rows[position, found], rotation, min_distance_mm=0.0)
-        best.gap[i] = max(best.error_norm[i, 0] - floors[position] - search.TOLERANCE, 0.0)
+        cost = best.put(i, queries, bank, rows[position, found], rotation, 0.0, settings.prior)
+        if len(cost):
+            best.gap[i] = max(cost[0] - floors[position] - TOLERANCE, 0.0)
 
 
 def _views(
@@ -211,17 +185,15 @@ def _decide(
     view = np.argmax(c / np.sqrt(np.maximum(n, 1e-12)), axis=1)
     rotation = rotations[view]
     if settings.matcher == "refined":
-        solved = kernels.solve_pairs(
-            queries.unit[i : i + 1],
-            mask[None],
+        angles = kernels.solve_poses(
+            queries.unit[i],
+            mask,
             np.ascontiguousarray(bank.joints_3d[rows]),
-            np.zeros(len(rows), np.int64),
-            np.arange(len(rows)),
-            *start_grid(settings.limits),
-            settings.limits.max_roll,
+            cameras_to_search(settings.limits, settings.prior),
         )
-        rotation = camera_rotation(solved[:, 1], solved[:, 2], solved[:, 3])
-    return best.put(i, queries, bank, rows, rotation, settings.min_distance_mm)
+        rotation = camera_rotation(angles[:, 0], angles[:, 1], angles[:, 2])
+    put = best.put(i, queries, bank, rows, rotation, settings.min_distance_mm, settings.prior)
+    return len(put)
 
 
 def _from_index(

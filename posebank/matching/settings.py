@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from posebank.errors import SettingsError
-from posebank.geometry.cameras import CameraLimits
+from posebank.geometry.cameras import CameraLimits, CameraPrior
 
 MATCHERS = ("views", "refined", "viewfree")
 ESTIMATORS = ("nearest", "posterior")
@@ -24,7 +24,8 @@ class MatchSettings:
     probes : of an index of ``views``: lists of its inverted file that are searched. 0 searches
         every view, exactly; more is faster on large banks, with a recall that is measured when
         the index is built.
-    limits : cameras allowed.
+    limits : cameras allowed; prior : which of them are likely, None for no difference. With a prior
+        poses are ranked by its cost.
     min_distance_mm : the k poses differ pairwise by at least this (RMS over the 13 joints, as seen
         by their cameras), so that k hypotheses mean something.
     min_annotated : people with fewer annotated joints are set aside.
@@ -36,6 +37,7 @@ class MatchSettings:
     n_views: int = 128
     probes: int = 0
     limits: CameraLimits = field(default_factory=CameraLimits)
+    prior: CameraPrior | None = None
     min_distance_mm: float = 20.0
     min_annotated: int = 4
     seed: int = 0
