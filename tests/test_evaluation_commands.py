@@ -70,7 +70,7 @@ def test_sweep_over_k_makes_table_1(swept):
     assert table["source"].tolist() == ["paper"] * 2 + ["ours"] * 4
     assert table["K=50"].tolist()[:2] == [71.7, 59.3] and table["K=50"][2:].isna().all()
     for k in (1, 4):
-        file = folder / f"ws/sweep/k{k}/evaluation/after-nms.json"
+        file = folder / f"ws/sweep/k{k}/evaluation/default/after-nms.json"
         errors = json.loads(file.read_text())["mpjpe"]
         found = table.loc[2:3, f"K={k}"].tolist()
         assert found == pytest.approx([errors["absolute"], errors["rigid"]], rel=1e-9)
@@ -116,9 +116,9 @@ def test_predictions_are_scored_against_annotations_by_the_settings_asked_for(sw
     asked = ("evaluate", "-w", ws, "--predictions", file, "--truth", "annotations")
     asked = (*asked, "--bootstrap", "0", "--json")
     expected = 100 * annotated[:, :4].sum() / annotated.sum()
-    found = json.loads(invoke(*asked))
+    found = json.loads(invoke(*asked))["methods"]["found"]
     assert found["pckh"]["weighted"] == pytest.approx(expected)
     wide = json.loads(invoke(*asked, "--threshold", "0.52", "-o", folder / "scores"))
-    assert wide["pckh"]["weighted"] == 100
+    assert wide["methods"]["found"]["pckh"]["weighted"] == 100
     assert (folder / "scores" / "found.json").exists()
     assert "--predictions" in invoke("evaluate", "-w", ws, "--truth", "annotations", code=2)

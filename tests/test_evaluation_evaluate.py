@@ -26,7 +26,7 @@ from posebank.evaluation import (
     table4,
     torso_sizes,
 )
-from posebank.evaluation.bootstrap import ratio_interval
+from posebank.evaluation.bootstrap import ratio_intervals
 from posebank.skeleton import N_JOINTS, J, JointState, centred
 from posebank.types import Anchors, Predictions, texts
 
@@ -133,7 +133,7 @@ def test_nobody_predicted():
     assert (n["found"], n["pckh"]["weighted"], n["map"]["value"]) == (0, 0, 0)
     assert math.isnan(n["mpjpe"]["absolute"]) and n["mpjpe"]["not_found"] == len(truth)
     assert json.loads(result.to_json())["mpjpe"]["absolute"] is None
-    assert "| mpjpe_mm | - |" in result.to_markdown()
+    assert "| MPJPE, rigid alignment (mm) | - |" in result.to_markdown()
 
 
 def test_predictions_of_other_images_are_counted_and_left_out():
@@ -287,22 +287,26 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     for _ in range(200):
         count = rng.integers(1, 30, 60)
         right = np.where(rng.random(60) < 0.7, count, 0)
-        low, high = ratio_interval(right, count, replicates=200, confidence=0.9, rng=rng)
+        ((low, high),) = ratio_intervals(
+            right[:, None], count[:, None], replicates=200, confidence=0.9, rng=rng
+        )
         held += low <= 0.7 <= high
     assert 0.83 <= held / 200 <= 0.95
 
 
 def test_interval_by_hand():
     """Two images, one right and one wrong: a replicate gives 0, 1/2 or 1."""
-    draws = ratio_interval(
-        np.array([4, 0]), np.array([4, 4]), replicates=4000, confidence=0.4,
+    draws = ratio_intervals(
+        np.array([[4, 0], [0, 0]]), np.array([[4, 0], [4, 0]]), replicates=4000, confidence=0.4,
         rng=np.random.default_rng(0),
     )  # fmt: skip
-    assert draws == (0.5, 0.5)
-    none = ratio_interval(
-        np.empty(0), np.empty(0), replicates=9, confidence=0.9, rng=np.random.default_rng(0)
-    )
-    assert all(map(math.isnan, none))
+    assert draws[0] == (0.5, 0.5)
+    assert all(map(math.isnan, draws[1]))  # a share of nothing
+    (alone,) = ratio_intervals(
+        np.ones((1, 1)), np.ones((1, 1)), replicates=9, confidence=0.9,
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    assert all(map(math.isnan, alone))  # one image says nothing of others
 
 
 def test_results_are_deterministic_and_written_in_every_form(tmp_path):
@@ -318,9 +322,13 @@ def test_results_are_deterministic_and_written_in_every_form(tmp_path):
     joints = pd.read_csv(next(p for p in paths if p.stem == "joints"))
     assert joints["pckh"].to_numpy() == pytest.approx(first.tables["joints"]["pckh"].to_numpy())
     assert r"r\_ankle" in first.to_latex()
-    assert first.to_latex().count(r"\begin{table}") == first.to_latex().count(r"\end{table}") == 3
-    assert f"| {first.numbers['pckh']['weighted']:.1f} |" in first.to_markdown()
+    assert first.to_latex().count(r"\begin{table}") == first.to_latex().count(r"\end{table}") == 4
+    low, high = first.numbers["pckh"]["interval"]
+    value = f"{first.numbers['pckh']['weighted']:.1f} [{low:.1f}, {high:.1f}]"
+    assert f"| PCKh@0.5 (%) | {value} |" in first.to_markdown()
     table = section42({"LCR-Net + PPI": first})
+    assert table.loc[1, ["PCKh@0.5_low", "PCKh@0.5_high"]].tolist() == [low, high]
+    table = without_bounds(table)
     assert table.iloc[0].tolist()[:4] == ["paper", "LCR-Net + PPI", 75, 90]
     assert table.iloc[1]["PCKh@0.5"] == first.numbers["pckh"]["weighted"]
 
@@ -335,6 +343,10 @@ def test_wrong_settings_are_named(wrong):
 
 
 # --- Human3.6M
+
+
+def without_bounds(table):
+    return table[[c for c in table.columns if not c.endswith(("_low", "_high"))]]
 
 
 def h36m_truth(rng):
@@ -377,7 +389,7 @@ def test_h36m_protocols():
     assert p2.averages["absolute_actions"] == pytest.approx(
         (by.loc["Walk", "absolute"] + by.loc["Photo", "absolute"]) / 2
     )
-    assert h36m_numbers(frames)["p2"]["frames"] == 32
+    assert h36m_numbers({"p2": p2})["p2"]["frames"] == 32
     with pytest.raises(SettingsError, match="p4"):
         h36m_protocol(frames, "p4")
 
@@ -388,6 +400,8 @@ def test_h36m_tables_have_the_papers_rows_beside_ours():
     frames = h36m_frames(perfect(truth, rng), truth)
     scores = {p: h36m_protocol(frames, p) for p in ("p1", "p2", "p3")}
     two = table2({"LCR-Net + PPI": scores})
+    assert two.loc[6, "Abs. P1_low"] == 0 and np.isnan(two.loc[5, "Abs. P1_low"])
+    two = without_bounds(two)
     paper = two[(two["source"] == "paper") & (two["method"] == "LCR-Net + PPI")].iloc[0]
     assert paper.tolist()[2:] == [63.2, 53.4, 87.7, 71.6, 72.7]
     assert two[two["source"] == "ours"].iloc[0, 2:].to_numpy(float) == pytest.approx(

@@ -146,7 +146,7 @@ def test_run_folder_and_evaluation(trained):
     losses = pd.read_parquet(trained / "ws/runs/default/metrics.parquet")
     assert losses["iteration"].tolist() == [0, 1, 2]
     assert np.isfinite(losses["total"]).all()
-    scores = json.loads((trained / "ws/evaluation/after-ppi.json").read_text())
+    scores = json.loads((trained / "ws/evaluation/default/after-ppi.json").read_text())
     assert scores
 
 

@@ -13,7 +13,6 @@ from posebank.evaluation import (
     evaluate,
     ground_truth_from_labels,
     ground_truth_from_shards,
-    score_people,
 )
 from posebank.geometry.cameras import camera_rotation
 from posebank.report import (
@@ -25,11 +24,13 @@ from posebank.report import (
     draw_pose_3d,
     figure5,
     figure6,
+    figure7,
     html_report,
     label_sheet,
     label_statistics,
     match_picture,
     prediction_picture,
+    select_poses,
     shard_sheet,
     training_picture,
     view_axes,
@@ -240,22 +241,37 @@ def test_match_picture(tmp_path):
     assert size_of(match_picture(bank, person, matches, tmp_path / "a.png"))[0] > 300
 
 
-def test_figures_5_and_6(tmp_path):
+def test_figures_5_to_7(tmp_path):
     some = labels(30)
+    some = replace(some, image=texts([f"im{i // 2 if i < 10 else i}.jpg" for i in range(30)]))
     truth = ground_truth_from_labels(some)
     rng = np.random.default_rng(3)
-    scores, poses = [], [some.joints_3d]
+    settings = EvaluationSettings()
+    poses = []
     for noise in (0.05, 0.1):
         moved = some.joints_3d + rng.normal(0, noise, some.joints_3d.shape).astype(F)
         found = Predictions(truth.image_id, some.joints_2d + 5, moved, np.ones(30, F))
-        scores.append(score_people(found, truth, EvaluationSettings()))
-        poses.append(moved)
-    figure5(*scores, tuple(poses), tmp_path / "5.png")
+        poses.append(select_poses(found, truth, settings))
+    asked = []
+
+    def image_of(image_id):
+        asked.append(image_id)
+        return np.full((90, 120, 3), 200, np.uint8)
+
+    figure5(*poses, truth, tmp_path / "5.png", image_of=image_of)
+    worst = poses[0].scored.rigid.mean(axis=1).argmax()
+    assert len(asked) == 4 and asked[-1] == truth.image_id[worst]
     rarity = rng.uniform(0, 200, 30)
-    figure6(dict(zip("ab", scores, strict=True)), rarity, np.ones(30, bool), tmp_path / "6.png")
-    assert size_of(tmp_path / "5.png")[0] > 1000 and size_of(tmp_path / "6.png")[0] > 900
-    nobody = score_people(found.take([]), truth, EvaluationSettings())
-    figure5(nobody, nobody, tuple(poses), tmp_path / "none.png")
+    scored = {name: pose.scored for name, pose in zip("ab", poses, strict=True)}
+    figure6(scored, rarity, np.ones(30, bool), tmp_path / "6.png")
+    del asked[:]
+    figure7(found, poses[1].scored, truth, tmp_path / "7.png", image_of=image_of, n=6)
+    assert len(set(asked)) == 6
+    assert sum(list(truth.image_id).count(i) == 2 for i in asked) == 3  # half have two people
+    assert all(size_of(tmp_path / f"{n}.png")[0] > 1000 for n in (5, 6, 7))
+    nobody = select_poses(found.take([]), truth, settings)
+    figure5(nobody, nobody, truth, tmp_path / "none.png")
+    figure7(found.take([]), nobody.scored, truth, tmp_path / "none7.png")
 
 
 # --- the report
@@ -290,12 +306,16 @@ def test_report_with_labels_anchors_training_and_evaluation(tmp_path):
     found = Predictions(truth.image_id, some.joints_2d, some.joints_3d, np.ones(4, F))
     result = evaluate(found, truth, EvaluationSettings(bootstrap=10))
     with artefacts.staging_folder(ws / "evaluation") as staging:
-        (staging / "after-ppi.json").write_text(result.to_json())
-        part = artefacts.adopt_part(staging, staging / "after-ppi.json", section="default")
+        methods = {"after-ppi": found, "after-nms": found}
+        _, files = write_evaluation(
+            staging / "default", methods, truth, EvaluationSettings(bootstrap=10), anchors
+        )
+        parts = [artefacts.adopt_part(staging, file, section="default") for file in files]
         section = artefacts.Section("x", stats={"after-ppi": result.headline()})
-        artefacts.commit(staging, ws / "evaluation", "evaluation", [part], {"default": section})
+        artefacts.commit(staging, ws / "evaluation", "evaluation", parts, {"default": section})
     text = html_report(ws, ws / "report" / "index.html").read_text()
-    assert text.count("<img") == 5  # labels, histograms, anchors, training, curves
+    assert text.count("<img") == 7  # labels, histograms, anchors, training, Figures 5 to 7
+    assert "LCR-Net + PPI" in text and "by rarity" in text
     assert "a &lt;b&gt; workspace" in text and "<b>" not in text
     assert "100.0" in text and "matches artefact, found it missing" in text
     assert not re.search(r"(src|href)=\"http", text)  # nothing is fetched from elsewhere
@@ -368,9 +388,8 @@ def test_everything_an_evaluation_writes(tmp_path):
     settings = EvaluationSettings(bootstrap=10)
     results, files = write_evaluation(tmp_path, methods, truth, settings, anchors)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(p.name for p in files)
-    assert {"figure5.png", "figure6.png", "tables.tex", "after-nms-rarity.csv"} <= {
-        p.name for p in files
-    }
+    expected = {"figure5.png", "figure6.png", "figure7.png", "tables.tex", "after-nms-rarity.csv"}
+    assert expected <= {p.name for p in files}
     table = pd.read_csv(tmp_path / "tables-table2.csv")
     assert table["source"].tolist() == ["paper"] * 6 + ["ours"] * 2
     ours = table.set_index("method").loc["after-ppi"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from posebank.anchors import AnchorSettings
-from posebank.annotations import read_annotations
+from posebank.annotations import SPLITS, read_annotations
 from posebank.errors import SettingsError
 from posebank.evaluation import EvaluationSettings
 from posebank.lcrnet import TrainSettings, preset
@@ -59,7 +59,7 @@ class RunConfig:
     shards: ShardSettings
     train: TrainSettings | None
     evaluate: EvaluationSettings | None
-    split: str = "val"
+    splits: tuple[str, ...] = ("val",)
     run: str = "default"
 
 
@@ -105,6 +105,16 @@ def _path(base: Path, text: Any, where: str) -> Path:
         raise SettingsError(f"{where}: expected a path, found {text!r}")
     path = Path(text).expanduser()
     return path if path.is_absolute() else (base / path)
+
+
+def _splits(value: Any) -> tuple[str, ...]:
+    """The splits to evaluate: one, or a list of them."""
+    names = value if isinstance(value, list) else [value]
+    if not names or any(name not in SPLITS for name in names) or len(set(names)) < len(names):
+        raise SettingsError(
+            f"split: expected one of {', '.join(SPLITS)} or a list of them, found {value!r}"
+        )
+    return tuple(names)
 
 
 _ANNOTATION_OPTIONS = {
@@ -220,6 +230,6 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
             if "evaluate" in raw
             else None
         ),
-        split=raw.get("split", "val"),
+        splits=_splits(raw.get("split", "val")),
         run=raw.get("run", "default"),
     )

@@ -56,10 +56,10 @@ def demo(
     rows = _matching_rows(workspace, runner)
     rows += score_labels(load_labels(workspace), truth)
     for moment in ("before", "after"):
-        predictions = load_predictions(workspace, f"{moment}-ppi")
+        predictions = load_predictions(workspace, settings.run, f"{moment}-ppi")
         rows += [
             {**row, "what": f"{row['what']}, {moment} training"}
-            for row in score_predictions(predictions, truth, load_labels(workspace), settings.split)
+            for row in score_predictions(predictions, truth, load_labels(workspace), "val")
         ]
     sheet = workspace / "report" / "labels.png"
     sheet.parent.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,13 @@ def steps(config: RunConfig, workspace: Path, runner: Runner, *, strict: bool) -
             todo.append(
                 (
                     "evaluate",
-                    lambda: evaluate_network(workspace, config.run, scoring, split=config.split),
+                    lambda: evaluate_network(
+                        workspace,
+                        config.run,
+                        scoring,
+                        splits=config.splits,
+                        progress=runner.progress,
+                    ),
                 )
             )
     return todo

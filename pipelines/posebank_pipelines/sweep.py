@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from posebank.evaluation.tables import to_latex, to_markdown
 from posebank_pipelines.config import RunConfig
 from posebank_pipelines.run import run, steps
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages.evaluate import evaluation_folder
 from posebank_pipelines.workspace import StageResult
 
 _SHARED = ("bank", "labels", "shards")
@@ -67,9 +69,12 @@ def _borrow(workspace: Path, own: Path) -> None:
             link.symlink_to(Path("../..") / kind, target_is_directory=True)
 
 
-def write_table1(workspace: Path, ks: Sequence[int]) -> tuple[pd.DataFrame, list[Path]]:
-    """Table 1 of a finished sweep as ``sweep/table1.json``, ``.csv``, ``.md`` and ``.tex``."""
-    scores = {k: _scores(k_workspace(workspace, k) / "evaluation") for k in ks}
+def write_table1(workspace: Path, name: str, ks: Sequence[int]) -> tuple[pd.DataFrame, list[Path]]:
+    """Table 1 of a finished sweep as ``sweep/table1.json``, ``.csv``, ``.md`` and ``.tex``.
+
+    name : of the training runs.
+    """
+    scores = {k: _scores(evaluation_folder(k_workspace(workspace, k), name)) for k in ks}
     methods = {
         f"LCR-Net + {name.upper()}": {k: numbers[name] for k, numbers in scores.items()}
         for name in ("nms", "ppi")
@@ -89,13 +94,16 @@ def write_table1(workspace: Path, ks: Sequence[int]) -> tuple[pd.DataFrame, list
     return table, paths
 
 
-def _scores(evaluation: Path) -> dict[str, Mapping[str, float]]:
+def _scores(evaluation: Path) -> dict[str, dict[str, Any]]:
     """3D errors of a trained network by integration: of protocol P1 where it was measured."""
-    scores: dict[str, Mapping[str, float]] = {}
+    scores: dict[str, dict[str, Any]] = {}
     for name in ("nms", "ppi"):
         numbers: dict[str, Any] = json.loads((evaluation / f"after-{name}.json").read_text("utf-8"))
-        errors = numbers["mpjpe"]
-        if (p1 := numbers.get("h36m", {}).get("p1")) is not None and p1["frames"]:
-            errors = {m: p1[f"{m}_frames"] for m in ("absolute", "rigid")}
+        p1, mpjpe = numbers.get("h36m", {}).get("p1"), numbers["mpjpe"]
+        errors: dict[str, Any] = {}
+        for metric in ("absolute", "rigid"):
+            from_, key = (mpjpe, metric) if p1 is None else (p1, f"{metric}_frames")
+            bounds = [math.nan if b is None else b for b in from_[f"{key}_interval"]]
+            errors |= {metric: from_[key], f"{metric}_interval": (bounds[0], bounds[1])}
         scores[name] = errors
     return scores

@@ -13,6 +13,7 @@ from posebank.evaluation.h36m import (
     h36m_frames,
     h36m_numbers,
     h36m_protocol,
+    h36m_scores,
     with_protocols,
 )
 from posebank.evaluation.headsize import head_sizes, torso_sizes
@@ -64,6 +65,7 @@ __all__ = [
     "h36m_frames",
     "h36m_numbers",
     "h36m_protocol",
+    "h36m_scores",
     "head_sizes",
     "joint_errors_mm",
     "match_image_ids",

@@ -2,56 +2,90 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from posebank.evaluation.pck import share_within
-from posebank.evaluation.settings import EvaluationSettings
+from posebank.evaluation.bootstrap import Interval, MeanIntervals
+from posebank.skeleton import JOINT_NAMES, N_JOINTS
 from posebank.types import Anchors
 
-if TYPE_CHECKING:
-    from posebank.evaluation.scoring import Scored
+Floats = NDArray[np.float64]
 
 RARITY_EDGES_MM = np.array([0, 50, 75, 100, 125, 150, 200, 250, np.inf])
 _BLOCK = 4096
 
 
+@dataclass(frozen=True)
+class Measures:
+    """What is averaged over joints, (n, 13) each, NaN where a joint does not count.
+
+    pckh, pck_torso : 100 for a right joint, 0 for a wrong one. pixels : px. The others : mm.
+    """
+
+    pckh: Floats
+    pck_torso: Floats
+    pixels: Floats
+    absolute_mm: Floats
+    rigid_mm: Floats
+    similarity_mm: Floats
+
+
+_WITH_INTERVAL = ("pckh", "absolute_mm", "rigid_mm")
+
+
 def breakdown(
     name: str,
     keys: NDArray,
-    scored: Scored,
-    distance: NDArray[np.float64],
-    settings: EvaluationSettings,
+    found: NDArray[np.bool_],
+    measures: Measures,
+    draw: MeanIntervals,
 ) -> pd.DataFrame:
-    """One row per value of ``keys`` (n,), sorted: people, found, PCKh, 2D and 3D errors.
+    """One row per value of ``keys`` (n,), sorted: people, found, means and intervals.
 
-    distance : (n, 13) 2D distances in head sizes of the people that PCKh is for.
+    Parameters
+    ----------
+    found : (n,) whether a prediction was selected for the person.
     """
-    rows = []
-    # "" is an unknown key: such people are in no row
-    for key in sorted({k for k in keys.tolist() if k != ""}):
-        mine = keys == key
-        rows.append(
-            {
-                name: key,
-                "people": int(mine.sum()),
-                "found": int((scored.selected[mine] >= 0).sum()),
-                "pckh": share_within(
-                    distance[mine], settings.threshold, strict=settings.strict
-                ).weighted,
-                "pixels": _mean(scored.pixels[mine]),
-                "absolute_mm": _mean(scored.absolute[mine]),
-                "rigid_mm": _mean(scored.rigid[mine]),
-                "similarity_mm": _mean(scored.similarity[mine]),
-            }
-        )
-    columns = [name, "people", "found", "pckh", "pixels", "absolute_mm", "rigid_mm",
-               "similarity_mm"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    values = sorted({k for k in keys.tolist() if k != ""})  # "" is an unknown key
+    place = {value: row for row, value in enumerate(values)}
+    group = np.array([place.get(key, -1) for key in keys.tolist()], np.int64)
+    masks = [group == row for row in range(len(values))]
+    table = pd.DataFrame(
+        {
+            name: values,
+            "people": [int(mask.sum()) for mask in masks],
+            "found": [int(found[mask].sum()) for mask in masks],
+        }
+    )
+    for measure in fields(Measures):
+        numbers = getattr(measures, measure.name)
+        table[measure.name] = np.array([_mean(numbers[mask]) for mask in masks], np.float64)
+        if measure.name in _WITH_INTERVAL:
+            _add_intervals(table, measure.name, draw.of_groups(numbers, group, len(values)))
+    return table
+
+
+def by_joint(measures: Measures, draw: MeanIntervals) -> pd.DataFrame:
+    """One row per joint: how often it is annotated, means and intervals."""
+    table = pd.DataFrame(
+        {"joint": JOINT_NAMES, "annotated": (~np.isnan(measures.pckh)).sum(axis=0)}
+    )
+    for measure in fields(Measures):
+        columns = list(np.split(getattr(measures, measure.name), N_JOINTS, axis=1))
+        table[measure.name] = [_mean(column) for column in columns]
+        if measure.name in _WITH_INTERVAL:
+            _add_intervals(table, measure.name, draw.of(columns))
+    return table
+
+
+def _add_intervals(table: pd.DataFrame, name: str, bounds: list[Interval]) -> None:
+    """Columns ``NAME_low`` and ``NAME_high``."""
+    pairs = np.array(bounds, np.float64).reshape(-1, 2)
+    table[f"{name}_low"], table[f"{name}_high"] = pairs[:, 0], pairs[:, 1]
 
 
 def rarity_mm(anchors: Anchors, joints_3d: NDArray[np.floating]) -> NDArray[np.float64]:

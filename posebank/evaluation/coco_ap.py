@@ -63,7 +63,12 @@ def coco_ap_of_file(predictions: Predictions, annotations: Path) -> dict[str, fl
 
 
 def coco_ap(predictions: Predictions, truth: GroundTruth) -> dict[str, float]:
-    """AP and AR (percent) against any ground truth, areas being guessed (``AREA_OF_BOX``)."""
+    """AP and AR (percent) against any ground truth, areas being guessed (``AREA_OF_BOX``).
+
+    NaN where nobody has an annotated limb joint.
+    """
+    if not is_annotated(truth.state)[:, _OURS].any():
+        return dict.fromkeys(STATS, float("nan"))
     ids = {image: number for number, image in enumerate(dict.fromkeys(truth.image_id), 1)}
     annotated = is_annotated(truth.state)
     people = []

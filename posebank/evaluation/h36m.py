@@ -12,6 +12,7 @@ are given here, by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,31 +20,43 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posebank.annotations.h36m import PROTOCOLS
+from posebank.annotations.h36m import PROTOCOLS, Protocol
 from posebank.annotations.h36m_files import CAMERAS
 from posebank.errors import SettingsError
+from posebank.evaluation.bootstrap import Interval, MeanIntervals
 from posebank.evaluation.h36m_names import ACTIONS, SIX_ACTIONS, H36mFrame, parse_image
 from posebank.evaluation.predictions import match_image_ids
 from posebank.evaluation.result import EvaluationResult
-from posebank.evaluation.scoring import score_people
+from posebank.evaluation.scoring import score_people, scored_enough
 from posebank.evaluation.settings import EvaluationSettings
 from posebank.evaluation.truth import GroundTruth
-from posebank.types import Predictions
+from posebank.types import Predictions, Texts
+
+_WHOLE = 0.9  # share of a protocol's frames; a few may have been set aside
 
 
 @dataclass(frozen=True)
 class ProtocolScore:
     """Errors of one protocol, millimetres; ``absolute`` is not part of P3.
 
+    frames : scored; missing : of the protocol but not in the data; not_found : without a pose.
     averages : over frames (the paper's) and over actions, of all and of the six actions.
+    intervals : of the averages over frames; whole clips are drawn.
     actions : one row per action, in the paper's order, with frames and errors.
     """
 
     protocol: str
     frames: int
+    missing: int
     not_found: int
     averages: dict[str, float]
+    intervals: dict[str, Interval]
     actions: pd.DataFrame
+
+    @property
+    def whole(self) -> bool:
+        """Whether (nearly) all of the protocol's frames were there, so that papers compare."""
+        return self.frames >= _WHOLE * (self.frames + self.missing) > 0
 
 
 def h36m_frames(
@@ -67,17 +80,21 @@ def h36m_frames(
     settings = settings or EvaluationSettings()
     settings = EvaluationSettings(root=settings.root, selection="score")
     scored = score_people(predictions, truth, settings)
-    parsed = [parse_image(image) for image in truth.image_id]
-    frames = pd.DataFrame(parsed, columns=list(H36mFrame._fields))
-    frames["trial"] = _trials(frames)
+    frames = known_frames(truth.image_id)
     for name in ("absolute", "rigid", "similarity", "pixels"):
         frames[name] = getattr(scored, name).mean(axis=1)
+    return frames
+
+
+def known_frames(image_id: Texts) -> pd.DataFrame:
+    """What the images' names say: subject, action, camera (1 to 4), frame (from 0) and trial.
+
+    The trial is 1 for the lowest-numbered clip of a subject's action, 2 for the next.
+    """
+    frames = pd.DataFrame(map(parse_image, image_id), columns=list(H36mFrame._fields))
+    clips = frames.groupby(["subject", "action"])["number"]
+    frames["trial"] = clips.rank(method="dense").astype(int)
     return frames.drop(columns="number")
-
-
-def _trials(frames: pd.DataFrame) -> pd.Series:
-    """1 for the lowest-numbered clip of a subject's action, 2 for the next."""
-    return frames.groupby(["subject", "action"])["number"].rank(method="dense").astype(int)
 
 
 def in_protocol(frames: pd.DataFrame, protocol: str) -> np.ndarray:
@@ -88,10 +105,19 @@ def in_protocol(frames: pd.DataFrame, protocol: str) -> np.ndarray:
     SettingsError
         If there is no such protocol.
     """
+    rules = _rules(protocol)
+    return _in_clips(frames, rules) & (frames["frame"] % rules.test_step == 0).to_numpy()
+
+
+def _rules(protocol: str) -> Protocol:
     if protocol not in PROTOCOLS:
         raise SettingsError(f"protocol: expected {', '.join(PROTOCOLS)}, found {protocol!r}")
-    rules = PROTOCOLS[protocol]
-    chosen = frames["subject"].isin(rules.test) & (frames["frame"] % rules.test_step == 0)
+    return PROTOCOLS[protocol]
+
+
+def _in_clips(frames: pd.DataFrame, rules: Protocol) -> np.ndarray:
+    """Which frames (n,) are of the subjects, the camera and the trial that are tested."""
+    chosen = frames["subject"].isin(rules.test)
     if rules.camera is not None:
         chosen &= frames["camera"] == CAMERAS.index(rules.camera) + 1
     if rules.trial is not None:
@@ -99,8 +125,21 @@ def in_protocol(frames: pd.DataFrame, protocol: str) -> np.ndarray:
     return chosen.to_numpy()
 
 
-def h36m_protocol(frames: pd.DataFrame, protocol: str) -> ProtocolScore:
+def _missing(frames: pd.DataFrame, rules: Protocol, n_chosen: int) -> int:
+    """Frames of the protocol that are not there, up to the last known one of each clip.
+
+    Data taken by another protocol's step have some of this one's frames by chance.
+    """
+    tested = frames[_in_clips(frames, rules)]
+    last = tested.groupby(["subject", "action", "trial", "camera"])["frame"].max()
+    return int((last // rules.test_step + 1).sum()) - n_chosen
+
+
+def h36m_protocol(
+    frames: pd.DataFrame, protocol: str, settings: EvaluationSettings | None = None
+) -> ProtocolScore:
     """Score of a protocol from the errors of frames (``h36m_frames``)."""
+    settings = settings or EvaluationSettings()
     chosen = frames[in_protocol(frames, protocol)]
     metrics = ["rigid", "similarity", "pixels"]
     if protocol != "p3":
@@ -108,6 +147,15 @@ def h36m_protocol(frames: pd.DataFrame, protocol: str) -> ProtocolScore:
     by_action = chosen.groupby("action")[metrics].mean().reindex(ACTIONS)
     by_action.insert(0, "frames", chosen.groupby("action").size().reindex(ACTIONS, fill_value=0))
     six = chosen[chosen["action"].isin(SIX_ACTIONS)]
+    clips = chosen["subject"] + " " + chosen["action"] + " " + chosen["trial"].astype(str)
+    draw = MeanIntervals(
+        clips.to_numpy(object), replicates=settings.bootstrap, confidence=settings.confidence,
+        seed=settings.seed,
+    )  # fmt: skip
+    in_six = chosen["action"].isin(SIX_ACTIONS).to_numpy()[:, None]
+    errors = [chosen[[metric]].to_numpy() for metric in metrics]
+    bounds = draw.of([*errors, *(np.where(in_six, e, np.nan) for e in errors)])
+    names = [*(f"{m}_frames" for m in metrics), *(f"{m}_frames_6" for m in metrics)]
     averages: dict[str, float] = {}
     for metric in metrics:
         averages[f"{metric}_frames"] = float(chosen[metric].mean())
@@ -117,39 +165,49 @@ def h36m_protocol(frames: pd.DataFrame, protocol: str) -> ProtocolScore:
     return ProtocolScore(
         protocol=protocol,
         frames=len(chosen),
+        missing=_missing(frames, _rules(protocol), len(chosen)),
         not_found=int(chosen["rigid"].isna().sum()),
         averages=averages,
+        intervals=dict(zip(names, bounds, strict=True)),
         actions=by_action.reset_index(),
     )
 
 
-def h36m_numbers(frames: pd.DataFrame) -> dict[str, Any]:
-    """The protocols that have frames, as nested numbers."""
-    numbers: dict[str, Any] = {}
-    for protocol in PROTOCOLS:
-        score = h36m_protocol(frames, protocol)
-        if score.frames:
-            numbers[protocol] = {
-                "frames": score.frames,
-                "not_found": score.not_found,
-                **score.averages,
-                "actions": score.actions.to_dict(orient="records"),
-            }
-    return numbers
+def h36m_scores(
+    predictions: Predictions, truth: GroundTruth, settings: EvaluationSettings
+) -> dict[str, ProtocolScore]:
+    """Scores of the protocols that the Human3.6M people of the truth have frames of."""
+    measured = truth.take(truth.dataset == "h36m")
+    if not len(measured):
+        return {}
+    found, _ = match_image_ids(scored_enough(predictions, settings), measured.image_id)
+    frames = h36m_frames(found, measured, settings)
+    scores = {p: h36m_protocol(frames, p, settings) for p in PROTOCOLS}
+    return {name: score for name, score in scores.items() if score.frames}
+
+
+def h36m_numbers(scores: Mapping[str, ProtocolScore]) -> dict[str, Any]:
+    """Scores of protocols as nested numbers."""
+    return {
+        name: {
+            "frames": score.frames,
+            "missing": score.missing,
+            "not_found": score.not_found,
+            **score.averages,
+            **{f"{key}_interval": bounds for key, bounds in score.intervals.items()},
+            "actions": score.actions.to_dict(orient="records"),
+        }
+        for name, score in scores.items()
+    }
 
 
 def with_protocols(
-    result: EvaluationResult,
-    predictions: Predictions,
-    truth: GroundTruth,
-    settings: EvaluationSettings,
+    result: EvaluationResult, scores: Mapping[str, ProtocolScore]
 ) -> EvaluationResult:
-    """The result with the numbers ``h36m`` and a table per protocol, if the truth has Human3.6M."""
-    measured = truth.take(truth.dataset == "h36m")
-    if not len(measured):
+    """The result with the numbers ``h36m`` and a table per protocol, if there are any."""
+    if not scores:
         return result
-    found, _ = match_image_ids(predictions, measured.image_id)
-    numbers = h36m_numbers(h36m_frames(found, measured, settings))
+    numbers = h36m_numbers(scores)
     tables = {f"h36m_{p}": protocol_table(n) for p, n in numbers.items()}
     return EvaluationResult({**result.numbers, "h36m": numbers}, {**result.tables, **tables})
 
@@ -163,12 +221,12 @@ def protocol_table(numbers: Mapping[str, Any]) -> pd.DataFrame:
         "Avg. (6), over frames": "frames_6", "Avg. (6), over actions": "actions_6",
     }  # fmt: skip
     six = actions["frames"][actions["action"].isin(SIX_ACTIONS)].sum()
-    rows = [
-        {
-            "action": name,
-            "frames": int(six if key.endswith("_6") else numbers["frames"]),
-            **{metric: numbers[f"{metric}_{key}"] for metric in metrics},
-        }
-        for name, key in averages.items()
-    ]
+    rows = []
+    for name, key in averages.items():
+        row = {"action": name, "frames": int(six if key.endswith("_6") else numbers["frames"])}
+        for metric in metrics:
+            row[metric] = numbers[f"{metric}_{key}"]
+            bounds = numbers.get(f"{metric}_{key}_interval", (math.nan, math.nan))
+            row[f"{metric}_low"], row[f"{metric}_high"] = bounds
+        rows.append(row)
     return pd.concat([actions, pd.DataFrame(rows)], ignore_index=True)

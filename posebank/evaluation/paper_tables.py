@@ -5,29 +5,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from posebank.evaluation import paper
+from posebank.evaluation.bootstrap import Interval
 from posebank.evaluation.h36m import ProtocolScore
 from posebank.evaluation.h36m_names import ACTIONS
 from posebank.evaluation.result import EvaluationResult
 
 
-def _frame(rows: list[list[Any]], columns: list[str]) -> pd.DataFrame:
+def _frame(
+    rows: list[list[Any]], columns: list[str], intervals: list[list[Interval | None]] | None = None
+) -> pd.DataFrame:
+    """A table of numbers behind ``source`` and ``method``.
+
+    intervals : of the last rows' numbers; columns ``NAME_low`` and ``NAME_high`` follow those that
+        have any.
+    """
     table = pd.DataFrame(rows, columns=columns)
-    return table.astype({c: float for c in columns if c not in ("source", "method")})
+    names = [c for c in columns if c not in ("source", "method")]
+    table = table.astype(dict.fromkeys(names, float))
+    known = intervals or []
+    for column, name in enumerate(names):
+        bounds = [row[column] for row in known]
+        if any(b is not None and not np.isnan(b[0]) for b in bounds):
+            filled = [(np.nan, np.nan)] * (len(rows) - len(known))
+            filled += [(np.nan, np.nan) if b is None else b for b in bounds]
+            place = list(table.columns).index(name) + 1
+            table.insert(place, f"{name}_low", [b[0] for b in filled])
+            table.insert(place + 1, f"{name}_high", [b[1] for b in filled])
+    return table
 
 
-def table1(ours: Mapping[str, Mapping[int, Mapping[str, float | None]]]) -> pd.DataFrame:
+def table1(ours: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> pd.DataFrame:
     """3D error over the number K of anchor-poses (Table 1).
 
     Parameters
     ----------
     ours : method -> K -> numbers ``absolute`` and ``rigid``, mm, of one data set and training
-        length.
+        length, and ``absolute_interval`` and ``rigid_interval`` if known.
     """
     columns = sorted({*paper.TABLE1_K, *(k for scores in ours.values() for k in scores)})
     rows: list[list[Any]] = []
+    intervals: list[list[Interval | None]] = []
     for method, values in paper.TABLE1.items():
         known = dict(zip(paper.TABLE1_K, values, strict=True))
         rows.append(["paper", method, *[known.get(k) for k in columns]])
@@ -35,7 +56,9 @@ def table1(ours: Mapping[str, Mapping[int, Mapping[str, float | None]]]) -> pd.D
         for suffix, metric in (("", "absolute"), (" + Align.", "rigid")):
             cells = [scores[k][metric] if k in scores else None for k in columns]
             rows.append(["ours", method + suffix, *cells])
-    return _frame(rows, ["source", "method", *[f"K={k}" for k in columns]])
+            key = f"{metric}_interval"
+            intervals.append([scores[k].get(key) if k in scores else None for k in columns])
+    return _frame(rows, ["source", "method", *[f"K={k}" for k in columns]], intervals)
 
 
 def table2(ours: Mapping[str, Mapping[str, ProtocolScore]]) -> pd.DataFrame:
@@ -48,12 +71,16 @@ def table2(ours: Mapping[str, Mapping[str, ProtocolScore]]) -> pd.DataFrame:
     rows: list[list[Any]] = [["paper", name, *values] for name, values in paper.TABLE2.items()]
     cells = [("p1", "absolute"), ("p1", "rigid"), ("p2", "absolute"), ("p2", "rigid"),
              ("p3", "rigid")]  # fmt: skip
+    intervals: list[list[Interval | None]] = []
     for method, scores in ours.items():
-        rows.append(
-            ["ours", method,
-             *[scores[p].averages[f"{m}_frames"] if p in scores else None for p, m in cells]]
-        )  # fmt: skip
-    return _frame(rows, ["source", "method", *paper.TABLE2_COLUMNS])
+        values, bounds = [], []
+        for protocol, metric in cells:
+            score, key = scores.get(protocol), f"{metric}_frames"
+            values.append(score.averages[key] if score is not None else None)
+            bounds.append(score.intervals[key] if score is not None else None)
+        rows.append(["ours", method, *values])
+        intervals.append(bounds)
+    return _frame(rows, ["source", "method", *paper.TABLE2_COLUMNS], intervals)
 
 
 def table3(ours: Mapping[str, ProtocolScore]) -> pd.DataFrame:
@@ -64,23 +91,31 @@ def table3(ours: Mapping[str, ProtocolScore]) -> pd.DataFrame:
     ours : method -> score of P2.
     """
     rows: list[list[Any]] = [["paper", name, *values] for name, values in paper.TABLE3.items()]
+    intervals: list[list[Interval | None]] = []
     for method, score in ours.items():
         actions = score.actions.set_index("action")["absolute"].reindex(ACTIONS).tolist()
-        both = [score.averages["absolute_frames"], score.averages["absolute_frames_6"]]
-        rows.append(["ours", method, *actions, *both])
-    return _frame(rows, ["source", "method", *ACTIONS, "Avg. (All)", "Avg. (6)"])
+        both = ("absolute_frames", "absolute_frames_6")
+        rows.append(["ours", method, *actions, *(score.averages[key] for key in both)])
+        intervals.append([None] * len(ACTIONS) + [score.intervals[key] for key in both])
+    return _frame(rows, ["source", "method", *ACTIONS, "Avg. (All)", "Avg. (6)"], intervals)
 
 
-def table4(ours: Mapping[str, tuple[float | None, float | None]]) -> pd.DataFrame:
+def table4(
+    ours: Mapping[str, tuple[float | None, float | None]],
+    intervals: Mapping[str, tuple[Interval | None, Interval | None]] | None = None,
+) -> pd.DataFrame:
     """2D error on Human3.6M (pixels) and PCKh@0.5 on MPII (Table 4).
 
     Parameters
     ----------
-    ours : method -> both numbers, None for one that is not measured.
+    ours : method -> both numbers, None for one that is not measured. intervals : of these.
     """
     rows: list[list[Any]] = [["paper", name, *values] for name, values in paper.TABLE4.items()]
     rows += [["ours", method, *values] for method, values in ours.items()]
-    return _frame(rows, ["source", "method", "Human3.6M 2D error (px)", "MPII PCKh@0.5 (%)"])
+    bounds = [list((intervals or {}).get(method, (None, None))) for method in ours]
+    return _frame(
+        rows, ["source", "method", "Human3.6M 2D error (px)", "MPII PCKh@0.5 (%)"], bounds
+    )
 
 
 def section42(ours: Mapping[str, EvaluationResult]) -> pd.DataFrame:
@@ -92,13 +127,14 @@ def section42(ours: Mapping[str, EvaluationResult]) -> pd.DataFrame:
     rows: list[list[Any]] = [
         ["paper", "LCR-Net + PPI", *paper.MPII_VALIDATION.values(), None, None]
     ]
+    intervals: list[list[Interval | None]] = []
+    cells = [("pckh", "weighted", "interval"), ("pckh", "at_1", "at_1_interval"),
+             ("map", "value", "interval"), ("map", "at_1", "at_1_interval"),
+             ("mpjpe", "absolute", "absolute_interval"),
+             ("mpjpe", "rigid", "rigid_interval")]  # fmt: skip
     for method, result in ours.items():
         n = result.numbers
-        rows.append(
-            ["ours", method, n["pckh"]["weighted"], n["pckh"]["at_1"], n["map"]["value"],
-             n["map"]["at_1"], n["mpjpe"]["absolute"], n["mpjpe"]["rigid"]]
-        )  # fmt: skip
-    return _frame(
-        rows,
-        ["source", "method", *paper.MPII_VALIDATION, "3D error (mm)", "3D error, aligned (mm)"],
-    )
+        rows.append(["ours", method, *(n[part][value] for part, value, _ in cells)])
+        intervals.append([n[part][bounds] for part, _, bounds in cells])
+    columns = ["3D error (mm)", "3D error, aligned (mm)"]
+    return _frame(rows, ["source", "method", *paper.MPII_VALIDATION, *columns], intervals)

@@ -65,16 +65,16 @@ def relative_distances(
     return np.where(annotated & np.isfinite(reference) & (reference > 0), distance, np.nan)
 
 
+def right_or_not(distance: Floats, threshold: float, *, strict: bool = False) -> Floats:
+    """1 where a joint is right, 0 where it is wrong, NaN where it does not count; (n, n_joints)."""
+    right = distance < threshold if strict else distance <= threshold
+    return np.where(np.isnan(distance), np.nan, right)
+
+
 def share_within(distance: Floats, threshold: float, *, strict: bool = False) -> PckScore:
     """Score of relative distances (n, 13) as made by ``relative_distances``."""
-    counted = ~np.isnan(distance)
-    right = counted & (distance < threshold if strict else distance <= threshold)
-    hits, count = right.sum(axis=0), counted.sum(axis=0)
-    return score_of_counts(hits, count)
-
-
-def score_of_counts(hits: NDArray[np.integer], count: NDArray[np.integer]) -> PckScore:
-    """Score from the numbers (13,) of right and of annotated joints."""
+    right = right_or_not(distance, threshold, strict=strict)
+    hits, count = np.nansum(right, axis=0), (~np.isnan(right)).sum(axis=0)
     per_joint = 100 * _ratio(hits, count)
     limbs = LIMB_JOINTS
     return PckScore(
@@ -118,14 +118,18 @@ def pck_curve(distance: Floats, thresholds: Floats, *, strict: bool = False) -> 
     return 100 * _ratio(right, len(values))
 
 
+def area_of_joints(distance: Floats, upper: float) -> Floats:
+    """Share of the thresholds from 0 to ``upper`` at which each joint is right; NaN as it was."""
+    return np.maximum(0, 1 - distance / upper)
+
+
 def area_under_curve(distance: Floats, upper: float) -> float:
     """Mean of the weighted share over thresholds from 0 to ``upper``, in percent, exactly.
 
     The curve is a step function, so the area has a closed form: a joint at distance d is right for
     the fraction ``max(0, 1 - d / upper)`` of the thresholds. No grid is involved.
     """
-    values = distance[~np.isnan(distance)]
-    return 100 * float(_ratio(np.maximum(0, 1 - values / upper).sum(), len(values)))
+    return 100 * _mean(area_of_joints(distance, upper))
 
 
 def _ratio(part: NDArray | float, whole: NDArray | float) -> NDArray[np.float64]:
@@ -134,5 +138,6 @@ def _ratio(part: NDArray | float, whole: NDArray | float) -> NDArray[np.float64]
 
 
 def _mean(values: Floats) -> float:
+    """Mean of what is not NaN, NaN of nothing."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

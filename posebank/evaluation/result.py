@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from posebank.artefacts import write_text_atomic
-from posebank.evaluation.tables import cell, to_latex, to_markdown
+from posebank.evaluation.tables import to_latex, to_markdown
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,58 @@ class EvaluationResult:
             "pixel_error": n["pixels"]["mean"],
         })  # fmt: skip
 
+    def main_numbers(self) -> pd.DataFrame:
+        """The numbers that a reader looks for, with their intervals where there are any."""
+        n = self.numbers
+        name = f"value [{100 * n['settings']['confidence']:g}% interval]"
+
+        def row(metric: str, of: Any, value: str, interval: str | None = None) -> dict[str, Any]:
+            low, high = of[interval] if interval else (None, None)
+            return {"metric": metric, name: of[value], f"{name}_low": low, f"{name}_high": high}
+
+        pckh, pck, ap, mm = n["pckh"], n["pck"], n["map"], n["mpjpe"]
+        rows = [
+            row("images", n, "images"), row("people", n, "people"), row("people found", n, "found"),
+            row("predictions", n, "predictions"),
+            row(f"PCKh@{pckh['threshold']:g} (%)", pckh, "weighted", "interval"),
+            row(f"PCKh@{pckh['threshold']:g}, 12 limb joints (%)", pckh, "limbs_weighted"),
+            row(f"PCKh@{pckh['threshold']:g}, mean over joints (%)", pckh, "unweighted"),
+            row("PCKh@1 (%)", pckh, "at_1", "at_1_interval"),
+            row("PCKh AUC, 0 to 0.5 (%)", pckh, "auc_0_to_0.5", "auc_0_to_0.5_interval"),
+            row("PCKh AUC, 0 to 1 (%)", pckh, "auc_0_to_1", "auc_0_to_1_interval"),
+            row(f"PCK@{pck['threshold']:g}, torso (%)", pck, "weighted", "interval"),
+            row(f"mAP@{ap['threshold']:g}, groups (%)", ap, "value", "interval"),
+            row("mAP@1, groups (%)", ap, "at_1", "at_1_interval"),
+            row(f"OKS AP, {n['oks']['truth']} (%)", n["oks"], "AP"),
+            row(f"MPJPE, root {mm['root']} (mm)", mm, "absolute", "absolute_interval"),
+            row("MPJPE, rigid alignment (mm)", mm, "rigid", "rigid_interval"),
+            row("MPJPE, similarity alignment (mm)", mm, "similarity", "similarity_interval"),
+            row("2D error (px)", n["pixels"], "mean", "interval"),
+        ]  # fmt: skip
+        return pd.DataFrame(rows, dtype=object)
+
+    def as_json(self) -> dict[str, Any]:
+        """Numbers and tables as plain JSON values."""
+        tables = {name: table.to_dict(orient="records") for name, table in self.tables.items()}
+        return {**plain(self.numbers), "tables": plain(tables)}
+
     def to_json(self) -> str:
         """Numbers and tables as one JSON object."""
-        tables = {name: table.to_dict(orient="records") for name, table in self.tables.items()}
-        return json.dumps(plain({**self.numbers, "tables": tables}), indent=1, allow_nan=False)
+        return json.dumps(self.as_json(), indent=1, allow_nan=False)
 
     def to_markdown(self) -> str:
-        """The headline and every table but the curve, as Markdown."""
-        headline = self.headline()
-        head = pd.DataFrame(
-            {"metric": list(headline), "value": [cell(v) for v in headline.values()]}
-        )
-        parts = [to_markdown(head)]
+        """The main numbers with their intervals, and every table but the curve, as Markdown."""
+        parts = [to_markdown(self.main_numbers())]
         for name, table in self.tables.items():
             if name != "curve":
                 parts.append(f"\n{_titled(name)}\n\n{to_markdown(table)}")
         return "".join(parts)
 
     def to_latex(self) -> str:
-        """Every table but the curve, as LaTeX."""
+        """The main numbers and every table but the curve, as LaTeX."""
+        tables = {"main numbers": self.main_numbers(), **self.tables}
         return "\n".join(
-            to_latex(table, _titled(name)) for name, table in self.tables.items() if name != "curve"
+            to_latex(table, _titled(name)) for name, table in tables.items() if name != "curve"
         )
 
     def to_csv(self, folder: Path) -> list[Path]:

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from posebank.evaluation.bootstrap import Interval, interval, ratio_interval
-from posebank.evaluation.breakdown import breakdown, rarity_bins
+from posebank.evaluation.bootstrap import Interval, MeanIntervals, interval
+from posebank.evaluation.breakdown import Measures, breakdown, by_joint, rarity_bins
+from posebank.evaluation.coco_ap import coco_ap, coco_ap_of_file
 from posebank.evaluation.distances import aligned_errors_mm, joint_errors_mm, pixel_errors
 from posebank.evaluation.groups import protocol_groups
 from posebank.evaluation.headsize import HEAD_SIZE_SOURCES, head_sizes, torso_sizes
 from posebank.evaluation.multi_person import Detections, average_precision, detect
 from posebank.evaluation.pck import (
     PckScore,
+    area_of_joints,
     area_under_curve,
     pck_curve,
     relative_distances,
+    right_or_not,
     share_within,
 )
 from posebank.evaluation.predictions import match_image_ids
 from posebank.evaluation.result import EvaluationResult
 from posebank.evaluation.selection import select
 from posebank.evaluation.settings import EvaluationSettings
-from posebank.evaluation.truth import GroundTruth
-from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
+from posebank.evaluation.truth import GroundTruth, sampling_units
+from posebank.skeleton import N_JOINTS, JointState, is_annotated
 from posebank.types import Anchors, Predictions
 
 CURVE = np.round(np.linspace(0, 1, 101), 2)
@@ -58,9 +63,13 @@ class Scored:
 
 
 def protocol_people(truth: GroundTruth) -> NDArray[np.bool_]:
-    """People (n,) of the single-person protocol: those marked so, all where nobody is marked."""
+    """People (n,) of the single-person protocol: those marked so, all of a data set without marks.
+
+    MPII marks them; LSP and COCO do not.
+    """
     marked = truth.single_person == 1
-    return marked if marked.any() else np.ones(len(truth), bool)
+    with_marks = list(set(truth.dataset[marked]))
+    return marked | ~np.isin(truth.dataset.astype(str), with_marks)
 
 
 def score_people(
@@ -117,19 +126,23 @@ def evaluate(
     settings: EvaluationSettings | None = None,
     *,
     anchors: Anchors | None = None,
+    coco: Path | None = None,
 ) -> EvaluationResult:
     """Score predictions made on whole images.
 
     Parameters
     ----------
     anchors : the anchor-poses, for scores by rarity of the pose (Figure 6 right).
+    coco : a COCO annotation file; ``oks`` is then scored against it, with its own areas and
+        crowds, instead of against ``truth``.
 
     Returns
     -------
     Numbers
         ``pckh`` and ``pck`` over the people of the single-person protocol; ``map`` over the groups
-        of the multi-person protocol; ``mpjpe`` and ``pixels`` over everybody who has the truth and
-        was found. ``unknown_images`` counts predictions of images that are not in the truth.
+        of the multi-person protocol; ``oks``: AP of keypoints; ``mpjpe`` and ``pixels`` over
+        everybody who has the truth and was found. ``unknown_images`` counts predictions of images
+        that are not in the truth.
     Tables
         ``joints``, ``datasets``, ``annotated`` (by number of annotated joints), ``actions`` (where
         known), ``rarity`` (with ``anchors``), ``curve``.
@@ -139,7 +152,7 @@ def evaluate(
     predictions, unknown = match_image_ids(predictions, truth.image_id)
     scored = score_people(predictions, truth, settings)
     single = protocol_people(truth)
-    draw = _Draws(truth, settings)
+    draw = mean_intervals(truth, settings)
     ap, map_numbers = _multi_person(predictions, truth, scored, settings)
     numbers = {
         "images": len(set(truth.image_id)),
@@ -151,42 +164,30 @@ def evaluate(
         "pck": _torso(scored, single, settings, draw),
         "map": map_numbers,
         "mpjpe": _mpjpe(scored, truth, settings, draw),
-        "pixels": {
-            "mean": _mean(scored.pixels),
-            "interval": draw.mean_interval(scored.pixels),
-        },
+        "pixels": {"mean": _mean(scored.pixels), "interval": draw.of([scored.pixels])[0]},
+        "oks": _oks(predictions, truth, coco),
         "settings": asdict(settings),
     }
-    return EvaluationResult(numbers, _tables(scored, truth, single, settings, ap, anchors))
+    return EvaluationResult(numbers, _tables(scored, truth, single, settings, draw, ap, anchors))
 
 
-class _Draws:
-    """Bootstrap intervals of means over people, drawn by image."""
+def _oks(predictions: Predictions, truth: GroundTruth, coco: Path | None) -> dict[str, Any]:
+    """AP of keypoints over the people who are not Human3.6M's.
 
-    def __init__(self, truth: GroundTruth, settings: EvaluationSettings) -> None:
-        names, self._image = np.unique(truth.image_id.astype(str), return_inverse=True)
-        self._n_images = len(names)
-        self._settings = settings
+    One person alone in a laboratory is not what AP is for, and pycocotools would take minutes over
+    the many frames.
+    """
+    if coco is not None:
+        return {"truth": coco.name, **coco_ap_of_file(predictions, coco)}
+    return {"truth": "areas guessed", **coco_ap(predictions, truth.take(truth.dataset != "h36m"))}
 
-    def mean_interval(self, values: NDArray[np.float64], factor: float = 1.0) -> Interval:
-        """Interval of ``factor`` x the mean of what is finite or inf, not NaN, in (n, 13)."""
-        counted = ~np.isnan(values)
-        part = np.bincount(
-            self._image, np.where(counted, values, 0).sum(axis=1), minlength=self._n_images
-        )
-        whole = np.bincount(self._image, counted.sum(axis=1), minlength=self._n_images)
-        low, high = ratio_interval(
-            factor * part, whole, replicates=self._settings.bootstrap,
-            confidence=self._settings.confidence, rng=np.random.default_rng(self._settings.seed),
-        )  # fmt: skip
-        return low, high
 
-    def share_interval(
-        self, distance: NDArray[np.float64], threshold: float, strict: bool
-    ) -> Interval:
-        """Interval of the weighted share within the threshold, percent."""
-        right = distance < threshold if strict else distance <= threshold
-        return self.mean_interval(np.where(np.isnan(distance), np.nan, right), 100)
+def mean_intervals(truth: GroundTruth, settings: EvaluationSettings) -> MeanIntervals:
+    """Intervals of means over the people of the ground truth."""
+    return MeanIntervals(
+        sampling_units(truth), replicates=settings.bootstrap, confidence=settings.confidence,
+        seed=settings.seed,
+    )  # fmt: skip
 
 
 def _mean(values: NDArray[np.float64]) -> float:
@@ -204,19 +205,24 @@ def _share(score: PckScore) -> dict[str, float]:
 
 
 def _pckh(
-    scored: Scored, single: NDArray[np.bool_], settings: EvaluationSettings, draw: _Draws
+    scored: Scored, single: NDArray[np.bool_], settings: EvaluationSettings, draw: MeanIntervals
 ) -> dict[str, object]:
     distance = np.where(single[:, None], scored.distance, np.nan)
     sources = np.bincount(scored.head_source[single], minlength=len(HEAD_SIZE_SOURCES))
     score = share_within(distance, settings.threshold, strict=settings.strict)
-    wide = share_within(distance, 1.0, strict=settings.strict)
+    shares = {
+        "interval": right_or_not(distance, settings.threshold, strict=settings.strict),
+        "at_1_interval": right_or_not(distance, 1.0, strict=settings.strict),
+        "auc_0_to_0.5_interval": area_of_joints(distance, 0.5),
+        "auc_0_to_1_interval": area_of_joints(distance, 1.0),
+    }
     return {
         "threshold": settings.threshold,
         **_share(score),
-        "interval": draw.share_interval(distance, settings.threshold, settings.strict),
-        "at_1": wide.weighted,
+        "at_1": share_within(distance, 1.0, strict=settings.strict).weighted,
         "auc_0_to_0.5": area_under_curve(distance, 0.5),
         "auc_0_to_1": area_under_curve(distance, 1.0),
+        **dict(zip(shares, draw.of([100 * share for share in shares.values()]), strict=True)),
         "people": int((~np.isnan(distance)).any(axis=1).sum()),
         "joints": int((~np.isnan(distance)).sum()),
         "head_size_source": dict(zip(HEAD_SIZE_SOURCES, sources.tolist(), strict=True)),
@@ -224,26 +230,28 @@ def _pckh(
 
 
 def _torso(
-    scored: Scored, single: NDArray[np.bool_], settings: EvaluationSettings, draw: _Draws
+    scored: Scored, single: NDArray[np.bool_], settings: EvaluationSettings, draw: MeanIntervals
 ) -> dict[str, object]:
     distance = np.where(single[:, None], scored.torso_distance, np.nan)
     score = share_within(distance, settings.torso_threshold, strict=settings.strict)
+    right = right_or_not(distance, settings.torso_threshold, strict=settings.strict)
     return {
         "threshold": settings.torso_threshold,
         **_share(score),
-        "interval": draw.share_interval(distance, settings.torso_threshold, settings.strict),
+        "interval": draw.of([100 * right])[0],
         "people": int((~np.isnan(distance)).any(axis=1).sum()),
     }
 
 
 def _mpjpe(
-    scored: Scored, truth: GroundTruth, settings: EvaluationSettings, draw: _Draws
+    scored: Scored, truth: GroundTruth, settings: EvaluationSettings, draw: MeanIntervals
 ) -> dict[str, object]:
     result: dict[str, object] = {"root": settings.root}
-    for name in ("absolute", "rigid", "similarity"):
-        errors = getattr(scored, name)
-        result[name] = _mean(errors)
-        result[f"{name}_interval"] = draw.mean_interval(errors)
+    errors = {name: getattr(scored, name) for name in ("absolute", "rigid", "similarity")}
+    bounds = draw.of(list(errors.values()))
+    for (name, values), (low, high) in zip(errors.items(), bounds, strict=True):
+        result[name] = _mean(values)
+        result[f"{name}_interval"] = (low, high)
     has_truth = np.isfinite(truth.joints_3d).all(axis=(1, 2))
     measured = ~np.isnan(scored.absolute[:, 0])
     result["people"] = int(measured.sum())
@@ -262,22 +270,26 @@ def _multi_person(
     def at(threshold: float) -> Detections:
         return detect(groups, threshold, strict=settings.strict, unannotated=settings.unannotated)
 
-    detections = at(settings.threshold)
-    ap = average_precision(detections)
     image_of = np.unique(np.array(images, dtype=str), return_inverse=True)[1]
-    bounds = interval(
-        lambda weight: _mean(average_precision(detections, weight[image_of])),
-        len(set(images)),
-        # Each replicate sorts nothing but sums 13 joints; a fifth of the replicates will do.
-        replicates=min(settings.bootstrap, 200),
-        confidence=settings.confidence,
-        rng=np.random.default_rng(settings.seed),
-    )
+
+    def bounds(detections: Detections) -> Interval:
+        return interval(
+            lambda weight: _mean(average_precision(detections, weight[image_of])),
+            len(set(images)),
+            # Each replicate sums all detections of 13 joints; a fifth of the replicates will do.
+            replicates=min(settings.bootstrap, 200),
+            confidence=settings.confidence,
+            rng=np.random.default_rng(settings.seed),
+        )
+
+    near, wide = at(settings.threshold), at(1.0)
+    ap = average_precision(near)
     return ap, {
         "threshold": settings.threshold,
         "value": _mean(ap),
-        "interval": bounds,
-        "at_1": _mean(average_precision(at(1.0))),
+        "interval": bounds(near),
+        "at_1": _mean(average_precision(wide)),
+        "at_1_interval": bounds(wide),
         "groups": len(groups),
         "images": len(set(images)),
         "people": int(sum(len(g.true_2d) for g in groups)),
@@ -289,31 +301,26 @@ def _tables(
     truth: GroundTruth,
     single: NDArray[np.bool_],
     settings: EvaluationSettings,
+    draw: MeanIntervals,
     ap: NDArray[np.float64],
     anchors: Anchors | None,
 ) -> dict[str, pd.DataFrame]:
     distance = np.where(single[:, None], scored.distance, np.nan)
-    pck = share_within(distance, settings.threshold, strict=settings.strict)
     torso = np.where(single[:, None], scored.torso_distance, np.nan)
-    joints = pd.DataFrame(
-        {
-            "joint": JOINT_NAMES,
-            "annotated": pck.count,
-            "pckh": pck.per_joint,
-            "pck_torso": share_within(
-                torso, settings.torso_threshold, strict=settings.strict
-            ).per_joint,
-            "ap": ap,
-            "pixels": [_mean(column) for column in scored.pixels.T],
-            "absolute_mm": [_mean(column) for column in scored.absolute.T],
-            "rigid_mm": [_mean(column) for column in scored.rigid.T],
-            "similarity_mm": [_mean(column) for column in scored.similarity.T],
-        }
+    measures = Measures(
+        pckh=100 * right_or_not(distance, settings.threshold, strict=settings.strict),
+        pck_torso=100 * right_or_not(torso, settings.torso_threshold, strict=settings.strict),
+        pixels=scored.pixels,
+        absolute_mm=scored.absolute,
+        rigid_mm=scored.rigid,
+        similarity_mm=scored.similarity,
     )
 
     def by(name: str, keys: NDArray) -> pd.DataFrame:
-        return breakdown(name, keys, scored, distance, settings)
+        return breakdown(name, keys, scored.selected >= 0, measures, draw)
 
+    joints = by_joint(measures, draw)
+    joints.insert(list(joints.columns).index("pixels"), "ap", ap)
     tables = {
         "joints": joints,
         "datasets": by("dataset", truth.dataset),

@@ -49,6 +49,14 @@ class GroundTruth(Records):
         self._expect("head_box", 4)
 
 
+def sampling_units(truth: GroundTruth) -> Texts:
+    """What the bootstrap draws (n,): a person's image; of Human3.6M the clip, all its cameras."""
+    return texts(
+        image.partition(".")[0] if dataset == "h36m" else image
+        for dataset, image in zip(truth.dataset, truth.image_id, strict=True)
+    )
+
+
 def _people(table: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
     """The people of all images as a table, and the row of each one's image."""
     people = table.column("people").combine_chunks()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -124,8 +124,10 @@ def predict_shards(
     *,
     integration: str = "ppi",
     settings: IntegrationSettings | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Predictions:
-    """Predict every image of a split of the shards."""
+    """Predict every image of a split of the shards; ``progress`` gets images done, and of how many.
+    """  # fmt: skip
     data = PoseShards(shards, split)
     parts = [_nothing()]
     for row in range(len(data)):
@@ -136,6 +138,7 @@ def predict_shards(
                 [image], [sample["image_id"]], integration=integration, settings=settings
             )
         )
+        progress(row + 1, len(data))
     return Predictions.concat(parts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -79,19 +78,3 @@ def draw_pckh_curves(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
     ax.set_ylim(0, 100)
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
-
-
-def pckh_curve_picture(curves: Mapping[str, pd.DataFrame], path: Path) -> Path:
-    """PNG of PCKh over the threshold, a curve for each named table."""
-    figure = new_figure(5.5, 4)
-    draw_pckh_curves(figure.subplots(), curves)
-    return save_figure(figure, path)
-
-
-def evaluation_picture(results: Mapping[str, Path], path: Path) -> Path:
-    """PNG of the PCKh curves of results that were written as JSON."""
-    curves = {
-        name: pd.DataFrame(json.loads(file.read_text(encoding="utf-8"))["tables"]["curve"])
-        for name, file in sorted(results.items())
-    }
-    return pckh_curve_picture(curves, path)

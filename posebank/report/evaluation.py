@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,9 @@ from posebank.evaluation import (
     EvaluationResult,
     EvaluationSettings,
     GroundTruth,
-    Scored,
+    ProtocolScore,
     evaluate,
-    h36m_frames,
-    h36m_protocol,
+    h36m_scores,
     match_image_ids,
     protocol_people,
     rarity_mm,
@@ -28,49 +28,60 @@ from posebank.evaluation import (
     table4,
     with_protocols,
 )
-from posebank.evaluation.h36m import in_protocol
+from posebank.evaluation.bootstrap import Interval
+from posebank.evaluation.h36m import in_protocol, known_frames
 from posebank.evaluation.scoring import scored_enough
 from posebank.evaluation.tables import to_latex, to_markdown
-from posebank.report.figures import figure5, figure6
-from posebank.skeleton import N_JOINTS
+from posebank.report.figures import figure5, figure6, figure7, select_poses
+from posebank.report.images import ImageOf, no_image
 from posebank.types import Anchors, Predictions
 
-_CAPTIONS = {
+CAPTIONS = {
     "natural_images": "2D and 3D detection in natural images (section 4.2)",
     "table2": "3D error (mm) on Human3.6M, protocols P1, P2 and P3 (Table 2)",
     "table3": "3D error (mm) per action, protocol P2, not aligned (Table 3)",
     "table4": "2D error on Human3.6M and PCKh on MPII (Table 4)",
 }
+"""The paper's tables by the name of their file."""
 
 
 def write_evaluation(
-    folder: Path,
+    folder: Path | None,
     methods: Mapping[str, Predictions],
     truth: GroundTruth,
     settings: EvaluationSettings,
     anchors: Anchors | None = None,
+    *,
+    image_of: ImageOf = no_image,
+    coco: Path | None = None,
 ) -> tuple[dict[str, EvaluationResult], list[Path]]:
     """Score several predictions of the same images, and write all that there is to show.
 
     Parameters
     ----------
-    folder : must exist.
+    folder : is made; None writes nothing.
     methods : name -> predictions. Of names that differ in ``ppi`` and ``nms`` only, the last such
-        pair is drawn as Figure 5.
+        pair is drawn as Figure 5; Figure 7 shows the last method, its PPI if it has one.
     anchors : for the scores by rarity of the pose.
+    image_of : gives the image of an ``image_id``, None where it is not at hand.
+    coco : as for ``evaluate``.
 
     Returns
     -------
     The results by name, and the files: ``NAME.json``, ``.md``, ``.tex`` and ``NAME-TABLE.csv`` of
     each; ``tables.md``, ``tables.tex`` and ``tables-TABLE.csv`` with the paper's rows beside ours
-    (Tables 2 to 4 where the truth has Human3.6M); ``figure5.png`` and ``figure6.png``.
+    (Tables 2 to 4 where the truth has Human3.6M); ``figure5.png``, ``figure6.png`` and
+    ``figure7.png``.
     """
-    results = {
-        name: with_protocols(
-            evaluate(predictions, truth, settings, anchors=anchors), predictions, truth, settings
-        )
-        for name, predictions in methods.items()
-    }
+    results: dict[str, EvaluationResult] = {}
+    protocols: dict[str, dict[str, ProtocolScore]] = {}
+    for name, predictions in methods.items():
+        protocols[name] = h36m_scores(predictions, truth, settings)
+        result = evaluate(predictions, truth, settings, anchors=anchors, coco=coco)
+        results[name] = with_protocols(result, protocols[name])
+    if folder is None:
+        return results, []
+    folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
 
     def write(name: str, text: str) -> None:
@@ -83,47 +94,69 @@ def write_evaluation(
         write(f"{name}.tex", result.to_latex())
         for table_name, table in result.tables.items():
             write(f"{name}-{table_name}.csv", table.to_csv(index=False))
-    tables = paper_tables(methods, results, truth, settings)
-    write("tables.md", "\n".join(f"{_CAPTIONS[n]}\n\n{to_markdown(t)}" for n, t in tables.items()))
-    write("tables.tex", "\n".join(to_latex(t, _CAPTIONS[n]) for n, t in tables.items()))
+    tables = paper_tables(methods, results, protocols, truth, settings)
+    captions = {name: caption(name, settings) for name in tables}
+    write("tables.md", "\n".join(f"{captions[n]}\n\n{to_markdown(t)}" for n, t in tables.items()))
+    write("tables.tex", "\n".join(to_latex(t, captions[n]) for n, t in tables.items()))
     for table_name, table in tables.items():
         write(f"tables-{table_name}.csv", table.to_csv(index=False))
-    files += _figures(folder, methods, truth, settings, anchors)
+    files += _figures(folder, methods, truth, settings, anchors, image_of)
     return results, files
+
+
+def caption(name: str, settings: EvaluationSettings) -> str:
+    """Caption of one of the paper's tables."""
+    if not settings.bootstrap:
+        return CAPTIONS[name]
+    return f"{CAPTIONS[name]}; ours with {100 * settings.confidence:g}% intervals"
+
+
+def natural_people(truth: GroundTruth) -> NDArray[np.bool_]:
+    """People (n,) of section 4.2: MPII's; of truth without MPII, everybody but Human3.6M's."""
+    mpii = truth.dataset == "mpii"
+    return np.asarray(mpii if mpii.any() else truth.dataset != "h36m", bool)
 
 
 def paper_tables(
     methods: Mapping[str, Predictions],
     results: Mapping[str, EvaluationResult],
+    protocols: Mapping[str, Mapping[str, ProtocolScore]],
     truth: GroundTruth,
     settings: EvaluationSettings,
 ) -> dict[str, pd.DataFrame]:
-    """The paper's tables that the ground truth allows, its rows beside ours."""
-    tables = {"natural_images": section42(results)}
-    h36m = truth.dataset == "h36m"
-    pixels: dict[str, float | None] = dict.fromkeys(methods)
-    if h36m.any():
-        scores = {}
-        measured = truth.take(h36m)
-        for name, predictions in methods.items():
-            found, _ = match_image_ids(predictions, measured.image_id)
-            frames = h36m_frames(found, measured, settings)
-            tested = [p for p in ("p1", "p2", "p3") if in_protocol(frames, p).any()]
-            scores[name] = {p: h36m_protocol(frames, p) for p in tested}
-            if "p2" in tested:
-                pixels[name] = scores[name]["p2"].averages["pixels_frames"]
-        tables["table2"] = table2(scores)
-        tables["table3"] = table3({n: s["p2"] for n, s in scores.items() if "p2" in s})
-    if (h36m | (truth.dataset == "mpii")).any():
-        pckh = {name: _pckh_of(result, "mpii") for name, result in results.items()}
-        tables["table4"] = table4({name: (pixels[name], pckh[name]) for name in methods})
+    """The paper's tables that the ground truth allows, its rows beside ours.
+
+    A protocol of Human3.6M of which many frames are missing stays out.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    natural = natural_people(truth)
+    in_nature: Mapping[str, EvaluationResult] = {}
+    if natural.all():
+        in_nature = results
+    elif natural.any():
+        in_nature = {n: evaluate(p, truth.take(natural), settings) for n, p in methods.items()}
+    if in_nature:
+        tables["natural_images"] = section42(in_nature)
+    whole = {n: {p: s for p, s in scores.items() if s.whole} for n, scores in protocols.items()}
+    if any(whole.values()):
+        tables["table2"] = table2(whole)
+        tables["table3"] = table3({n: s["p2"] for n, s in whole.items() if "p2" in s})
+    with_mpii = bool((truth.dataset == "mpii").any())
+    if any(whole.values()) or with_mpii:
+        values: dict[str, tuple[float | None, float | None]] = {}
+        bounds: dict[str, tuple[Interval | None, Interval | None]] = {}
+        for name in methods:
+            p2 = whole[name].get("p2")
+            pckh = in_nature[name].numbers["pckh"] if with_mpii else None
+            values[name] = (
+                p2.averages["pixels_frames"] if p2 else None,
+                pckh["weighted"] if pckh else None,
+            )
+            bounds[name] = (
+                p2.intervals["pixels_frames"] if p2 else None, pckh["interval"] if pckh else None
+            )  # fmt: skip
+        tables["table4"] = table4(values, bounds)
     return tables
-
-
-def _pckh_of(result: EvaluationResult, dataset: str) -> float | None:
-    """PCKh of one of the data sets, None if it is not among them."""
-    table = result.tables["datasets"].set_index("dataset")["pckh"]
-    return float(table[dataset]) if dataset in table.index else None
 
 
 def _figures(
@@ -132,25 +165,56 @@ def _figures(
     truth: GroundTruth,
     settings: EvaluationSettings,
     anchors: Anchors | None,
+    image_of: ImageOf,
 ) -> list[Path]:
+    kept = {
+        name: match_image_ids(scored_enough(predictions, settings), truth.image_id)[0]
+        for name, predictions in methods.items()
+    }
     files = []
-    scored: dict[str, Scored] = {}
-    poses: dict[str, NDArray[np.float64]] = {}
-    for name, predictions in methods.items():
-        kept, _ = match_image_ids(scored_enough(predictions, settings), truth.image_id)
-        scored[name] = score_people(kept, truth, settings)
-        poses[name] = np.full((len(truth), N_JOINTS, 3), np.nan)
-        found = scored[name].selected >= 0
-        poses[name][found] = kept.joints_3d[scored[name].selected[found]]
     pairs = [(n, n.replace("ppi", "nms")) for n in methods if "ppi" in n]
     pairs = [(ppi, nms) for ppi, nms in pairs if nms in methods]
     if pairs:
-        ppi, nms = pairs[-1]
-        shown = (np.asarray(truth.joints_3d, np.float64), poses[ppi], poses[nms])
-        files.append(figure5(scored[ppi], scored[nms], shown, folder / "figure5.png"))
-    rarity = np.full(len(truth), np.nan) if anchors is None else rarity_mm(anchors, truth.joints_3d)
-    single = protocol_people(truth)
+        people, whose, rules = _figure5_people(truth, settings)
+        ppi, nms = (select_poses(kept[name], people, rules) for name in pairs[-1])
+        files.append(
+            figure5(ppi, nms, people, folder / "figure5.png", whose=whose, image_of=image_of)
+        )
+    people = truth.take(natural_people(truth))
+    if not len(people):
+        return files
+    rarity = np.full(len(people), np.nan)
+    if anchors is not None:
+        rarity = rarity_mm(anchors, people.joints_3d)
+    scored = {name: score_people(found, people, settings) for name, found in kept.items()}
     files.append(
-        figure6(scored, rarity, single, folder / "figure6.png", threshold=settings.threshold)
-    )
+        figure6(
+            scored, rarity, protocol_people(people), folder / "figure6.png",
+            threshold=settings.threshold,
+        )
+    )  # fmt: skip
+    name = pairs[-1][0] if pairs else list(methods)[-1]
+    files.append(
+        figure7(
+            kept[name], scored[name], people, folder / "figure7.png", image_of=image_of,
+            threshold=settings.threshold,
+        )
+    )  # fmt: skip
     return files
+
+
+def _figure5_people(
+    truth: GroundTruth, settings: EvaluationSettings
+) -> tuple[GroundTruth, str, EvaluationSettings]:
+    """The people of Figure 5, what to call them, and how they are scored.
+
+    Human3.6M's P1 as in the paper; without it all of Human3.6M, else everybody.
+    """
+    measured = truth.take(truth.dataset == "h36m")
+    if not len(measured):
+        return truth, "person", settings
+    as_protocol = replace(settings, selection="score")
+    first = measured.take(in_protocol(known_frames(measured.image_id), "p1"))
+    if len(first):
+        return first, "Human3.6M P1 frame", as_protocol
+    return measured, "Human3.6M frame", as_protocol

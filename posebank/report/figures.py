@@ -1,69 +1,134 @@
-"""The paper's Figures 5 and 6 (Figure 7 is ``scene``)."""
+"""The paper's Figures 5, 6 and 7."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from posebank.evaluation.pck import share_within
-from posebank.evaluation.scoring import Scored
+from posebank.evaluation import (
+    EvaluationSettings,
+    GroundTruth,
+    Scored,
+    pck_curve,
+    score_people,
+)
+from posebank.evaluation.pck import right_or_not
 from posebank.geometry.procrustes import align
 from posebank.report.curves import draw_pckh_curves
 from posebank.report.drawing import SIDE, bones, frame_axes, view_axes
-from posebank.report.images import new_figure, save_figure
+from posebank.report.images import ImageOf, new_figure, no_image, save_figure
+from posebank.report.scene import draw_detections
+from posebank.report.sheets import show_person
+from posebank.skeleton import N_JOINTS, JointState
+from posebank.types import Predictions
 
 _PPI, _NMS, _ALIGNED, _TRUTH = "#1f77b4", "#2ca02c", "#d62728", "#999999"
 
 
+@dataclass(frozen=True)
+class SelectedPoses:
+    """One method's pose of each person, and what it scores.
+
+    joints_2d, joints_3d : (n, 13, 2) pixels and (n, 13, 3) metres, camera axes; NaN for nobody.
+    """
+
+    joints_2d: NDArray[np.float64]
+    joints_3d: NDArray[np.float64]
+    scored: Scored
+
+
+def select_poses(
+    predictions: Predictions, people: GroundTruth, settings: EvaluationSettings
+) -> SelectedPoses:
+    """The pose that is selected for each person."""
+    scored = score_people(predictions, people, settings)
+    found = scored.selected >= 0
+    flat = np.full((len(people), N_JOINTS, 2), np.nan)
+    solid = np.full((len(people), N_JOINTS, 3), np.nan)
+    flat[found] = predictions.joints_2d[scored.selected[found]]
+    solid[found] = predictions.joints_3d[scored.selected[found]]
+    return SelectedPoses(flat, solid, scored)
+
+
 def figure5(
-    ppi: Scored,
-    nms: Scored,
-    poses: tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]],
+    ppi: SelectedPoses,
+    nms: SelectedPoses,
+    people: GroundTruth,
     path: Path,
+    *,
+    whose: str = "person",
+    image_of: ImageOf = no_image,
 ) -> Path:
     """PNG of every person's 3D error, in the order of the PPI's error, and four of the poses.
 
-    Blue: PPI, rising. Green: NMS for the same person. Red: PPI after rigid alignment. The poses are
-    the ones that the paper picks: NMS is right already, PPI helps most, alignment helps most, and
-    the largest error left.
+    Blue: PPI, rising. Green: NMS for the same person. Red: PPI after rigid alignment. The people
+    shown are those that the paper picks: NMS is right already, PPI helps most, alignment helps
+    most, and the largest error left; each as the PPI's 2D pose on the image and as 3D poses over
+    each other, from a side.
 
     Parameters
     ----------
-    ppi, nms : the scores of both on the same people.
-    poses : true, PPI's and NMS's 3D pose of each person, (n, 13, 3) metres, camera axes; NaN where
-        nobody was found.
+    whose : what one of the people is called.
+    image_of : gives the image of an ``image_id``.
     """
-    errors = np.stack([s.mean(axis=1) for s in (ppi.absolute, nms.absolute, ppi.rigid)], axis=1)
+    errors = np.stack(
+        [e.mean(axis=1) for e in (ppi.scored.absolute, nms.scored.absolute, ppi.scored.rigid)],
+        axis=1,
+    )
     known = np.flatnonzero(np.isfinite(errors).all(axis=1))
     order = known[np.argsort(errors[known, 0], kind="stable")]
-    figure = new_figure(11, 6)
-    grid = figure.add_gridspec(2, 4, height_ratios=[1.3, 1])
+    figure = new_figure(11, 9)
+    grid = figure.add_gridspec(3, 4, height_ratios=[1.3, 1, 1])
     ax = figure.add_subplot(grid[0, :])
     places = np.arange(len(order))
-    ax.vlines(places, errors[order, 0], errors[order, 1], color=_NMS, linewidth=0.8, alpha=0.7)
-    ax.vlines(places, errors[order, 2], errors[order, 0], color=_ALIGNED, linewidth=0.8, alpha=0.7)
+    # Two half-transparent layers of thin lines: few people need wider ones.
+    wide = float(np.clip(400 / max(len(order), 1), 0.5, 4))
+    ax.vlines(places, errors[order, 0], errors[order, 1], color=_NMS, linewidth=wide, alpha=0.7)
+    ax.vlines(places, errors[order, 2], errors[order, 0], color=_ALIGNED, linewidth=wide, alpha=0.7)
     ax.plot(places, errors[order, 0], color=_PPI, linewidth=1.5)
     for colour, name, column in ((_NMS, "NMS", 1), (_PPI, "PPI", 0), (_ALIGNED, "PPI aligned", 2)):
         mean = float(errors[order, column].mean()) if len(order) else float("nan")
         ax.plot([], [], color=colour, label=f"{name}: mean {mean:.1f} mm")
-    ax.set_xlabel("person, by error of PPI")
+    ax.set_xlabel(f"{whose}, in the order of PPI's error")
     ax.set_ylabel("3D error (mm)")
+    ax.set_xlim(-0.5, max(len(order), 1) - 0.5)
     ax.set_ylim(bottom=0)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=9)
     for place, (row, name) in enumerate(_examples(errors, order)):
         panel = figure.add_subplot(grid[1, place])
-        _overlay(panel, *(np.asarray(p[row], np.float64) for p in poses))
+        # 2D errors are not what is shown: every joint is drawn alike.
+        visible = np.full(N_JOINTS, JointState.VISIBLE, np.uint8)
+        show_person(panel, image_of(people.image_id[row]), ppi.joints_2d[row], visible)
+        panel.set_title(f"{place + 1}: {name}", fontsize=9)
+        panel.set_xlabel("PPI in 2D", fontsize=8)
+        panel = figure.add_subplot(grid[2, place])
+        true = np.asarray(people.joints_3d[row], np.float64)
+        _overlay(panel, true, ppi.joints_3d[row], nms.joints_3d[row])
         panel.set_title(
-            f"{name}: NMS {errors[row, 1]:.0f}, PPI {errors[row, 0]:.0f}, "
-            f"aligned {errors[row, 2]:.0f}",
-            fontsize=7,
+            f"NMS {errors[row, 1]:.0f}, PPI {errors[row, 0]:.0f}, aligned {errors[row, 2]:.0f} mm",
+            fontsize=9,
         )
+        at = int(np.flatnonzero(order == row)[0])
+        ax.annotate(
+            f"{place + 1}", (at, errors[row, 0]), xytext=(0, 14), textcoords="offset points",
+            ha="center", arrowprops={"arrowstyle": "-", "linewidth": 0.7},
+        )  # fmt: skip
+    handles = [
+        Line2D([], [], color=colour, linewidth=width, label=name)
+        for colour, width, name in (
+            (_TRUTH, 4, "truth"), (_NMS, 1.5, "NMS"), (_PPI, 1.5, "PPI"),
+            (_ALIGNED, 1.5, "PPI aligned"),
+        )
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     return save_figure(figure, path)
 
 
@@ -119,14 +184,18 @@ def figure6(
     curves = {}
     for name, scores in scored.items():
         distance = np.where(single[:, None], scores.distance, np.nan)
-        shares = [share_within(distance, float(t)).weighted for t in thresholds]
-        curves[name] = pd.DataFrame({"threshold": thresholds, "pckh": shares})
+        curves[name] = pd.DataFrame(
+            {"threshold": thresholds, "pckh": pck_curve(distance, thresholds)}
+        )
+        own = np.full(len(distance), np.nan)
         counted = ~np.isnan(distance)
-        rows = np.flatnonzero(counted.any(axis=1) & np.isfinite(rarity_mm))
+        known = counted.any(axis=1) & np.isfinite(rarity_mm)
+        own[known] = 100 * (distance[known] <= threshold).sum(axis=1) / counted[known].sum(axis=1)
+        rows = np.flatnonzero(known)
         rows = rows[np.argsort(rarity_mm[rows], kind="stable")]
-        own = 100 * (distance[rows] <= threshold).sum(axis=1) / counted[rows].sum(axis=1)
         window = max(len(rows) // 10, 1)
-        smooth = pd.Series(own).rolling(window, center=True, min_periods=max(window // 2, 1)).mean()
+        half = max(window // 2, 1)
+        smooth = pd.Series(own[rows]).rolling(window, center=True, min_periods=half).mean()
         right.plot(rarity_mm[rows], smooth, label=name)
     draw_pckh_curves(left, curves)
     right.set_xlabel("pose rarity: distance to the closest anchor-pose (mm)")
@@ -135,3 +204,68 @@ def figure6(
     right.grid(alpha=0.3)
     right.legend(fontsize=8)
     return save_figure(figure, path)
+
+
+def figure7(
+    predictions: Predictions,
+    scored: Scored,
+    people: GroundTruth,
+    path: Path,
+    *,
+    image_of: ImageOf = no_image,
+    threshold: float = 0.5,
+    min_score: float = 0.5,
+    n: int = 8,
+) -> Path:
+    """PNG of detections: the image with every 2D pose, and all 3D poses in one scene.
+
+    Half of the images have several people, half have one. They are not picked by eye: of each half
+    the images at equal steps from the best to the worst PCKh are shown, with that number.
+
+    Parameters
+    ----------
+    predictions : of which those scored ``min_score`` at least are drawn.
+    scored : the scores of the people's selected predictions.
+    people : of the images to choose from.
+    """
+    chosen = _spread(scored, people, threshold, n)
+    lines = max(-(-len(chosen) // 4), 1)
+    figure = new_figure(14, 5.6 * lines)
+    grid = figure.subplots(2 * lines, 4, squeeze=False)
+    for ax in grid.flat:
+        ax.axis("off")
+    for place, (image_id, share) in enumerate(chosen):
+        line, column = divmod(place, 4)
+        mine = (predictions.image_id == image_id) & (predictions.score >= min_score)
+        draw_detections(
+            grid[2 * line, column], grid[2 * line + 1, column], image_of(image_id),
+            predictions.take(mine), people.joints_2d[people.image_id == image_id],
+        )  # fmt: skip
+        grid[2 * line, column].set_title(
+            f"{Path(image_id).name}: PCKh@{threshold:g} {share:.0f}%", fontsize=9
+        )
+    return save_figure(figure, path)
+
+
+def _spread(
+    scored: Scored, people: GroundTruth, threshold: float, n: int
+) -> list[tuple[str, float]]:
+    """Up to n images and their PCKh (percent), half with several people, from best to worst."""
+    right = right_or_not(scored.distance, threshold)
+    table = pd.DataFrame(
+        {
+            "image": people.image_id,
+            "right": np.nansum(right, axis=1),
+            "joints": (~np.isnan(right)).sum(axis=1),
+            "people": 1,
+        }
+    )
+    images = table.groupby("image").sum()
+    images = images[images["joints"] > 0]
+    share = (100 * images["right"] / images["joints"]).sort_values(ascending=False, kind="stable")
+    chosen: list[tuple[str, float]] = []
+    for several in (True, False):
+        ranked = share[(images["people"].loc[share.index] > 1) == several]
+        steps = np.linspace(0, len(ranked) - 1, min(n // 2, len(ranked))).round().astype(int)
+        chosen += [(str(image), float(ranked[image])) for image in ranked.index[np.unique(steps)]]
+    return chosen

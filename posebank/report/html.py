@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import pandas as pd
 
 from posebank import artefacts
 from posebank.errors import ArtefactError
-from posebank.evaluation.tables import cell
+from posebank.evaluation.tables import shown
 from posebank.report.anchors import anchors_picture
-from posebank.report.curves import evaluation_picture, histogram, training_picture
+from posebank.report.curves import histogram, training_picture
+from posebank.report.evaluation import CAPTIONS
 from posebank.report.sheets import label_sheet
 from posebank.schemas import from_table, matches_from_table
 from posebank.skeleton import JointState
@@ -25,13 +26,20 @@ from posebank.types import Anchors, Labels, People
 
 _ARTEFACTS = ("bank", "annotations", "index", "matches", "labels", "anchors", "shards")
 
+_FIGURES = {
+    "figure5": "3D error of each person: PPI, NMS, and PPI aligned (Figure 5)",
+    "figure6": "PCKh over the distance, and over the rarity of the pose (Figure 6)",
+    "figure7": "Detections, from the best to the worst (Figure 7)",
+}
+
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em;
        color: #222; }
 table { display: block; overflow-x: auto; border-collapse: collapse; margin: .6em 0;
         font-size: 13px; }
 th, td { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child, .text { text-align: left; }
+td { white-space: nowrap; }
 img { max-width: 100%; }
 h2 { margin-top: 2em; border-bottom: 2px solid #ddd; }
 .note { color: #777; }
@@ -71,13 +79,16 @@ def _section(title: str, body: Callable[[], str]) -> str:
 
 
 def html_table(table: pd.DataFrame, digits: int = 1) -> str:
-    """An HTML table of a data frame, numbers rounded."""
-    head = "".join(f"<th>{html.escape(str(c))}</th>" for c in table.columns)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell(v, digits))}</td>" for v in row) + "</tr>\n"
-        for row in table.astype(object).to_numpy().tolist()
-    )
-    return f"<table><tr>{head}</tr>\n{rows}</table>\n"
+    """An HTML table of a data frame, numbers rounded, intervals beside them."""
+    text = shown(table, digits)
+    kinds = ["" if numeric else ' class="text"' for numeric in text.numeric]
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        pairs = zip(kinds, cells, strict=True)
+        return "".join(f"<{tag}{kind}>{html.escape(c)}</{tag}>" for kind, c in pairs)
+
+    rows = "".join(f"<tr>{line('td', row)}</tr>\n" for row in text.rows)
+    return f"<table><tr>{line('th', text.names)}</tr>\n{rows}</table>\n"
 
 
 def _picture(draw: Callable[[Path], Any], alt: str) -> str:
@@ -85,7 +96,11 @@ def _picture(draw: Callable[[Path], Any], alt: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         draw(path)
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
+        return _embedded(path, alt)
+
+
+def _embedded(path: Path, alt: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
     return f'<p><img alt="{html.escape(alt)}" src="data:image/png;base64,{data}"></p>\n'
 
 
@@ -186,16 +201,25 @@ def _training(workspace: Path) -> str:
 
 
 def _evaluation(workspace: Path) -> str:
-    manifest = artefacts.read_manifest(workspace / "evaluation", "evaluation")
+    folder = workspace / "evaluation"
+    manifest = artefacts.read_manifest(folder, "evaluation")
     parts = []
     for name, section in manifest.sections.items():
+        files = {
+            Path(part.name).name: folder / part.name
+            for part in manifest.parts
+            if part.section == name
+        }
         rows = [{"": key, **values} for key, values in section.stats.items()]
         parts.append(f"<h3>{html.escape(name)}</h3>\n{html_table(pd.DataFrame(rows))}")
-    results = {
-        Path(p.name).stem: workspace / "evaluation" / p.name
-        for p in manifest.parts
-        if p.name.endswith(".json")
-    }
-    if results:
-        parts.append(_picture(lambda p: evaluation_picture(results, p), "PCKh curves"))
+        for table, caption in CAPTIONS.items():
+            if (file := files.get(f"tables-{table}.csv")) is not None:
+                parts.append(f"<h4>{caption}</h4>\n{html_table(pd.read_csv(file))}")
+        last = list(section.stats)[-1] if section.stats else ""
+        for table in ("joints", "datasets", "annotated", "rarity"):
+            if (file := files.get(f"{last}-{table}.csv")) is not None:
+                parts.append(f"<h4>{last}, by {table}</h4>\n{html_table(pd.read_csv(file))}")
+        for figure, caption in _FIGURES.items():
+            if (file := files.get(f"{figure}.png")) is not None:
+                parts.append(f"<h4>{caption}</h4>\n{_embedded(file, caption)}")
     return "".join(parts)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import pyarrow.parquet as pq
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from posebank.artefacts import atomic_path
+from posebank.artefacts import atomic_path, read_manifest
 from posebank.errors import SourceError
 
+ImageOf = Callable[[str], NDArray[np.uint8] | None]
+"""Gives the RGB image (height, width, 3) of an ``image_id``, None where it is not at hand."""
 
-def open_image(path: Path) -> NDArray[np.uint8]:
+
+def no_image(image_id: str) -> None:
+    """No image is at hand."""
+
+
+def open_image(source: Path | BinaryIO) -> NDArray[np.uint8]:
     """RGB image (height, width, 3).
 
     Raises
@@ -24,10 +34,11 @@ def open_image(path: Path) -> NDArray[np.uint8]:
         If it is missing or damaged.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on bad chunks
-        raise SourceError(path, f"expected an image: {error}") from error
+        where = source if isinstance(source, Path) else "image"
+        raise SourceError(where, f"expected an image: {error}") from error
 
 
 def find_image(roots: Mapping[str, Path], dataset: str, name: str) -> NDArray[np.uint8] | None:
@@ -52,3 +63,51 @@ def save_figure(figure: Figure, path: Path, dpi: int = 110) -> Path:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
     return path
+
+
+def images_in_folders(roots: Mapping[str, Path]) -> ImageOf:
+    """Images that lie in the folder of their data set; an ``image_id`` is ``dataset/image``."""
+
+    def image_of(image_id: str) -> NDArray[np.uint8] | None:
+        dataset, _, name = image_id.partition("/")
+        return find_image(roots, dataset, name)
+
+    return image_of
+
+
+def images_in_shards(folder: Path) -> ImageOf:
+    """Images in the shards: their bytes, or the file that stands in for them.
+
+    Raises
+    ------
+    ArtefactError
+        If the shards are missing or unfinished.
+    """
+    names = [p.name for p in read_manifest(folder, "shards").parts if p.name.endswith(".parquet")]
+    place = {
+        image_id: (name, row)
+        for name in names
+        for row, image_id in enumerate(
+            pq.read_table(folder / name, columns=["image_id"]).column(0).to_pylist()
+        )
+    }
+
+    def image_of(image_id: str) -> NDArray[np.uint8] | None:
+        if image_id not in place:
+            return None
+        name, row = place[image_id]
+        with pq.ParquetFile(folder / name) as file:
+            group = 0
+            while row >= file.metadata.row_group(group).num_rows:
+                row -= file.metadata.row_group(group).num_rows
+                group += 1
+            table = file.read_row_group(group, columns=["image_bytes", "image_path"])
+        (found,) = table.slice(row, 1).to_pylist()
+        try:
+            if found["image_bytes"]:
+                return open_image(io.BytesIO(found["image_bytes"]))
+            return open_image(Path(found["image_path"]))
+        except SourceError:
+            return None
+
+    return image_of

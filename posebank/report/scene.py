@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
@@ -116,6 +117,42 @@ def prediction_picture(
     scores = ", ".join(f"{s:.2f}" for s in predictions.score)
     panels[0].set_title(f"scores {scores}", fontsize=9)
     return save_figure(figure, path)
+
+
+def draw_detections(
+    flat: Axes,
+    solid: Axes,
+    image: NDArray[np.uint8] | None,
+    predictions: Predictions,
+    around: NDArray[np.floating],
+) -> None:
+    """Draw the poses of one image: in 2D on the image, and in 3D in one scene from the front.
+
+    Parameters
+    ----------
+    image : RGB; without it the 2D poses are drawn on grey, over the extent of ``around``.
+    predictions : the poses of this image that are to be drawn.
+    around : (n, 13, 2) pixels, joints of the people who are known to be there.
+    """
+    if image is not None:
+        height, width = image.shape[:2]
+        flat.imshow(image, extent=(0, width, height, 0))
+    else:
+        width, height = (int(v) for v in np.nanmax(around, axis=(0, 1)) * 1.1 + 1)
+        flat.add_patch(Rectangle((0, 0), width, height, color="#eeeeee"))
+    for joints in predictions.joints_2d:
+        draw_pose_2d(flat, joints)
+    flat.set_xlim(0, width)
+    flat.set_ylim(height, 0)
+    flat.set_aspect("equal")
+    known = np.isfinite(predictions.joints_2d).all(axis=(1, 2))
+    known &= np.isfinite(predictions.joints_3d).all(axis=(1, 2))
+    if not known.any():
+        solid.text(0.5, 0.5, "nobody in 3D", ha="center", transform=solid.transAxes, fontsize=9)
+        return
+    poses = np.asarray(predictions.joints_3d[known], np.float64)
+    scene = poses + displacements(predictions.joints_2d[known], poses, width, height)[:, None]
+    draw_scene(solid, scene, OBLIQUE)
 
 
 def draw_scene(ax: Axes, scene: NDArray[np.float64], view: View) -> None:

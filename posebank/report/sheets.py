@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posebank import artefacts
 from posebank.geometry.cameras import camera_rotation
-from posebank.report.drawing import FRONT, SIDE, draw_pose_2d, draw_pose_3d
+from posebank.report.drawing import FRONT, SIDE, View, draw_pose_2d, draw_pose_3d
 from posebank.report.images import find_image, new_figure, open_image, save_figure
 from posebank.schemas import SHARD_PERSON, field_shape
 from posebank.skeleton import J, JointState
@@ -127,20 +127,31 @@ def match_picture(
     return save_figure(figure, path)
 
 
-def clip_picture(clip: MotionClip, path: Path, n: int = 8) -> Path:
-    """PNG of ``n`` frames of a clip, evenly spaced, from the front and from a side (y is up)."""
+def clip_picture(clip: MotionClip, path: Path, n: int = 6) -> Path:
+    """PNG of ``n`` frames of a clip, evenly spaced, each from its front, its left and above.
+
+    The front is the person's own, from the hips; up is the world's, so that a wrong vertical shows.
+    """
     frames = np.unique(np.linspace(0, len(clip.frames) - 1, n).round().astype(int))
-    figure = new_figure(_PANEL * len(frames), 2 * _PANEL + 0.4)
-    grid = figure.subplots(2, len(frames), squeeze=False)
-    to_camera = camera_rotation(0.0, 0.0)
+    figure = new_figure(_PANEL * len(frames), 3 * _PANEL + 0.5)
+    grid = figure.subplots(3, len(frames), squeeze=False)
+    heading = heading_angle(clip.joints, J["r_hip"], J["l_hip"])
+    views = {"front": FRONT, "left": LEFT_SIDE, "above": ABOVE}
     for place, frame in enumerate(frames):
+        # A person of heading 0 has the right hip towards +x, so the camera stands behind.
+        to_camera = camera_rotation(heading[frame] + np.pi, 0.0)
         pose = clip.joints[frame] @ to_camera.T
         pose = pose - pose[[J["r_hip"], J["l_hip"]]].mean(axis=0)
-        for ax, view in zip(grid[:, place], (FRONT, SIDE), strict=True):
+        for ax, view in zip(grid[:, place], views.values(), strict=True):
             draw_pose_3d(ax, pose, view)
         seconds = frame / clip.fps
         grid[0, place].set_title(f"frame {clip.frames[frame]}, {seconds:.1f} s", fontsize=8)
+    for ax, name in zip(grid[:, 0], views, strict=True):
+        ax.text(-0.02, 0.5, name, rotation=90, ha="right", va="center", transform=ax.transAxes,
+                fontsize=8)  # fmt: skip
     figure.suptitle(f"{clip.dataset} {clip.subject} {clip.name}, {clip.fps:g} fps", fontsize=9)
+    figure.supxlabel("red: the person's right, blue: left; the floor's squares are half a metre",
+                     fontsize=8)  # fmt: skip
     return save_figure(figure, path)
 
 
@@ -170,7 +181,7 @@ def shard_sheet(folder: Path, path: Path, n: int = 12) -> Path:
 
 def _draw_shard_image(ax: Axes, row: dict) -> None:
     source = io.BytesIO(row["image_bytes"]) if row["image_bytes"] else Path(row["image_path"])
-    image = open_image(source)  # type: ignore[arg-type]
+    image = open_image(source)
     height, width = image.shape[:2]
     ax.imshow(image, extent=(0, width, height, 0))
     for person in row["people"]:

@@ -7,21 +7,40 @@ from typing import Any
 
 import click
 
+from posebank.annotations import SPLITS
 from posebank.evaluation import EvaluationSettings
 from posebank.evaluation.distances import ROOTS
 from posebank.evaluation.selection import SELECTIONS
 from posebank_cli import options
-from posebank_pipelines.stages.evaluate import evaluate_network, evaluate_predictions
+from posebank_pipelines.stages.evaluate import (
+    evaluate_checkpoint,
+    evaluate_network,
+    evaluate_predictions,
+)
 
 
 @click.command()
 @options.workspace
 @click.option("--run", "name", default="default", show_default=True, help="Training run to score.")
-@click.option("--split", default="val", show_default=True, help="train, val or test.")
+@click.option(
+    "--split",
+    "splits",
+    type=click.Choice(SPLITS),
+    multiple=True,
+    default=["val"],
+    show_default=True,
+    help="Whom to score; repeat to take several together.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Score this network instead of a run's.",
+)
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),
-    help="Score these predictions instead of a run's.",
+    multiple=True,
+    help="Score these predictions instead of a run's; repeat to compare several.",
 )
 @click.option(
     "--truth",
@@ -34,7 +53,13 @@ from posebank_pipelines.stages.evaluate import evaluate_network, evaluate_predic
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Of --predictions: folder for numbers, tables and figures.",
+    help="Of --checkpoint and --predictions: folder for numbers, tables and figures.",
+)
+@click.option(
+    "--coco",
+    type=click.Path(path_type=Path),
+    help="Of --checkpoint and --predictions: a COCO annotation file; AP of keypoints is scored "
+    "against it instead of against areas guessed from the joints.",
 )
 @click.option(
     "--threshold",
@@ -82,26 +107,50 @@ from posebank_pipelines.stages.evaluate import evaluate_network, evaluate_predic
 def evaluate(
     workspace: Path,
     name: str,
-    split: str,
-    predictions: Path | None,
+    splits: tuple[str, ...],
+    checkpoint: Path | None,
+    predictions: tuple[Path, ...],
     truth: str,
     output: Path | None,
+    coco: Path | None,
     as_json: bool,
     **chosen: Any,
 ) -> None:
-    """Score a run's network, before and after training, or predictions from anywhere.
+    """Score a run's network, before and after training, or a checkpoint, or predictions.
+
+    A run's numbers, tables and figures are in WORKSPACE/evaluation/RUN; --output says where
+    others go. Predictions are posebank's own, JSON, npz, COCO results or MPII's .mat.
 
     \b
     Example: posebank evaluate -w workspace --split val
+             posebank evaluate -w workspace --checkpoint workspace/runs/default/checkpoint.pt
              posebank evaluate -w workspace --predictions found.json --truth annotations
     """
     settings = EvaluationSettings(**chosen)
-    if predictions is None:
-        if output is not None or truth != "shards":
-            raise click.UsageError("--truth, --output: expected --predictions beside them")
-        options.show([evaluate_network(workspace, name, settings, split=split)], as_json)
+    if checkpoint is not None and predictions:
+        raise click.UsageError("expected --checkpoint or --predictions, found both")
+    if not predictions and truth != "shards":
+        raise click.UsageError("--truth: expected --predictions beside it")
+    if checkpoint is not None:
+        results = evaluate_checkpoint(
+            workspace, checkpoint, settings, splits=splits, output=output, coco=coco,
+            progress=options.progress(),
+        )  # fmt: skip
+    elif predictions:
+        results = evaluate_predictions(
+            workspace, predictions, settings, splits=splits, truth=truth, output=output, coco=coco
+        )
+    else:
+        if output is not None or coco is not None:
+            raise click.UsageError(
+                "--output, --coco: expected --checkpoint or --predictions beside them"
+            )
+        made = evaluate_network(
+            workspace, name, settings, splits=splits, progress=options.progress()
+        )
+        options.show([made], as_json)
         return
-    result = evaluate_predictions(
-        workspace, predictions, settings, split=split, truth=truth, output=output
-    )
-    click.echo(result.to_json() if as_json else result.to_markdown())
+    if as_json:
+        options.echo_json({"methods": {key: result.as_json() for key, result in results.items()}})
+    else:
+        click.echo("\n".join(f"{key}\n\n{r.to_markdown()}" for key, r in results.items()))

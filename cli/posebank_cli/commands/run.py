@@ -59,7 +59,7 @@ def run(
             done = options.shown(
                 sweep(settings, workspace, sweep_k, runner, strict=strict), as_json
             )
-            table, paths = write_table1(workspace, sweep_k)
+            table, paths = write_table1(workspace, settings.run, sweep_k)
         else:
             results = run_stages(
                 settings, workspace, runner, from_stage=from_stage, until=until, strict=strict

@@ -1,29 +1,35 @@
-"""Evaluate: the network before and after training on a split of the shards."""
+"""Evaluate: a run's network before and after training, a checkpoint, predictions from anywhere."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from posebank import artefacts
+from posebank.errors import SettingsError
 from posebank.evaluation import (
     EvaluationResult,
     EvaluationSettings,
-    evaluate,
+    GroundTruth,
     ground_truth_from_people,
     ground_truth_from_shards,
     read_predictions,
 )
 from posebank.lcrnet import Predictor, predict_shards
 from posebank.report import write_evaluation
+from posebank.report.images import ImageOf, images_in_folders, images_in_shards
 from posebank.schemas import PREDICTIONS, from_table, to_table
 from posebank.types import Predictions
+from posebank_pipelines.runner import Progress, silent
 from posebank_pipelines.stages.train import run_folder
 from posebank_pipelines.workspace import (
     StageResult,
     content,
     current,
+    image_roots,
     load_anchors,
     load_people,
     settings_dict,
@@ -33,82 +39,159 @@ from posebank_pipelines.workspace import (
 CHECKPOINTS = {"before": "checkpoint_initial.pt", "after": "checkpoint.pt"}
 """The network before and after training."""
 
+INTEGRATIONS = ("ppi", "nms")
+
+
+def evaluation_folder(workspace: Path, name: str) -> Path:
+    """Folder with the scores of a training run."""
+    return workspace / "evaluation" / name
+
 
 def evaluate_network(
     workspace: Path,
     name: str,
     settings: EvaluationSettings,
     *,
-    split: str = "val",
-    integrations: tuple[str, ...] = ("ppi", "nms"),
+    splits: Sequence[str] = ("val",),
+    progress: Progress = silent,
 ) -> StageResult:
-    """Predict the split before and after training, with each integration, and score them."""
+    """Predict the splits before and after training, with PPI and with NMS, and score them."""
     folder = workspace / "evaluation"
     run = artefacts.read_manifest(run_folder(workspace, name), "runs")
-    inputs = {"run": run.content, "shards": content(workspace, "shards")}
-    decided = settings_dict(settings, run=name, split=split, integrations=list(integrations))
+    inputs = {kind: content(workspace, kind) for kind in ("shards", "anchors")}
+    inputs["run"] = run.content
+    decided = settings_dict(settings, run=name, splits=list(splits))
     stamp = artefacts.fingerprint("evaluation", decided, inputs)
     if (manifest := current(folder, "evaluation", name, stamp)) is not None:
         return stage_result("evaluate", folder, manifest, name, made=False)
-    truth = ground_truth_from_shards(workspace / "shards", split)
+    truth = _shards_truth(workspace, splits)
+    methods: dict[str, Predictions] = {}
+    for moment, file in CHECKPOINTS.items():
+        # Untrained, one integration is enough: there is nothing yet to integrate.
+        integrations = INTEGRATIONS if moment == "after" else INTEGRATIONS[:1]
+        checkpoint = run_folder(workspace, name) / file
+        found = _predict(workspace, checkpoint, splits, integrations, progress)
+        methods |= {f"{moment}-{key}": poses for key, poses in found.items()}
     with artefacts.staging_folder(folder) as staging:
-        methods = {}
-        for moment, file in CHECKPOINTS.items():
-            predictor = Predictor.from_checkpoint(run_folder(workspace, name) / file)
-            # Untrained, one integration is enough: there is nothing yet to integrate.
-            for integration in integrations if moment == "after" else integrations[:1]:
-                methods[f"{moment}-{integration}"] = predict_shards(
-                    predictor, workspace / "shards", split, integration=integration
-                )
+        own = staging / name
+        own.mkdir()
         parts = [
             artefacts.write_part(
-                staging, f"{key}.parquet", to_table(found, PREDICTIONS), section=name
+                staging, f"{name}/{key}.parquet", to_table(found, PREDICTIONS), section=name
             )
             for key, found in methods.items()
         ]
         results, files = write_evaluation(
-            staging, methods, truth, settings, load_anchors(workspace)
-        )
+            own, methods, truth, settings, load_anchors(workspace),
+            image_of=images_in_shards(workspace / "shards"),
+        )  # fmt: skip
         parts += [artefacts.adopt_part(staging, path, section=name) for path in files]
         stats = {key: result.headline() for key, result in results.items()}
         section = artefacts.Section(stamp, decided, inputs, stats=stats)
-        manifest = artefacts.commit(staging, folder, "evaluation", parts, {name: section})
+        manifest = artefacts.commit_section(staging, folder, "evaluation", parts, name, section)
     return stage_result("evaluate", folder, manifest, name, made=True)
+
+
+def evaluate_checkpoint(
+    workspace: Path,
+    checkpoint: Path,
+    settings: EvaluationSettings,
+    *,
+    splits: Sequence[str] = ("val",),
+    output: Path | None = None,
+    coco: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, EvaluationResult]:
+    """Score any checkpoint on the workspace's shards, with PPI and with NMS.
+
+    Parameters
+    ----------
+    output : folder for the numbers, the tables and the figures. coco : as for ``evaluate``.
+    """
+    truth = _shards_truth(workspace, splits)
+    found = _predict(workspace, checkpoint, splits, INTEGRATIONS, progress)
+    methods = {f"{checkpoint.stem}-{key}": poses for key, poses in found.items()}
+    image_of = images_in_shards(workspace / "shards")
+    return _score(workspace, methods, truth, settings, output, coco, image_of)
 
 
 def evaluate_predictions(
     workspace: Path,
-    predictions: Path,
+    files: Sequence[Path],
     settings: EvaluationSettings,
     *,
-    split: str = "val",
+    splits: Sequence[str] = ("val",),
     truth: str = "shards",
     output: Path | None = None,
-) -> EvaluationResult:
-    """Score predictions from a file (JSON, npz, Parquet, ...) against a split.
+    coco: Path | None = None,
+) -> dict[str, EvaluationResult]:
+    """Score predictions from files (JSON, npz, Parquet, ...), each a method by its file's name.
 
     Parameters
     ----------
     truth : ``shards``, or ``annotations``: everyone annotated, images or not; 3D only where it was
-        measured. output : folder for the numbers, the tables and the figures.
+        measured. output : folder for the numbers, the tables and the figures. coco : as for
+        ``evaluate``.
     """
+    twice = [name for name, count in Counter(f.stem for f in files).items() if count > 1]
+    if twice:
+        raise SettingsError(f"--predictions: expected different names, found two called {twice[0]}")
     if truth == "shards":
-        known = ground_truth_from_shards(workspace / "shards", split)
+        known = _shards_truth(workspace, splits)
+        image_of = images_in_shards(workspace / "shards")
     else:
         people = load_people(workspace)
-        known = ground_truth_from_people(people.take(people.split == split))
-    found = read_predictions(predictions)
-    if output is None:
-        return evaluate(found, known, settings)
+        known = ground_truth_from_people(people.take([s in splits for s in people.split]))
+        image_of = images_in_folders(image_roots(workspace))
+    methods = {file.stem: read_predictions(file) for file in files}
+    return _score(workspace, methods, known, settings, output, coco, image_of)
+
+
+def _score(
+    workspace: Path,
+    methods: Mapping[str, Predictions],
+    truth: GroundTruth,
+    settings: EvaluationSettings,
+    output: Path | None,
+    coco: Path | None,
+    image_of: ImageOf,
+) -> dict[str, EvaluationResult]:
     has_anchors = artefacts.find_manifest(workspace / "anchors") is not None
     anchors = load_anchors(workspace) if has_anchors else None
-    output.mkdir(parents=True, exist_ok=True)
-    results, _ = write_evaluation(output, {predictions.stem: found}, known, settings, anchors)
-    return results[predictions.stem]
+    results, _ = write_evaluation(
+        output, methods, truth, settings, anchors, image_of=image_of, coco=coco
+    )
+    return results
 
 
-def load_predictions(workspace: Path, key: str) -> Predictions:
-    """Predictions kept by ``evaluate_network``; ``key`` is like ``after-ppi``."""
+def _predict(
+    workspace: Path,
+    checkpoint: Path,
+    splits: Sequence[str],
+    integrations: Sequence[str],
+    progress: Progress,
+) -> dict[str, Predictions]:
+    """Integration -> the checkpoint's poses in the images of the splits."""
+    predictor = Predictor.from_checkpoint(checkpoint)
+
+    def found(split: str, integration: str) -> Predictions:
+        def told(done: int, total: int) -> None:
+            progress(f"{integration} on {split}", done, total)
+
+        return predict_shards(
+            predictor, workspace / "shards", split, integration=integration, progress=told
+        )
+
+    return {i: Predictions.concat([found(split, i) for split in splits]) for i in integrations}
+
+
+def _shards_truth(workspace: Path, splits: Sequence[str]) -> GroundTruth:
+    folder = workspace / "shards"
+    return GroundTruth.concat([ground_truth_from_shards(folder, split) for split in splits])
+
+
+def load_predictions(workspace: Path, name: str, key: str) -> Predictions:
+    """Predictions of a run kept by ``evaluate_network``; ``key`` is like ``after-ppi``."""
     artefacts.read_manifest(workspace / "evaluation", "evaluation")
-    table = pq.read_table(workspace / "evaluation" / f"{key}.parquet")
+    table = pq.read_table(evaluation_folder(workspace, name) / f"{key}.parquet")
     return from_table(Predictions, table)
