@@ -1,8 +1,9 @@
 """Reading labelled images: shards, loose JPEG files and WebDataset, in one run.
 
 Every reader gives the RGB image as a uint8 tensor with its people's 2D and 3D joints, in random
-order, over the real LSPE images. Rates are samples per CPU second of one process, which other work
-on the machine changes little; with ``--workers`` also samples per second of a torch loader.
+order, over the real LSPE images. Rates are samples per CPU second, which other work on the machine
+changes little; with ``--workers N`` also those of a torch loader with N workers and of a stream
+with N threads, per second and per CPU second of all processes together.
 
 Usage: python benchmarks/bench_shards.py [--images 1000] [--workers 2]
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -125,13 +127,27 @@ def shuffled(data: Dataset[Any]) -> Iterable[Any]:
 
 
 def rate(n: int, samples: Callable[[], Iterable[Any]], clock: Callable[[], float]) -> float:
-    """The best of two passes: the first one also warms the page cache."""
-    best = 0.0
-    for _ in range(2):
-        start = clock()
+    """The best of three passes: the first one also warms the page cache."""
+    return rates(n, samples, {"": clock})[""]
+
+
+def rates(
+    n: int, samples: Callable[[], Iterable[Any]], clocks: dict[str, Callable[[], float]]
+) -> dict[str, float]:
+    """The best of three passes by each clock."""
+    best = dict.fromkeys(clocks, 0.0)
+    for _ in range(3):
+        start = {name: clock() for name, clock in clocks.items()}
         assert sum(1 for _ in samples()) == n
-        best = max(best, n / (clock() - start))
-    return round(best, 1)
+        best = {k: max(best[k], n / (clock() - start[k])) for k, clock in clocks.items()}
+    return {name: round(value, 1) for name, value in best.items()}
+
+
+def cpu_of_all() -> float:
+    """CPU seconds of this process and of the workers that it has now."""
+    this = psutil.Process()
+    times = [process.cpu_times() for process in (this, *this.children())]
+    return sum(t.user + t.system for t in times)
 
 
 def read(path: Path, columns: list[str]) -> pa.Table:
@@ -174,7 +190,11 @@ def main() -> None:
             loose = LooseFiles(labels, with_pillow)
             # As torchvision's detection references have it: every image travels by itself.
             by_itself = {**options, "collate_fn": lambda batch: [dict(s) for s in batch]}
+            in_threads = PoseStream(decoded, batch_size=8, threads=chosen.workers)
             loaders: dict[str, DataLoader[Any]] = {
+                "shards, stream, threads": DataLoader(
+                    in_threads, batch_size=8, collate_fn=collate_samples
+                ),
                 "shards, stream": DataLoader(PoseStream(decoded, batch_size=8), **options),
                 "loose files, Pillow": DataLoader(loose, shuffle=True, **options),
                 "loose files, torchvision": DataLoader(
@@ -185,14 +205,18 @@ def main() -> None:
                 ),
                 "webdataset": DataLoader(tar_stream(), **options),
             }
-            results[f"samples_per_second_{chosen.workers}_workers"] = {
-                name: rate(n, lambda one=loader: (s for b in one for s in b), time.perf_counter)
+            clocks = {"second": time.perf_counter, "cpu_second": cpu_of_all}
+            results[f"samples_with_{chosen.workers}_workers_per"] = {
+                name: rates(n, lambda one=loader: (s for b in one for s in b), clocks)
                 for name, loader in loaders.items()
             }
         paths = [shards / name for name in plain.files.names]
-        columns = [*plain.files._columns]
+        columns = [*plain.files.columns]
         results["without_decoding_rows_per_cpu_second"] = {
-            "shards, stream": rate(n, lambda: PoseStream(plain), time.process_time),
+            "shards, opened and streamed": rate(
+                n, lambda: PoseStream(PoseShards(shards, decode=False)), time.process_time
+            ),
+            "shards, streamed again": rate(n, lambda: PoseStream(plain), time.process_time),
             "pyarrow, columns only": rate(
                 n, lambda: range(sum(len(read(p, columns)) for p in paths)), time.process_time
             ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -305,6 +307,31 @@ def test_resuming_changes_samples_as_the_first_run_did(folder: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(found, expected[2:], strict=True))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_threads_change_nothing(folder: Path, workers: int) -> None:
+    def samples(threads: int) -> list[dict]:
+        stream = PoseStream(
+            PoseShards(folder, "train"), transform=Augmentation(), batch_size=3, seed=2, window=10,
+            threads=threads, rank=0, world_size=1,
+        )  # fmt: skip
+        return [sample for batch in loader_of(stream, workers) for sample in batch]
+
+    expected, found = samples(0), samples(3)
+    assert len(found) == len(expected) == 41
+    for one, other in zip(expected, found, strict=True):
+        assert_equal_samples(one, other)
+
+
+def test_a_stream_may_be_left_early(folder: Path) -> None:
+    before = threading.active_count()
+    samples = iter(PoseStream(PoseShards(folder), threads=2, window=8, rank=0, world_size=1))
+    next(samples)
+    assert threading.active_count() > before
+    samples.close()  # type: ignore[attr-defined]
+    gc.collect()
+    assert threading.active_count() == before
+
+
 def test_a_persistent_worker_sees_the_new_epoch(folder: Path) -> None:
     stream = stream_of(folder)
     loader = DataLoader(
@@ -417,6 +444,25 @@ def test_batches_arrive_from_workers_unchanged(folder: Path) -> None:
         assert two["joints_2d"].dtype == torch.float32
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_what_a_transform_adds_arrives_too(folder: Path, same: bool) -> None:
+    def change(sample: dict) -> dict:
+        odd = not same and sample["image_id"].endswith("1.jpg")
+        pixels = sample["image"].float() if odd else sample["image"]
+        added = {"count": torch.tensor(3), "grid": torch.zeros(2, 3 if odd else 4)}
+        if odd:
+            added["extra"] = torch.ones(2)
+        return {**sample, **added, "image": pixels}
+
+    shards = PoseShards(folder, "val", transform=change)
+    here = [shards[i] for i in range(len(shards))]
+    loader = DataLoader(shards, batch_size=3, num_workers=1, collate_fn=collate_samples)
+    there = [sample for batch in loader for sample in batch]
+    for one, two in zip(here, there, strict=True):
+        assert_equal_samples(one, two)
+        assert two["image"].dtype == one["image"].dtype
+
+
 def test_images_that_are_no_jpeg_and_damaged_ones(tmp_path: Path) -> None:
     labels = make_labels({f"train/mpii/{i}.jpg": 1 for i in range(5)})
     roots = make_images(labels, tmp_path)
@@ -432,6 +478,9 @@ def test_images_that_are_no_jpeg_and_damaged_ones(tmp_path: Path) -> None:
     (roots["mpii"] / "3.jpg").write_bytes(b"no image")
     with pytest.raises(ArtefactError, match=r"mpii/3.jpg: expected an image that decodes"):
         list(PoseStream(shards))
+    (roots["mpii"] / "3.jpg").unlink()
+    with pytest.raises(ArtefactError, match=r"3.jpg: expected the image that mpii/3.jpg refers"):
+        list(PoseStream(shards, threads=2))
 
 
 def test_samples_are_the_callers_own(folder: Path) -> None:

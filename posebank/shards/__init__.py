@@ -18,14 +18,15 @@ from posebank.shards.write import IMAGE_COLUMNS, shard_table
 
 if TYPE_CHECKING:
     from posebank.shards.augment import Augmentation, crop_sample, flip_sample, resize_sample
-    from posebank.shards.dataset import PoseShards, collate_samples
+    from posebank.shards.batch import collate_samples
+    from posebank.shards.dataset import PoseShards
     from posebank.shards.stream import PoseStream
 
 _WITH_TORCH = {
     "Augmentation": "posebank.shards.augment",
     "PoseShards": "posebank.shards.dataset",
     "PoseStream": "posebank.shards.stream",
-    "collate_samples": "posebank.shards.dataset",
+    "collate_samples": "posebank.shards.batch",
     "crop_sample": "posebank.shards.augment",
     "flip_sample": "posebank.shards.augment",
     "resize_sample": "posebank.shards.augment",

@@ -119,18 +119,18 @@ class PoseShards(Dataset[Sample]):
 
     def read(self, numbers: Sequence[int], groups: Groups) -> list[Sample]:
         """Samples without ``transform``, their images taken from or added to ``groups``."""
-        samples, files = [], []
+        return decoded(self.undecoded(numbers, groups))
+
+    def undecoded(self, numbers: Sequence[int], groups: Groups) -> list[Sample]:
+        """Samples as ``read`` gives them, but ``image`` is the file, for ``decoded``."""
+        samples = []
         for number in numbers:
             part, row = int(self.places.part[number]), int(self.places.row_in_part[number])
-            labels = self._part(part)
-            samples.append(labels.sample(row))
+            sample = self._part(part).sample(row)
             if self.decode:
                 key = (part, int(self.places.group[number]))
-                files.append(self._image_file(key, int(self.places.row[number]), row, groups))
-        if self.decode:
-            names = [sample["image_id"] for sample in samples]
-            for sample, image in zip(samples, decode_images(files, names), strict=True):
-                sample["image"] = image
+                sample["image"] = self._image_file(key, int(self.places.row[number]), row, groups)
+            samples.append(sample)
         return samples
 
     def image_files(self, numbers: NDArray[np.int64]) -> Groups:
@@ -155,8 +155,8 @@ class PoseShards(Dataset[Sample]):
 
     def _image_file(
         self, key: tuple[int, int], row: int, row_in_part: int, groups: Groups
-    ) -> torch.Tensor:
-        """The image file's bytes, embedded or from its own file."""
+    ) -> torch.Tensor | str:
+        """The image file: its bytes (n_bytes,), or the path of a referenced one."""
         if key not in groups:
             groups[key] = _Group(self.files.images(*key))
         groups.move_to_end(key)
@@ -165,16 +165,11 @@ class PoseShards(Dataset[Sample]):
         path = None if group.path is None else group.path[place]
         if path is None:
             return group.data[group.start[place] : group.start[place + 1]]
-        if self.image_roots is not None:
-            columns = self._part(key[0]).columns
-            root = self.image_roots[columns["dataset"][row_in_part]]
-            path = str(Path(root) / columns["image"][row_in_part])
-        try:
-            return torch.from_numpy(np.fromfile(path, np.uint8))
-        except OSError as error:
-            raise ArtefactError(
-                f"{path}: expected the image that {self.files.folder} refers to: {error.strerror}"
-            ) from error
+        if self.image_roots is None:
+            return path
+        columns = self._part(key[0]).columns
+        root = self.image_roots[columns["dataset"][row_in_part]]
+        return str(Path(root) / columns["image"][row_in_part])
 
 
 class _Part:
@@ -183,27 +178,25 @@ class _Part:
     def __init__(self, labels: PartLabels) -> None:
         self.columns = labels.columns
         self.nbytes = labels.nbytes
-        n_people = np.diff(labels.start).tolist()
-        arrays = {name: labels.people[name] for name in _ARRAYS}
-        arrays |= {name: labels.people[name].astype(np.int64) for name in _ANCHORS}
-        # Cutting a whole column at once costs a tenth of indexing it for every image.
-        self._views = {
-            name: torch.from_numpy(values).split(n_people) for name, values in arrays.items()
-        }
-        ignored = torch.from_numpy(labels.ignored_box)
-        self._views["ignored_box"] = ignored.split(np.diff(labels.ignored_start).tolist())
+        self._arrays = {name: labels.people[name] for name in _ARRAYS}
+        self._arrays |= {name: labels.people[name].astype(np.int64) for name in _ANCHORS}
         self._texts = {name: labels.people[name] for name in _TEXTS}
         self._start = (labels.start - labels.start[0]).tolist()
+        self._ignored = labels.ignored_box
+        self._ignored_start = labels.ignored_start.tolist()
 
     def sample(self, row: int) -> Sample:
         """The labels of one image, copied, so that what the caller changes is the caller's own."""
         columns, everyone = self.columns, slice(self._start[row], self._start[row + 1])
+        ignored = self._ignored[self._ignored_start[row] : self._ignored_start[row + 1]]
+        # numpy cuts and copies small arrays in half of torch's time.
         return {
             "image_id": columns["image_id"][row],
             "width": columns["image_width"][row],
             "height": columns["image_height"][row],
-            **{name: views[row].clone() for name, views in self._views.items()},
-            **{name: values[everyone] for name, values in self._texts.items()},
+            **{n: torch.from_numpy(values[everyone].copy()) for n, values in self._arrays.items()},
+            "ignored_box": torch.from_numpy(ignored.copy()),
+            **{n: values[everyone] for n, values in self._texts.items()},
         }
 
 
@@ -227,19 +220,30 @@ def _forget_oldest(held: OrderedDict[Any, Any], most_bytes: int) -> None:
         total -= held.popitem(last=False)[1].nbytes
 
 
-def decode_images(files: Sequence[torch.Tensor], where: Sequence[str]) -> list[torch.Tensor]:
-    """Decode image files' bytes (n_bytes,) to uint8 (3, height, width), RGB.
+def decoded(samples: list[Sample]) -> list[Sample]:
+    """Put pixels, uint8 (3, height, width), RGB, in the place of the samples' image files.
+
+    Leaves Python's lock while it decodes, and touches nothing but the samples: it may run in
+    threads.
 
     Raises
     ------
     ArtefactError
-        If one does not decode; its name in ``where`` is in the message.
+        If a file is missing or does not decode.
     """
-    return [_decode_image(file, name) for file, name in zip(files, where, strict=True)]
+    for sample in samples:
+        if "image" in sample:
+            sample["image"] = _pixels(sample["image"], sample["image_id"])
+    return samples
 
 
-def _decode_image(file: torch.Tensor, where: str) -> torch.Tensor:
-    data = file.numpy()
+def _pixels(file: torch.Tensor | str, image_id: str) -> torch.Tensor:
+    try:
+        data = np.fromfile(file, np.uint8) if isinstance(file, str) else file.numpy()
+    except OSError as error:
+        raise ArtefactError(
+            f"{file}: expected the image that {image_id} refers to: {error.strerror}"
+        ) from error
     try:
         try:
             pixels = simplejpeg.decode_jpeg(data)
@@ -247,65 +251,5 @@ def _decode_image(file: torch.Tensor, where: str) -> torch.Tensor:
             with Image.open(io.BytesIO(data.tobytes())) as image:
                 pixels = np.array(image.convert("RGB"))
     except Exception as error:  # Pillow raises many kinds
-        raise ArtefactError(f"{where}: expected an image that decodes: {error}") from error
+        raise ArtefactError(f"{image_id}: expected an image that decodes: {error}") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
-
-
-class SampleBatch(list[Sample]):
-    """A list of samples that is cheap to send from a loader's worker.
-
-    torch sends every tensor through a shared-memory file of its own, and a new file costs more
-    than decoding an image. So the images of a batch go through one, and the labels inside the
-    message. The images that arrive are views of one memory.
-    """
-
-    def __reduce__(self) -> tuple[Callable[..., SampleBatch], tuple[Any, ...]]:
-        labels = [_as_numpy(sample) for sample in self]
-        images = [sample["image"] for sample in self if "image" in sample]
-        kinds = {(image.dtype, image.ndim) for image in images}
-        if len(images) < len(self) or len(kinds) != 1 or images[0].ndim != 3:
-            return _unpacked, (labels, images, None)
-        sizes = [(*image.shape[1:], image.shape[0]) for image in images]
-        # Shared memory from the start, as torch's own collate function has it: one copy less.
-        n_bytes = sum(image.numel() for image in images) * images[0].element_size()
-        shared = images[0].new_empty(0).set_(torch.UntypedStorage._new_shared(n_bytes))
-        # Decoders give channels last: flattened in this order nothing is copied twice.
-        torch.cat([image.permute(1, 2, 0).reshape(-1) for image in images], out=shared)
-        return _unpacked, (labels, shared, sizes)
-
-
-def _as_numpy(sample: Sample) -> Sample:
-    return {
-        name: value.numpy() if isinstance(value, torch.Tensor) else value
-        for name, value in sample.items()
-        if name != "image"
-    }
-
-
-def _unpacked(
-    labels: list[Sample],
-    images: torch.Tensor | list[torch.Tensor],
-    sizes: list[tuple[int, int, int]] | None,
-) -> SampleBatch:
-    if isinstance(images, torch.Tensor) and sizes is not None:
-        flat = images.split([height * width * depth for height, width, depth in sizes])
-        images = [one.view(size).permute(2, 0, 1) for one, size in zip(flat, sizes, strict=True)]
-    batch = SampleBatch(
-        {
-            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-            for name, value in sample.items()
-        }
-        for sample in labels
-    )
-    if images:
-        for sample, image in zip(batch, images, strict=True):
-            sample["image"] = image
-    return batch
-
-
-def collate_samples(samples: Sequence[Sample]) -> SampleBatch:
-    """The samples as they are, in a list: images differ in size and people in number.
-
-    Give it to the ``DataLoader`` as its ``collate_fn``.
-    """
-    return SampleBatch(samples)

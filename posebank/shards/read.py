@@ -7,6 +7,7 @@ few small columns that it needs; image bytes are read only for what is left.
 from __future__ import annotations
 
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -127,30 +128,43 @@ class ShardFiles:
         manifest = read_manifest(self.folder, "shards")
         self.names = [p.name for p in manifest.parts if p.name.endswith(".parquet")]
         self.content = manifest.content
-        self._columns = [*_LABEL_COLUMNS, *(_PERSON + name for name in person_columns)]
-        self._open: OrderedDict[int, pq.ParquetFile] = OrderedDict()
-        self._pid = os.getpid()
+        self.columns = [*_LABEL_COLUMNS, *(_PERSON + name for name in person_columns)]
+        self._close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": OrderedDict()}
+        return {n: v for n, v in self.__dict__.items() if n not in ("_open", "_lock", "_pid")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._close()
+
+    def _close(self) -> None:
+        self._open: OrderedDict[int, pq.ParquetFile] = OrderedDict()
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+
+    def _alone(self) -> threading.RLock:
+        """To hold while an open file is used: one serves a single thread at a time."""
+        if self._pid != os.getpid():  # a forked worker must not share open files
+            self._close()
+        return self._lock
 
     def _file(self, part: int) -> pq.ParquetFile:
-        if self._pid != os.getpid():  # a forked worker must not share open files
-            self._open, self._pid = OrderedDict(), os.getpid()
-        file = self._open.get(part)
-        if file is None:
-            path = self.folder / self.names[part]
-            try:
-                file = pq.ParquetFile(path, memory_map=True)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise ArtefactError(
-                    f"{path}: expected a shard, found it damaged: {error}"
-                ) from error
-            self._open[part] = file
-            if len(self._open) > _MAX_OPEN_FILES:
-                self._open.popitem(last=False)[1].close()
-        self._open.move_to_end(part)
-        return file
+        with self._alone():
+            file = self._open.get(part)
+            if file is None:
+                file = self._open[part] = self._opened(part)
+                if len(self._open) > _MAX_OPEN_FILES:
+                    self._open.popitem(last=False)[1].close()
+            self._open.move_to_end(part)
+            return file
+
+    def _opened(self, part: int) -> pq.ParquetFile:
+        path = self.folder / self.names[part]
+        try:
+            return pq.ParquetFile(path, memory_map=True)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ArtefactError(f"{path}: expected a shard, found it damaged: {error}") from error
 
     def index(self, keep: ShardFilter) -> ImageIndex:
         """Find the images that the filter keeps, in the order of the parts."""
@@ -202,7 +216,7 @@ class ShardFiles:
         The columns of people must have the box and what the filter needs among them.
         """
         groups = list(range(self._file(part).num_row_groups))
-        table = self._read(part, groups, self._columns)
+        table = self._read(part, groups, self.columns)
         start, people = _people(table)
         images = {name: table.column(name).to_pylist() for name in _LABEL_COLUMNS}
         kept = keep.keeps(people["trust"], people["n_annotated"])
@@ -237,9 +251,10 @@ class ShardFiles:
 
     def _read(self, part: int, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
         try:
-            return self._file(part).read_row_groups(
-                list(groups), columns=list(columns), use_threads=False
-            )
+            with self._alone():
+                return self._file(part).read_row_groups(
+                    list(groups), columns=list(columns), use_threads=False
+                )
         except (OSError, pa.ArrowInvalid) as error:
             path = self.folder / self.names[part]
             raise ArtefactError(f"{path}: row groups {groups} are damaged: {error}") from error

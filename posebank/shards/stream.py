@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed
+from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
 from posebank.errors import SettingsError
+from posebank.shards.ahead import ahead
 from posebank.shards.augment import Sample
-from posebank.shards.dataset import PoseShards
+from posebank.shards.dataset import Groups, PoseShards, decoded
 from posebank.shards.order import epoch_order, of_rank, of_worker
 
-_AT_A_TIME = 4  # images decoded in one call, which costs a few percent of decoding one
+_AT_A_TIME = 4  # images of one task of a thread, which costs a few percent of decoding one
+_TASKS_AHEAD = 4  # of each thread
 
 
 class PoseStream(IterableDataset[Sample]):
@@ -35,8 +38,13 @@ class PoseStream(IterableDataset[Sample]):
     batch_size : of the loader; workers take whole batches in turn.
     seed : of the order; equal on all ranks.
     shuffle : False reads in the order of the shards.
-    window : images that are shuffled together (see ``posebank.shards.order``). The workers of a
-        loader hold this many image files in memory between them.
+    window : images that are shuffled together (see ``posebank.shards.order``). The next window is
+        read while one is in use, so the workers of a loader hold twice as many image files in
+        memory between them.
+    threads : threads that decode and transform ahead of the reader, in each process; 0 does it
+        when a sample is asked for. With a loader of ``num_workers=0`` this is the fastest way to
+        read: pixels need not travel between processes. Workers serve a slow ``transform`` in
+        Python better.
     rank, world_size : of this process; by default those of ``torch.distributed``, if it is on.
 
     Examples
@@ -64,13 +72,15 @@ class PoseStream(IterableDataset[Sample]):
         seed: int = 0,
         shuffle: bool = True,
         window: int = 1024,
+        threads: int = 0,
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        if batch_size < 1 or window < 1:
-            raise SettingsError(
-                f"expected batch_size and window of at least 1, found {batch_size} and {window}"
-            )
+        for name, value, least in (
+            ("batch_size", batch_size, 1), ("window", window, 1), ("threads", threads, 0),
+        ):  # fmt: skip
+            if value < least:
+                raise SettingsError(f"{name}: expected at least {least}, found {value}")
         on = torch.distributed.is_available() and torch.distributed.is_initialized()
         self.rank = (torch.distributed.get_rank() if on else 0) if rank is None else rank
         if world_size is None:
@@ -83,6 +93,7 @@ class PoseStream(IterableDataset[Sample]):
         self.seed = seed
         self.shuffle = shuffle
         self.window = window
+        self.threads = threads
         self.transform = transform
         # Shared memory: workers that persist over epochs see the change.
         self._place = torch.zeros(2, dtype=torch.int64).share_memory_()
@@ -143,10 +154,36 @@ class PoseStream(IterableDataset[Sample]):
 
     def __iter__(self) -> Iterator[Sample]:
         epoch = self.epoch
+
+        def finished(few: tuple[list[int], list[Sample]]) -> list[Sample]:
+            numbers, samples = few
+            samples = decoded(samples)
+            if self.transform is None:
+                return samples
+            rngs = (np.random.default_rng([self.seed, epoch, number]) for number in numbers)
+            return [self.transform(s, rng) for s, rng in zip(samples, rngs, strict=True)]
+
+        most = _TASKS_AHEAD * self.threads
+        for some in ahead(finished, self._undecoded(), threads=self.threads, most=most):
+            yield from some
+
+    def _undecoded(self) -> Iterator[tuple[list[int], list[Sample]]]:
+        """A few samples at a time, with their numbers; their images are still files."""
+
+        def read(window: NDArray[np.int64]) -> tuple[list[int], Groups]:
+            return window.tolist(), self.shards.image_files(window)
+
+        for numbers, files in ahead(read, self._windows(), threads=1):
+            for first in range(0, len(numbers), _AT_A_TIME):
+                few = numbers[first : first + _AT_A_TIME]
+                yield few, self.shards.undecoded(few, files)
+
+    def _windows(self) -> list[NDArray[np.int64]]:
+        """The numbers that this worker of this rank reads in this epoch, window by window."""
         order, ends = epoch_order(
             self.shards.places,
             seed=self.seed,
-            epoch=epoch,
+            epoch=self.epoch,
             window=self.window,
             shuffle=self.shuffle,
         )
@@ -154,14 +191,4 @@ class PoseStream(IterableDataset[Sample]):
         info = get_worker_info()
         worker, n_workers = (0, 1) if info is None else (info.id, info.num_workers)
         mine = of_worker(first + self.start, after, worker, n_workers, self.batch_size)
-        for window in np.split(mine, np.searchsorted(mine, ends[:-1])):
-            groups = self.shards.image_files(order[window])
-            numbers = order[window].tolist()
-            for first_of_few in range(0, len(numbers), _AT_A_TIME):
-                few = numbers[first_of_few : first_of_few + _AT_A_TIME]
-                for number, sample in zip(few, self.shards.read(few, groups), strict=True):
-                    if self.transform is None:
-                        yield sample
-                        continue
-                    rng = np.random.default_rng([self.seed, epoch, number])
-                    yield self.transform(sample, rng)
+        return np.split(order[mine], np.searchsorted(mine, ends[:-1]))
