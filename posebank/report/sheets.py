@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from posebank import artefacts
 from posebank.geometry.cameras import camera_rotation
+from posebank.geometry.rotations import heading_angle
 from posebank.report.drawing import FRONT, SIDE, View, draw_pose_2d, draw_pose_3d
 from posebank.report.images import find_image, new_figure, open_image, save_figure
 from posebank.schemas import SHARD_PERSON, field_shape
@@ -20,6 +21,7 @@ from posebank.skeleton import J, JointState
 from posebank.types import Labels, Matches, MotionClip, People, PoseBank
 
 _PANEL = 2.3  # inches
+_ABOVE = View(0.0, np.pi * 80 / 180)
 LEGEND = (
     "red: the person's right, blue: left; square: occluded; hollow and dashed: completed; "
     "the floor's squares are half a metre"
@@ -136,7 +138,7 @@ def clip_picture(clip: MotionClip, path: Path, n: int = 6) -> Path:
     figure = new_figure(_PANEL * len(frames), 3 * _PANEL + 0.5)
     grid = figure.subplots(3, len(frames), squeeze=False)
     heading = heading_angle(clip.joints, J["r_hip"], J["l_hip"])
-    views = {"front": FRONT, "left": LEFT_SIDE, "above": ABOVE}
+    views = {"front": FRONT, "left": SIDE, "above": _ABOVE}
     for place, frame in enumerate(frames):
         # A person of heading 0 has the right hip towards +x, so the camera stands behind.
         to_camera = camera_rotation(heading[frame] + np.pi, 0.0)
