@@ -128,7 +128,7 @@ def _copies(folder: Path, copies: int) -> None:
     """CMU's clips at hand as ``copies`` data sets of other subjects; no two files are equal."""
     for clip in (s for s in all_sources() if s.dataset == "cmu"):
         for copy in range(copies):
-            subject = f"{int(clip.subject) + 200 * copy:02d}"
+            subject = f"{int(clip.subject) + 150 * copy:02d}"
             home = folder / subject
             home.mkdir(parents=True, exist_ok=True)
             if clip.skeleton and not (home / f"{subject}.asf").exists():

@@ -190,7 +190,7 @@ def test_the_wrong_skeleton_is_refused(files):
     with pytest.raises(SourceError, match=expected):
         read_clip(clip_of(skeleton, motion))
     renamed = amc_text(random_motion(BONES, 3)).replace("lfemur", "lthigh")
-    with pytest.raises(SourceError, match=r"expected a bone of 77\.asf"):
+    with pytest.raises(SourceError, match=r"expected a bone of 77\.asf, found 'lthigh'"):
         read_clip(clip_of(*files(amc=renamed)))
     without = {n: b for n, b in BONES.items() if n not in ("rwrist", "rthumb")}
     with pytest.raises(SourceError, match="rwrist"):
@@ -227,6 +227,11 @@ def test_broken_skeletons_say_what_is_wrong(tmp_path, old, new, message):
     assert old in text
     with pytest.raises(SourceError, match=message):
         parse_asf(text.replace(old, new, 1), tmp_path / "x.asf")
+
+
+def test_an_empty_file_is_said_to_be_empty(files):
+    with pytest.raises(SourceError, match=r"77_03\.amc: .*found an empty one"):
+        read_clip(clip_of(*files(amc="")))
 
 
 def test_missing_files_are_source_errors(tmp_path):

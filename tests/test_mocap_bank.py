@@ -14,8 +14,8 @@ from posebank.mocap import (
     read_clip,
 )
 from posebank.mocap.duplicates import DistinctPoses, canonical_order
-from posebank.mocap.joints import limb_lengths
-from posebank.mocap.resampling import resample, with_limb_lengths
+from posebank.mocap.limbs import ADULT_LIMBS_M, limb_lengths, with_limb_lengths
+from posebank.mocap.resampling import resample
 from posebank.skeleton import MIRROR, N_JOINTS, J, body_centre, centred
 from posebank.types import MotionClip, PoseBank, texts
 
@@ -242,6 +242,23 @@ def test_resampling_keeps_the_lengths_of_limbs(shared_data):
     usual = np.array(list(stats.limbs_mm.values()))
     got = 1000 * limb_lengths(bank.joints_3d.astype(float))
     np.testing.assert_allclose(got, np.repeat(usual[None], len(got), 0), atol=1e-3)
+
+
+def test_retargeting_to_one_adult():
+    """A giant's and a child's clips become the same person's; directions and centre are kept."""
+    moving, _ = swaying(60, 120, 1.0)
+    settings = BankSettings(retarget=True)
+    poses = [poses_from_clip(clip(moving * size), settings)[0].joints_3d for size in (0.7, 1.2)]
+    np.testing.assert_allclose(poses[0], poses[1], atol=2e-6)
+    lengths = limb_lengths(poses[0].astype(float))
+    np.testing.assert_allclose(lengths, np.broadcast_to(ADULT_LIMBS_M, lengths.shape), atol=2e-6)
+    assert ADULT_LIMBS_M[0] == pytest.approx(0.4182)
+    np.testing.assert_allclose(centred(poses[0]), poses[0], atol=1e-6)
+    plain = poses_from_clip(clip(moving), BankSettings())[0].joints_3d
+    shin = plain[:, J["r_ankle"]] - plain[:, J["r_knee"]]
+    turned = poses[0][:, J["r_ankle"]] - poses[0][:, J["r_knee"]]
+    cosine = (shin * turned).sum(-1) / np.linalg.norm(shin, axis=-1) / 0.4182
+    np.testing.assert_allclose(cosine, 1.0, atol=1e-5)
 
 
 def test_retargeting_to_one_persons_limbs():

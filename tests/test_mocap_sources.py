@@ -1,5 +1,6 @@
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from posebank.mocap import (
     DATASETS,
     ClipSource,
     describe_clip,
+    describe_skeleton,
     discover,
     limbs_by_subject,
     poses_from_clip,
@@ -30,7 +32,7 @@ def put(path, text):
 def test_cmu_folders(tmp_path):
     put(tmp_path / "subjects/07/07.asf", asf_text(BONES))
     put(tmp_path / "subjects/07/07_02.amc", amc_text(random_motion(BONES, 3)))
-    put(tmp_path / "subjects/07/07_01.AMC", amc_text(random_motion(BONES, 3)))
+    put(tmp_path / "subjects/07/07_01.AMC", amc_text(random_motion(BONES, 3, seed=1)))
     put(tmp_path / "subjects/08/08_01.amc", amc_text(random_motion(BONES, 3)))
     put(tmp_path / "subjects/readme.txt", "no clip")
     clips, rejected = discover("cmu", [tmp_path])
@@ -45,10 +47,10 @@ def test_cmu_folders(tmp_path):
 def test_hdm05_cut_clips_and_full_takes(tmp_path):
     for actor in ("bd", "mm"):
         put(tmp_path / f"HDM_{actor}.asf", asf_text(BONES))
-    motion = amc_text(random_motion(BONES, 3))
-    put(tmp_path / "cut/squat/HDM_bd_squat1Reps_001_120.amc", motion)
-    put(tmp_path / "takes/HDM_mm_01-01_01_120.amc", motion)
-    put(tmp_path / "takes/HDM_mm_01-01_02.amc", motion)
+    names = ("cut/squat/HDM_bd_squat1Reps_001_120", "takes/HDM_mm_01-01_01_120",
+             "takes/HDM_mm_01-01_02")  # fmt: skip
+    for seed, name in enumerate(names):
+        put(tmp_path / f"{name}.amc", amc_text(random_motion(BONES, 3, seed)))
     clips, rejected = discover("hdm05", [tmp_path])
     assert [(c.subject, c.skeleton.name) for c in clips] == [
         ("bd", "HDM_bd.asf"), ("mm", "HDM_mm.asf"), ("mm", "HDM_mm.asf"),
@@ -90,8 +92,8 @@ def test_rates_by_hand():
 
 
 def test_same_names_get_their_folder(tmp_path):
-    for folder in ("ann", "bob"):
-        put(tmp_path / folder / "walk.bvh", pose_prior_bvh(2))
+    for seed, folder in enumerate(("ann", "bob")):
+        put(tmp_path / folder / "walk.bvh", pose_prior_bvh(2, seed=seed))
     clips, rejected = discover("poseprior", [tmp_path])
     assert [(c.name, c.subject) for c in clips] == [("ann/walk", "ann"), ("bob/walk", "bob")]
     assert rejected == []
@@ -99,6 +101,23 @@ def test_same_names_get_their_folder(tmp_path):
     clips, rejected = discover("poseprior", [tmp_path / "ann", other.parent])
     assert len(clips) == 1
     assert "one clip named 'walk'" in rejected[0].reason
+
+
+def test_a_copy_under_another_name_is_set_aside(tmp_path):
+    text = amc_text(random_motion(BONES, 3))
+    other = text.replace("17 ", "18 ")
+    assert len(other) == len(text) and other != text
+    put(tmp_path / "07/07.asf", asf_text(BONES))
+    put(tmp_path / "08/08.asf", asf_text(BONES, length=0.5))
+    for name in ("07/07_01.amc", "07/07_03.amc", "08/08_01.amc"):
+        put(tmp_path / name, text)
+    put(tmp_path / "07/07_02.amc", other)
+    clips, rejected = discover("cmu", [tmp_path])
+    # The same values with another skeleton are another clip.
+    assert [c.name for c in clips] == ["07_01", "07_02", "08_01"]
+    assert [(Path(r.where).name, Path(r.reason.split()[-1]).name) for r in rejected] == [
+        ("07_03.amc", "07_01.amc")
+    ]
 
 
 def test_files_and_folders_and_twice_the_same(tmp_path):
@@ -133,6 +152,17 @@ def test_descriptions_are_json(shared_data):
         assert {"unit", "rate_evidence", "axes", "mapping", "frames", "frames_lost", "lost",
                 "limbs_mm"} <= set(facts)  # fmt: skip
         assert 150 < facts["limbs_mm"]["r_elbow-r_shoulder"] < 350
+
+
+def test_the_description_of_a_skeleton(tmp_path):
+    facts = describe_skeleton(put(tmp_path / "07.asf", asf_text(BONES)))
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["unit"] == "1/0.45 inch (ASF :units length 0.45)"
+    assert facts["root_order"] == "tx ty tz rx ry rz"
+    assert facts["values_per_frame"] == 6 + sum(len(b[5].split()) for b in BONES.values())
+    # 7.2 units of 1/0.45 inch
+    assert facts["bones"]["ltibia"] == {"mm": 406.4, "parent": "lfemur", "dof": "rx"}
+    assert "lthumb" not in facts["bones_needed"]
 
 
 def test_every_real_clip_is_read(shared_data):

@@ -7,7 +7,7 @@ from typing import Any
 
 from posebank import artefacts
 from posebank.errors import SourceError
-from posebank.mocap import ClipSource, describe_clip, discover, read_clip
+from posebank.mocap import ClipSource, describe_clip, describe_skeleton, discover, read_clip
 from posebank.report import clip_picture, shard_sheet
 from posebank.shards import describe_shards
 
@@ -26,26 +26,31 @@ def inspect(
         raise SourceError(path, "expected an artefact folder or a MoCap file, found nothing")
     if path.is_dir():
         return _inspect_artefact(path, picture)
-    source = _clip_source(path)
+    if path.suffix.lower() == ".asf":
+        return describe_skeleton(path)
+    source, *others = _clip_sources(path)
     if picture is not None:
         clip_picture(read_clip(source, fps, unit=unit), picture)
-    return describe_clip(source, fps, unit=unit)
+    facts = describe_clip(source, fps, unit=unit)
+    if others:
+        facts["further_clips"] = ", ".join(other.name for other in others)
+    return facts
 
 
-def _clip_source(path: Path) -> ClipSource:
-    """The clip in a file; an AMC is HDM05's if its name says so, else in CMU's form."""
+def _clip_sources(path: Path) -> list[ClipSource]:
+    """The clips in a file; an AMC is HDM05's if its name says so, else in CMU's form."""
     datasets = {
         ".amc": "cmu", ".bvh": "bvh", ".c3d": "c3d", ".cdf": "h36m", ".h5": "h36m", ".npz": "h36m",
     }  # fmt: skip
     dataset = datasets.get(path.suffix.lower())
     if dataset is None:
-        raise SourceError(path, f"expected a file ending in {', '.join(datasets)}")
+        raise SourceError(path, f"expected a file ending in .asf, {', '.join(datasets)}")
     if dataset == "cmu" and path.name.upper().startswith("HDM_"):
         dataset = "hdm05"
     found, rejected = discover(dataset, [path])
     if not found:
         raise SourceError(path, rejected[0].reason)
-    return found[0]
+    return found
 
 
 def _inspect_artefact(path: Path, picture: Path | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from posebank.mocap.bank import (
     drop_near_duplicates,
     poses_from_clip,
 )
-from posebank.mocap.inspection import describe_clip
+from posebank.mocap.inspection import describe_clip, describe_skeleton
 from posebank.mocap.sources import DATASETS, ClipSource, discover, read_clip
 from posebank.mocap.statistics import limbs_by_subject
 
@@ -20,6 +20,7 @@ __all__ = [
     "DistinctPoses",
     "add_mirrored",
     "describe_clip",
+    "describe_skeleton",
     "discover",
     "drop_near_duplicates",
     "limbs_by_subject",

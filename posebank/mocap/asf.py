@@ -63,6 +63,11 @@ class Skeleton:
         """Metres in one length unit of the file."""
         return METRES_PER_INCH / self.length_unit
 
+    @property
+    def unit(self) -> str:
+        """The length unit in words."""
+        return f"1/{self.length_unit:g} inch (ASF :units length {self.length_unit:g})"
+
     def first_channel(self) -> dict[str, int]:
         """Column of each bone's first value in the (n_frames, n_channels) array of a motion."""
         first, columns = 0, {}

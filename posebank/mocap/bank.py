@@ -10,7 +10,7 @@ import numpy as np
 
 from posebank.errors import SettingsError
 from posebank.mocap.duplicates import DistinctPoses, canonical_order, drop_near_duplicates
-from posebank.mocap.joints import RIGID_LIMBS, limb_lengths
+from posebank.mocap.limbs import ADULT_LIMBS_M, RIGID_LIMBS, limb_lengths, limb_name, retargeted
 from posebank.mocap.resampling import resample
 from posebank.mocap.screening import jumped_frames, still_frames
 from posebank.skeleton import centred, mirrored_3d
@@ -18,7 +18,7 @@ from posebank.types import MotionClip, PoseBank, texts
 
 __all__ = [
     "BankSettings", "ClipStats", "DistinctPoses", "add_mirrored", "canonical_order",
-    "drop_near_duplicates", "limb_name", "poses_from_clip",
+    "drop_near_duplicates", "poses_from_clip",
 ]  # fmt: skip
 
 _SHORT_TAKE_S = 0.1
@@ -37,6 +37,7 @@ class BankSettings:
         which a frame is damaged.
     max_still_s : seconds of unchanged frames that are kept of a longer stretch; in a recording of
         a person nothing is ever exactly still.
+    retarget : put every pose on the limbs of one adult (``posebank.mocap.limbs.ADULT_LIMBS_M``).
     """
 
     fps: float = 10.0
@@ -45,6 +46,7 @@ class BankSettings:
     max_speed: float = 30.0
     limb_tolerance: float = 0.20
     max_still_s: float = 0.5
+    retarget: bool = False
 
     def __post_init__(self) -> None:
         for name in ("fps", "max_speed", "limb_tolerance", "max_still_s"):
@@ -77,11 +79,6 @@ class ClipStats:
     lost: tuple[str, ...] = ()
 
 
-def limb_name(limb: tuple[str, str]) -> str:
-    """Name of a rigid limb, such as ``r_ankle-r_knee``."""
-    return "-".join(limb)
-
-
 def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank, ClipStats]:
     """Screen a clip, resample it and take its poses.
 
@@ -106,6 +103,8 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
     joints, frames, times = resample(
         body[good], clip.frames[good], clip.fps, settings.fps, take=take[good]
     )
+    if settings.retarget and len(joints):
+        joints = retargeted(joints, usual, ADULT_LIMBS_M)
     if len(clip.frames):
         times = times - clip.frames[0] / clip.fps
     n = len(frames)

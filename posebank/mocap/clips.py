@@ -19,7 +19,8 @@ from posebank.mocap.c3d import NEEDED_MARKERS, joint_centres, parse_markers
 from posebank.mocap.cgspeed import METRES_PER_UNIT as CGSPEED_METRES
 from posebank.mocap.cgspeed import is_cgspeed, restored
 from posebank.mocap.files import read_bytes
-from posebank.mocap.joints import ACCLAIM_BONE, acclaim_points, check_size, leg_length
+from posebank.mocap.joints import acclaim_mapping, acclaim_points, check_size
+from posebank.mocap.limbs import leg_length
 from posebank.mocap.rates import cmu_rate, companion_rate, hdm05_rate, rate_of_frame_time
 
 _UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": METRES_PER_INCH}
@@ -105,15 +106,13 @@ def read_acclaim_clip(
     radians = np.pi / 180 if motion.degrees else 1.0
     joints = body.chain.positions(motion.values, radians_per_unit=radians)
     joints *= skeleton.metres_per_unit
-    unit = f"1/{skeleton.length_unit:g} inch (ASF :units length {skeleton.length_unit:g})"
-    check_size(joints, path, unit)
+    check_size(joints, path, skeleton.unit)
     facts = {
-        "format": "ASF/AMC", "skeleton": str(skeleton.path), "unit": unit,
+        "format": "ASF/AMC", "skeleton": str(skeleton.path), "unit": skeleton.unit,
         "metres_per_unit": skeleton.metres_per_unit,
         "angles": "degrees" if motion.degrees else "radians",
         "rate_evidence": evidence, "axes": "y up (as in the file)",
-        "mapping": {j: f"end of {b}" for j, b in ACCLAIM_BONE.items()}
-        | {"head": "end of head, extended to the head top"},
+        "mapping": acclaim_mapping(),
         "frames_lost": motion.n_lost,
     }  # fmt: skip
     return ReadClip(joints, motion.frames, rate, motion.lost, facts)

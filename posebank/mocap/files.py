@@ -13,9 +13,12 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     SourceError
-        If it cannot be read.
+        If it cannot be read or is empty.
     """
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise SourceError(path, f"expected a readable file, found {error.strerror}") from error
+    if not data:
+        raise SourceError(path, "expected a file with content, found an empty one")
+    return data

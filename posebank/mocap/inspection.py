@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from posebank.mocap.asf import read_asf
 from posebank.mocap.bank import BankSettings, poses_from_clip
+from posebank.mocap.joints import acclaim_mapping, acclaim_points
 from posebank.mocap.sources import ClipSource, as_motion_clip, read_source
 
 
@@ -48,4 +51,38 @@ def describe_clip(
         "poses": len(bank),
         "extent_m": np.round(high - low, 3).tolist(),
         "limbs_mm": {name: round(value, 1) for name, value in stats.limbs_mm.items()},
+    }
+
+
+def describe_skeleton(path: Path) -> dict[str, Any]:
+    """Units, orders, bones and mapping of an ASF file; ready for JSON.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read or lacks a bone of the 13 joints.
+    """
+    skeleton = read_asf(path)
+    _, _, needed = acclaim_points(skeleton)
+    scale = 1000 * skeleton.metres_per_unit
+    return {
+        "file": str(path),
+        "format": "ASF",
+        "unit": skeleton.unit,
+        "metres_per_unit": skeleton.metres_per_unit,
+        "angles": "degrees" if skeleton.degrees else "radians",
+        "axes": "y up (as in the file)",
+        "root_order": " ".join(skeleton.bones["root"].dof),
+        "values_per_frame": skeleton.n_channels,
+        "bones_needed": ", ".join(needed),
+        "mapping": acclaim_mapping(),
+        "bones": {
+            name: {
+                "mm": round(scale * float(np.linalg.norm(bone.offset)), 1),
+                "parent": skeleton.parent[name],
+                "dof": " ".join(bone.dof) or "none",
+            }
+            for name, bone in skeleton.bones.items()
+            if name in skeleton.parent
+        },
     }

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from posebank.errors import SourceError
 from posebank.geometry.kinematics import Node, Point
 from posebank.mocap.asf import Skeleton
+from posebank.mocap.limbs import leg_length
 from posebank.skeleton import JOINT_NAMES, J
 
 HEAD_TOP_IN_BONE_LENGTHS = 1.25
@@ -36,14 +36,13 @@ ACCLAIM_BONE: Mapping[str, str] = {
 } | {"head": "head"}  # fmt: skip
 """``lcrnet13`` name -> bone whose end it is (the head's is extended to the top)."""
 
-RIGID_LIMBS: tuple[tuple[str, str], ...] = (
-    ("r_ankle", "r_knee"), ("r_knee", "r_hip"), ("l_ankle", "l_knee"), ("l_knee", "l_hip"),
-    ("r_wrist", "r_elbow"), ("r_elbow", "r_shoulder"),
-    ("l_wrist", "l_elbow"), ("l_elbow", "l_shoulder"), ("r_hip", "l_hip"),
-)  # fmt: skip
-"""Pairs of joints whose distance a sound clip keeps."""
-
 _LEG_RANGE_M = (0.35, 1.40)
+
+
+def acclaim_mapping() -> dict[str, str]:
+    """The decisions above in words: ``lcrnet13`` name -> where the joint is taken."""
+    ends = {joint: f"end of {bone}" for joint, bone in ACCLAIM_BONE.items()}
+    return ends | {"head": "end of head, extended to the head top"}
 
 
 def acclaim_points(skeleton: Skeleton) -> tuple[list[Node], list[Point], list[str]]:
@@ -66,33 +65,6 @@ def acclaim_points(skeleton: Skeleton) -> tuple[list[Node], list[Point], list[st
     points[J["head"]] = Point(top.node, top.offset * (1.0 + HEAD_TOP_IN_BONE_LENGTHS))
     needed = [b for b in skeleton.bones_towards(bones) if skeleton.bones[b].dof]
     return nodes, points, needed
-
-
-_ENDS = np.array([(J[a], J[b]) for a, b in RIGID_LIMBS])
-
-
-def limb_lengths(joints: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Lengths (n, 9) of the ``RIGID_LIMBS`` in poses (n, 13, 3), in the unit of the joints."""
-    return _distances(np.ascontiguousarray(joints, np.float64), _ENDS)
-
-
-@njit(cache=True, nogil=True)
-def _distances(joints: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[np.float64]:
-    lengths = np.empty((joints.shape[0], ends.shape[0]))
-    for row in range(joints.shape[0]):
-        for limb in range(ends.shape[0]):
-            a, b = joints[row, ends[limb, 0]], joints[row, ends[limb, 1]]
-            lengths[row, limb] = np.sqrt(
-                (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2
-            )
-    return lengths
-
-
-def leg_length(joints: NDArray[np.floating]) -> float:
-    """Median length of shin and thigh together, both sides averaged."""
-    lengths = limb_lengths(joints)
-    legs = [i for i, (a, b) in enumerate(RIGID_LIMBS) if "knee" in a + b]
-    return float(np.median(lengths[:, legs].sum(axis=1)) / 2)
 
 
 def check_size(joints: NDArray[np.floating], where: Path, unit: str) -> None:

@@ -8,8 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from posebank.mocap.joints import RIGID_LIMBS, limb_lengths
-from posebank.skeleton import J
+from posebank.mocap.limbs import limb_lengths, with_limb_lengths
 
 _HALF_WINDOW = 3.0  # output intervals
 
@@ -62,60 +61,6 @@ def resample(
     resampled = columns[:, :-n_lengths].reshape(-1, *joints.shape[1:])
     resampled = with_limb_lengths(resampled, columns[:, -n_lengths:])
     return resampled, np.floor(at + 0.5).astype(np.int64), at / fps
-
-
-def with_limb_lengths(
-    joints: NDArray[np.float64], lengths: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Poses (n, 13, 3) whose ``RIGID_LIMBS`` have the given lengths (n, 9), directions kept.
-
-    The shoulders and the middle of the hips stay where they are. With the lengths of one person it
-    retargets poses to that person's limbs.
-    """
-    return _with_lengths(
-        np.ascontiguousarray(joints, np.float64), np.ascontiguousarray(lengths), _HIPS, _CHAINS
-    )
-
-
-def _limb(outer: str, inner: str) -> tuple[int, int, int]:
-    """Joints of a limb and its column in the lengths."""
-    return J[outer], J[inner], RIGID_LIMBS.index((outer, inner))
-
-
-_HIPS = np.array(_limb("r_hip", "l_hip"))
-_CHAINS = np.array(  # outwards: a limb is put on the new place of the one before it
-    [
-        _limb(f"{side}_{outer}", f"{side}_{inner}")
-        for side in "rl"
-        for outer, inner in (
-            ("knee", "hip"), ("ankle", "knee"), ("elbow", "shoulder"), ("wrist", "elbow"),
-        )
-    ]
-)  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
-def _with_lengths(
-    joints: NDArray[np.float64],
-    lengths: NDArray[np.float64],
-    hips: NDArray[np.int64],
-    chains: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    result = joints.copy()
-    right, left, column = hips
-    for row in range(len(joints)):
-        old, new = joints[row], result[row]
-        middle = (old[right] + old[left]) / 2
-        half = lengths[row, column] / 2 * _direction(old[right] - old[left])
-        new[right], new[left] = middle + half, middle - half
-        for outer, inner, limb in chains:
-            new[outer] = new[inner] + lengths[row, limb] * _direction(old[outer] - old[inner])
-    return result
-
-
-@njit(cache=True, nogil=True)
-def _direction(v: NDArray[np.float64]) -> NDArray[np.float64]:
-    return v / max(np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]), 1e-9)
 
 
 @njit(cache=True, nogil=True)

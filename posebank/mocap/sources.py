@@ -54,7 +54,7 @@ def discover(dataset: str, sources: Sequence[Path]) -> tuple[list[ClipSource], l
     Returns
     -------
     The clips, sorted by name, and what was set aside (an AMC without an ASF, a second file of the
-    same name).
+    same name, a copy of a file under another name).
 
     Raises
     ------
@@ -74,8 +74,9 @@ def discover(dataset: str, sources: Sequence[Path]) -> tuple[list[ClipSource], l
             found += _clips_in(dataset, path, root, skeletons)
         except SourceError as error:
             rejected.append(Rejected(str(path), error.reason))
-    kept, doubled = _unique_names(found, files)
-    return sorted(kept, key=lambda c: (c.name, str(c.path))), rejected + doubled
+    named, doubled = _unique_names(found, files)
+    kept, copies = _without_copies(sorted(named, key=lambda c: (c.name, str(c.path))))
+    return kept, rejected + doubled + copies
 
 
 def _find_files(dataset: str, sources: Sequence[Path]) -> dict[Path, Path]:
@@ -157,6 +158,36 @@ def _unique_names(
         else:
             kept[name] = replace(clip, name=name)
     return list(kept.values()), rejected
+
+
+def _without_copies(
+    clips: Sequence[ClipSource],
+) -> tuple[list[ClipSource], list[Rejected]]:
+    """The clips without files that have the bytes of an earlier one (and its skeleton's)."""
+    same_size: dict[int, list[ClipSource]] = {}
+    for clip in clips:
+        same_size.setdefault(clip.path.stat().st_size, []).append(clip)
+    copies: dict[ClipSource, ClipSource] = {}
+    for size, group in same_size.items():
+        first: dict[str, ClipSource] = {}
+        for clip in group if size and len({c.path for c in group}) > 1 else ():
+            original = first.setdefault(_content(clip), clip)
+            if original.path != clip.path:
+                copies[clip] = original
+    reasons = [
+        Rejected(str(clip.path), f"expected another clip, found a copy of {original.path}")
+        for clip, original in copies.items()
+    ]
+    return [clip for clip in clips if clip not in copies], reasons
+
+
+def _content(clip: ClipSource) -> str:
+    """Hash of a clip's bytes and its skeleton's; a file that cannot be read equals none."""
+    try:
+        files = [clip.path] if clip.skeleton is None else [clip.path, clip.skeleton]
+        return "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    except OSError:
+        return str(clip.path)
 
 
 def _cmu_subject(path: Path, root: Path) -> str:

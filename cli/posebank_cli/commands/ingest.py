@@ -24,7 +24,16 @@ from posebank_pipelines.stages.ingest import known_sources
     help="Poses closer than this to a kept one are dropped.",
 )
 @click.option("--mirror/--no-mirror", default=BankSettings.mirror, help="Add mirrored poses.")
-@click.option("--fps", type=float, help="Frame rate of the clips, over what is known of them.")
+@click.option(
+    "--retarget/--no-retarget",
+    default=BankSettings.retarget,
+    help="Put all poses on the limbs of one adult 1.70 m tall.",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Frame rate of the clips, over what is known of them.",
+)
 @options.unit
 @options.strict
 @options.cluster
@@ -36,6 +45,7 @@ def ingest(
     bank_fps: float,
     min_distance_mm: float,
     mirror: bool,
+    retarget: bool,
     fps: float | None,
     unit: str | None,
     strict: bool,
@@ -50,7 +60,9 @@ def ingest(
 
     Example: posebank ingest cmu /data/cmu/subjects -w workspace
     """
-    settings = BankSettings(fps=bank_fps, min_distance_mm=min_distance_mm, mirror=mirror)
+    settings = BankSettings(
+        fps=bank_fps, min_distance_mm=min_distance_mm, mirror=mirror, retarget=retarget
+    )
     with options.runner(workers, scheduler) as runner:
         every = [*known_sources(workspace, dataset), *sources]
         result = ingest_stage(

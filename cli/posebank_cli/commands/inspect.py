@@ -14,7 +14,11 @@ from posebank_pipelines.inspect import inspect as inspect_path
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--fps", type=float, help="Frame rate of a clip that does not tell.")
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Frame rate of a clip that does not tell.",
+)
 @options.unit
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw what was understood.")
 @options.as_json

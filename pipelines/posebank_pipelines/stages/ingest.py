@@ -29,7 +29,7 @@ from posebank_pipelines.workspace import (
     stage_result,
 )
 
-_BATCH_BYTES = 4 << 20  # of clip text per task: some hundredths of a second of work
+_BATCH_BYTES = 1 << 20  # of clip text per task: a hundredth of a second of work
 _PART_ROWS = 1 << 16
 
 
