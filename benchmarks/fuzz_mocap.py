@@ -14,23 +14,28 @@ import json
 import multiprocessing as mp
 import resource
 import sys
+import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from _common import SHARED_DATA, report
+from annotation_files import write_cdf
 from mocap_files import acclaim_bones, amc_text, asf_text, c3d_bytes, pose_prior_bvh, random_motion
 
-from posebank.errors import PosebankError
+from posebank.errors import PosebankError, SourceError
 from posebank.mocap.bank import BankSettings, poses_from_clip
 from posebank.mocap.c3d import NEEDED_MARKERS
-from posebank.mocap.sources import ClipSource, as_motion_clip, read_data
+from posebank.mocap.clips import ReadClip
+from posebank.mocap.sources import ClipSource, as_motion_clip, discover, read_data, read_source
 
 SLOW_S = 2.0
 MEMORY = 6 << 30
@@ -40,14 +45,22 @@ NUMBERS = (
 )  # fmt: skip
 
 
+KINDS = ("asf", "amc", "bvh", "c3d")
+H36M_KINDS = ("cdf", "h5", "npz", "npy")  # npy: the array in an npz, whose checksums stop all else
+
+
 def originals() -> dict[str, list[bytes]]:
-    """Sound files of each format: small made ones, and real ones cut to a few frames."""
+    """Sound files of each format: small made ones, and real ones cut to a few frames.
+
+    An AMC and the ASF at the same place belong together.
+    """
     bones = acclaim_bones()
     rng = np.random.default_rng(0)
     points = rng.uniform(-900, 900, (6, len(NEEDED_MARKERS), 3))
+    motion = random_motion(bones, 4)
     made = {
         "asf": [asf_text(bones).encode(), asf_text(bones, angle="rad", end="\r\n").encode()],
-        "amc": [amc_text(random_motion(bones, 4)).encode()],
+        "amc": [amc_text(motion).encode(), amc_text(motion, end="\r\n").encode()],
         "bvh": [pose_prior_bvh(4).encode(), pose_prior_bvh(3, rom=True).encode()],
         "c3d": [
             c3d_bytes(points, list(NEEDED_MARKERS), processor, as_float)
@@ -55,12 +68,32 @@ def originals() -> dict[str, list[bytes]]:
             for as_float in (True, False)
         ],
     }
-    cmu = SHARED_DATA / "cmu"
+    cmu, hdm05 = SHARED_DATA / "cmu", SHARED_DATA / "hdm05"
     if cmu.is_dir():
-        made["asf"].append((cmu / "subjects/02/02.asf").read_bytes())
+        for asf, amc in (
+            (cmu / "subjects/02/02.asf", cmu / "subjects/02/02_01.amc"),
+            (hdm05 / "HDM_bd.asf", hdm05 / "HDM_bd_squat1Reps_001_120.amc"),
+        ):
+            made["asf"].append(asf.read_bytes())
+            made["amc"].append(amc.read_bytes()[:4000])
         made["bvh"].append((cmu / "bvh_cgspeed/02_01.bvh").read_bytes()[:9000])
         made["c3d"].append((cmu / "c3d/02_01.c3d").read_bytes()[:9000])
-    return made
+    return made | _h36m_files(rng)
+
+
+def _h36m_files(rng: np.random.Generator) -> dict[str, list[bytes]]:
+    poses = np.repeat(rng.normal([0, 0, 1000], 150, (1, 32, 3)), 6, axis=0)
+    poses[..., 0] += 10.0 * np.arange(6)[:, None]
+    with tempfile.TemporaryDirectory() as name:
+        cdf, h5, npz = (Path(name) / f"a.{kind}" for kind in H36M_KINDS[:3])
+        write_cdf(cdf, poses.reshape(6, 96))
+        with h5py.File(h5, "w") as file:
+            file["3D_positions"] = poses.reshape(6, 96).T
+        np.savez(npz, positions_3d=np.array({"S1": {"Walking": poses / 1000}}, dtype=object))
+        with zipfile.ZipFile(npz) as packed:
+            member = packed.read("positions_3d.npy")
+        return {"cdf": [cdf.read_bytes()], "h5": [h5.read_bytes()], "npz": [npz.read_bytes()],
+                "npy": [member]}  # fmt: skip
 
 
 def _flip(data: bytearray, rng: np.random.Generator) -> None:
@@ -119,30 +152,60 @@ MUTATIONS: list[Callable[[bytearray, np.random.Generator], None]] = [
 ]  # fmt: skip
 
 
-def mutated(case: int, files: dict[str, list[bytes]]) -> tuple[str, bytes]:
-    """Format and damaged bytes of a case."""
+def mutated(case: int, files: dict[str, list[bytes]]) -> tuple[str, int, bytes]:
+    """Kind of a case, which of the sound files it was, and the damaged bytes."""
     rng = np.random.default_rng([20161014, case])
-    kind = ("asf", "amc", "bvh", "c3d")[case % 4]
+    kind = (H36M_KINDS if case // 4 % 5 == 2 else KINDS)[case % 4]
     sound = files[kind]
-    data = bytearray(sound[int(rng.integers(len(sound)))])
+    which = int(rng.integers(len(sound)))
+    data = bytearray(sound[which])
     for _ in range(int(rng.integers(1, 3))):
         if data:
             MUTATIONS[int(rng.integers(len(MUTATIONS)))](data, rng)
-    return kind, bytes(data)
+    return kind, which, bytes(data)
+
+
+def _read(
+    kind: str, which: int, data: bytes, case: int, files: dict[str, list[bytes]]
+) -> tuple[ClipSource, ReadClip]:
+    if kind in H36M_KINDS:
+        return _read_h36m(kind, data, case)
+    dataset = {"asf": "cmu", "amc": "cmu", "bvh": ("bvh", "poseprior")[case // 4 % 2], "c3d": "c3d"}
+    source = ClipSource(dataset[kind], Path(f"01_01.{kind}"), Path("01.asf"), "01", "01_01")
+    if kind == "asf":
+        return source, read_data(source, files["amc"][which], asf=data)
+    return source, read_data(source, data, asf=files["asf"][which] if kind == "amc" else None)
+
+
+def _read_h36m(kind: str, data: bytes, case: int) -> tuple[ClipSource, ReadClip]:
+    """Human3.6M's files are read from disk; a new name each time, for the readers remember."""
+    folders = {"cdf": "D3_Positions", "h5": "3D_positions"}
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "S1" / folders.get(kind, ".") / f"{case}.{kind.replace('npy', 'npz')}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "npy":
+            with zipfile.ZipFile(path, "w") as packed:
+                packed.writestr("positions_3d.npy", data)
+        else:
+            path.write_bytes(data)
+        clips, rejected = discover("h36m", [path])
+        if not clips:
+            raise SourceError(path, rejected[0].reason)
+        return clips[0], read_source(clips[0])
 
 
 def run_case(case: int, files: dict[str, list[bytes]]) -> str:
-    """Read a damaged file to the end of the bank; ``kept`` or ``refused``."""
-    kind, data = mutated(case, files)
-    dataset = {"asf": "cmu", "amc": "cmu", "bvh": ("bvh", "poseprior")[case // 4 % 2]}.get(
-        kind, kind
-    )
-    source = ClipSource(dataset, Path(f"01_01.{kind}"), Path("01.asf"), "01", "01_01")
-    asf = data if kind == "asf" else files["asf"][0]
-    clip_bytes = files["amc"][0] if kind == "asf" else data
+    """What became of a damaged file, read to the end of the bank: kept or refused."""
+    return read_to_the_bank(*mutated(case, files), case, files)
+
+
+def read_to_the_bank(
+    kind: str, which: int, data: bytes, case: int, files: dict[str, list[bytes]]
+) -> str:
+    """What became of the bytes of a file; ``which`` is the sound one it was."""
     try:
-        clip = as_motion_clip(source, read_data(source, clip_bytes, asf=asf))
-        bank, _ = poses_from_clip(clip, BankSettings())
+        source, read = _read(kind, which, data, case, files)
+        bank, _ = poses_from_clip(as_motion_clip(source, read), BankSettings())
     except PosebankError as error:
         str(error)
         return f"{kind} refused"
