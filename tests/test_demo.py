@@ -28,7 +28,7 @@ from posebank.errors import SettingsError
 from posebank.mocap import ClipSource, discover, read_clip
 from posebank.skeleton import JOINT_NAMES, MIRROR, J, body_centre, is_annotated
 
-SIZE = DemoSize(5, 4, 3, (0.5, 0.9), 12, 8)
+SIZE = DemoSize(5, 4, 3, (0.5, 0.9), 12, 8, 4)
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +259,28 @@ def _truth_of(people, sources: DemoSources):
     return truth.take(row)
 
 
+def test_h36m_is_measured_in_the_cameras_that_took_the_images(sources: DemoSources) -> None:
+    """Joints lie on the person who is drawn: pixels there are unlike those of the other clips."""
+    people = read_annotations("h36m", sources.h36m).people
+    assert people.split.tolist().count("test") == 3 * 4 and len(people) == 4 * 4
+    assert set(people.image) == {p.name for p in (sources.h36m / "images").glob("*.jpg")}
+    pelvis = people.joints_3d[:, [J["r_hip"], J["l_hip"]]].mean(axis=1)
+    assert np.abs(pelvis).max() < 0.5  # centred at the body centre
+    images = [np.asarray(Image.open(sources.h36m / "images" / name)) for name in people.image]
+    assert {i.shape for i in images} == {(1002, 1000, 3), (1000, 1000, 3)}
+    for camera in ("54138969", "55011271", "58860488", "60457274"):
+        rows = [i for i, name in enumerate(people.image) if camera in name]
+        empty = np.median([images[i] for i in rows], axis=0)  # nobody stays in one place
+        for row in rows:
+            difference = np.abs(images[row] - empty).max(axis=-1)
+            x, y = people.joints_2d[row].astype(int).T
+            on = [
+                difference[b - 12 : b + 13, a - 12 : a + 13].max()
+                for a, b in zip(x, y, strict=True)
+            ]
+            assert np.median(on) > 40 > 3 * np.median(difference)
+
+
 @pytest.mark.parametrize("kind", ["mpii", "lspe"])
 def test_annotations_read_back_are_near_the_truth(kind: str, sources: DemoSources) -> None:
     people = read_annotations(kind, getattr(sources, kind)).people
@@ -361,7 +383,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def test_equal_seeds_give_equal_files_and_others_do_not(tmp_path: Path) -> None:
-    small = DemoSize(2, 2, 2, (0.2, 0.3), 3, 2)
+    small = DemoSize(2, 2, 2, (0.2, 0.3), 3, 2, 1)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         write_demo_sources(tmp_path / name, seed, small)
     a, b, c = (_hashes(tmp_path / name) for name in "abc")
@@ -370,12 +392,12 @@ def test_equal_seeds_give_equal_files_and_others_do_not(tmp_path: Path) -> None:
 
 
 def test_sources_there_already_are_kept_and_others_replaced(tmp_path: Path) -> None:
-    small = DemoSize(2, 2, 2, (0.2, 0.3), 2, 2)
+    small = DemoSize(2, 2, 2, (0.2, 0.3), 2, 2, 1)
     first = demo_sources(tmp_path, 1, small)
     before = first.truth.stat().st_mtime_ns
     assert demo_sources(tmp_path, 1, small) == first
     assert first.truth.stat().st_mtime_ns == before
-    fewer = DemoSize(2, 2, 2, (0.2, 0.3), 1, 2)
+    fewer = DemoSize(2, 2, 2, (0.2, 0.3), 1, 2, 1)
     demo_sources(tmp_path, 1, fewer)
     assert len(list((first.mpii / "images").glob("*.jpg"))) == 1
     finished = (tmp_path / "demo.json").read_text()

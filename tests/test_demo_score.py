@@ -154,7 +154,7 @@ def test_nothing_predicted(truth: DemoTruth) -> None:
 
 
 def test_truth_survives_writing(tmp_path: Path) -> None:
-    sources = write_demo_sources(tmp_path, 0, DemoSize(1, 1, 1, (0.1, 0.1), 2, 3))
+    sources = write_demo_sources(tmp_path, 0, DemoSize(1, 1, 1, (0.1, 0.1), 2, 3, 1))
     truth = load_truth(sources.truth)
     assert list(truth.person_id[-3:]) == [f"lspe/im{i:05d}.jpg/0" for i in (1, 2, 3)]
     assert truth.person_id[0] == "mpii/000000001.jpg/0"

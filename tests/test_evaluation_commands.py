@@ -16,12 +16,16 @@ from posebank_cli.main import main
 
 CONFIG = """
 seed = 3
+split = ["val", "test"]
 [[mocap]]
 dataset = "cmu"
 sources = ["sources/cmu"]
 [[annotations]]
 kind = "mpii"
 source = "sources/mpii"
+[[annotations]]
+kind = "h36m"
+source = "sources/h36m"
 [bank]
 fps = 5
 [matching]
@@ -51,7 +55,7 @@ def invoke(*arguments, code=0):
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
-    demo_sources(folder / "sources", 1, DemoSize(4, 1, 1, (0.6, 1.0), 9, 1))
+    demo_sources(folder / "sources", 1, DemoSize(4, 1, 1, (0.6, 1.0), 9, 1, 3))
     (folder / "run.toml").write_text(CONFIG)
     sweep = ("run", folder / "run.toml", "-w", folder / "ws", "--sweep-k", "1,4", "--workers", 1)
     return folder, sweep, json.loads(invoke(*sweep, "--json"))
@@ -66,18 +70,42 @@ def test_sweep_over_k_makes_table_1(swept):
     assert [s["rows"] for s in own if s["stage"] == "anchors"] == [2, 8]  # full and upper-body
     assert [s["stage"] for s in made["stages"]].count("shards") == 1
     table = pd.read_csv(folder / "ws/sweep/table1.csv")
-    assert table.columns.tolist()[2:] == ["K=1", "K=4", "K=50", "K=100", "K=200", "K=500"]
+    columns = [c for c in table.columns if not c.endswith(("_low", "_high"))]
+    assert columns[2:] == ["K=1", "K=4", "K=50", "K=100", "K=200", "K=500"]
     assert table["source"].tolist() == ["paper"] * 2 + ["ours"] * 4
     assert table["K=50"].tolist()[:2] == [71.7, 59.3] and table["K=50"][2:].isna().all()
     for k in (1, 4):
         file = folder / f"ws/sweep/k{k}/evaluation/default/after-nms.json"
-        errors = json.loads(file.read_text())["mpjpe"]
+        p1 = json.loads(file.read_text())["h36m"]["p1"]
         found = table.loc[2:3, f"K={k}"].tolist()
-        assert found == pytest.approx([errors["absolute"], errors["rigid"]], rel=1e-9)
+        assert found == pytest.approx([p1["absolute_frames"], p1["rigid_frames"]], rel=1e-9)
     assert made["table1"][3]["K=4"] == pytest.approx(table["K=4"][3])
     assert {p.name for p in (folder / "ws/sweep").glob("table1.*")} == {
         "table1.json", "table1.csv", "table1.md", "table1.tex",
     }  # fmt: skip
+
+
+def test_evaluation_of_a_run_has_every_table_and_figure(swept):
+    folder, _, _ = swept
+    made = folder / "ws/sweep/k4/evaluation/default"
+    for name in ("natural_images", "table2", "table3", "table4"):
+        table = pd.read_csv(made / f"tables-{name}.csv")
+        assert {"paper", "ours"} == set(table["source"])
+        ours = table[table["source"] == "ours"]
+        known = ours.dropna(axis=1, how="all").columns
+        assert {"natural_images": 8, "table2": 7, "table3": 5, "table4": 4}[name] <= len(known)
+    assert {f"figure{n}.png" for n in (5, 6, 7)} <= {p.name for p in made.iterdir()}
+
+
+def test_a_checkpoint_scores_as_its_run_did(swept):
+    folder, _, _ = swept
+    ws = folder / "ws/sweep/k4"
+    checkpoint = ws / "runs/default/checkpoint.pt"
+    asked = ("evaluate", "-w", ws, "--checkpoint", checkpoint, "--bootstrap", 20, "--json")
+    methods = json.loads(invoke(*asked, "--split", "val", "--split", "test"))["methods"]
+    assert set(methods) == {"checkpoint-ppi", "checkpoint-nms"}
+    file = ws / "evaluation/default/after-nms.json"
+    assert methods["checkpoint-nms"] == json.loads(file.read_text())
 
 
 def test_sweep_goes_on_where_it_was_cut_off(swept):

@@ -327,10 +327,10 @@ def test_results_are_deterministic_and_written_in_every_form(tmp_path):
     value = f"{first.numbers['pckh']['weighted']:.1f} [{low:.1f}, {high:.1f}]"
     assert f"| PCKh@0.5 (%) | {value} |" in first.to_markdown()
     table = section42({"LCR-Net + PPI": first})
-    assert table.loc[1, ["PCKh@0.5_low", "PCKh@0.5_high"]].tolist() == [low, high]
+    assert table.loc[1, ["PCKh@0.5 (%)_low", "PCKh@0.5 (%)_high"]].tolist() == [low, high]
     table = without_bounds(table)
     assert table.iloc[0].tolist()[:4] == ["paper", "LCR-Net + PPI", 75, 90]
-    assert table.iloc[1]["PCKh@0.5"] == first.numbers["pckh"]["weighted"]
+    assert table.iloc[1]["PCKh@0.5 (%)"] == first.numbers["pckh"]["weighted"]
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ import numpy as np
 from posebank.artefacts import write_text_atomic
 from posebank.demo.annotation_files import MpiiImage, lspe_joints, write_lspe, write_mpii
 from posebank.demo.body import Floats, Subject, channels, make_subject, standing_on_ground
+from posebank.demo.h36m_files import write_h36m
 from posebank.demo.mocap_files import FPS, amc_text, asf_text, bvh_text, write_text
 from posebank.demo.motions import REPERTOIRE, Motion, Performance, perform
 from posebank.demo.render import background, random_clothes
 from posebank.demo.scene import Person, aim_camera, any_motion, cast, shoot, side_by_side
 from posebank.errors import SettingsError
 
-_FOLDERS = ("cmu", "hdm05", "poseprior", "mpii", "lspe")
+_FOLDERS = ("cmu", "hdm05", "poseprior", "mpii", "lspe", "h36m")
 _TRUTH, _MARKER = "truth.npz", "demo.json"
 _JPEG_QUALITY = 90
 MPII_SIZE = (320, 240)
@@ -41,10 +42,11 @@ class DemoSize:
     clip_seconds: tuple[float, float] = (3.0, 6.0)
     mpii_images: int = 900
     lspe_people: int = 450
+    h36m_clips: int = 45
 
     def __post_init__(self) -> None:
         counts = (self.cmu_clips, self.hdm05_clips, self.poseprior_clips, self.mpii_images,
-                  self.lspe_people)  # fmt: skip
+                  self.lspe_people, self.h36m_clips)  # fmt: skip
         if min(counts) < 1:
             raise SettingsError(f"demo size: expected at least 1 of everything, got {self}")
         low, high = self.clip_seconds
@@ -56,7 +58,7 @@ class DemoSize:
     @staticmethod
     def tiny() -> DemoSize:
         """For tests: under 3 s."""
-        return DemoSize(4, 3, 3, (0.6, 1.0), 10, 7)
+        return DemoSize(4, 3, 3, (0.6, 1.0), 10, 7, 3)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class DemoSources:
     poseprior: Path
     mpii: Path
     lspe: Path
+    h36m: Path
     truth: Path
 
 
@@ -115,8 +118,8 @@ def write_demo_sources(folder: Path, seed: int, size: DemoSize | None = None) ->
 
     Parameters
     ----------
-    folder : is made; ``cmu/subjects/NN``, ``hdm05``, ``poseprior``, ``mpii``, ``lspe`` and
-        ``truth.npz`` are written in it. Files already there by those names are replaced.
+    folder : is made; ``cmu/subjects/NN``, ``hdm05``, ``poseprior``, ``mpii``, ``lspe``, ``h36m``
+        and ``truth.npz`` are written in it. Files already there by those names are replaced.
     seed : of everything; equal seeds and sizes give equal files, byte for byte.
 
     Raises
@@ -134,7 +137,7 @@ def write_demo_sources(folder: Path, seed: int, size: DemoSize | None = None) ->
 
 
 def _write_all(folder: Path, seed: int, size: DemoSize) -> DemoSources:
-    streams = np.random.SeedSequence(seed).spawn(5)
+    streams = np.random.SeedSequence(seed).spawn(6)
     truth = _Truth()
     return DemoSources(
         cmu=_write_cmu(folder / "cmu", size, np.random.default_rng(streams[0])),
@@ -142,8 +145,12 @@ def _write_all(folder: Path, seed: int, size: DemoSize) -> DemoSources:
         poseprior=_write_poseprior(folder / "poseprior", size, np.random.default_rng(streams[2])),
         mpii=_write_mpii(folder / "mpii", size, truth, np.random.default_rng(streams[3])),
         lspe=_write_lspe(folder / "lspe", size, truth, np.random.default_rng(streams[4])),
+        h36m=write_h36m(
+            folder / "h36m", size.h36m_clips, np.random.default_rng(streams[5]),
+            quality=_JPEG_QUALITY,
+        ),
         truth=truth.write(folder / _TRUTH),
-    )
+    )  # fmt: skip
 
 
 def demo_sources(folder: Path, seed: int, size: DemoSize | None = None) -> DemoSources:

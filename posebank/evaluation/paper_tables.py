@@ -136,5 +136,6 @@ def section42(ours: Mapping[str, EvaluationResult]) -> pd.DataFrame:
         n = result.numbers
         rows.append(["ours", method, *(n[part][value] for part, value, _ in cells)])
         intervals.append([n[part][bounds] for part, _, bounds in cells])
-    columns = ["3D error (mm)", "3D error, aligned (mm)"]
-    return _frame(rows, ["source", "method", *paper.MPII_VALIDATION, *columns], intervals)
+    columns = [f"{name} (%)" for name in paper.MPII_VALIDATION]
+    columns += ["3D error (mm)", "3D error, aligned (mm)"]
+    return _frame(rows, ["source", "method", *columns], intervals)

@@ -273,7 +273,7 @@ def _multi_person(
     image_of = np.unique(np.array(images, dtype=str), return_inverse=True)[1]
 
     def bounds(detections: Detections) -> Interval:
-        return interval(
+        low, high = interval(
             lambda weight: _mean(average_precision(detections, weight[image_of])),
             len(set(images)),
             # Each replicate sums all detections of 13 joints; a fifth of the replicates will do.
@@ -281,6 +281,7 @@ def _multi_person(
             confidence=settings.confidence,
             rng=np.random.default_rng(settings.seed),
         )
+        return (float(np.clip(low, 0, 100)), float(np.clip(high, 0, 100)))
 
     near, wide = at(settings.threshold), at(1.0)
     ap = average_precision(near)

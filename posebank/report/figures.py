@@ -99,8 +99,8 @@ def figure5(
         ax.plot([], [], color=colour, label=f"{name}: mean {mean:.1f} mm")
     ax.set_xlabel(f"{whose}, in the order of PPI's error")
     ax.set_ylabel("3D error (mm)")
-    ax.set_xlim(-0.5, max(len(order), 1) - 0.5)
-    ax.set_ylim(bottom=0)
+    ax.set_xlim(-0.02 * max(len(order), 1), 1.02 * max(len(order), 1))
+    ax.set_ylim(0, 1.15 * float(errors[order].max(initial=1.0)))  # room for the numbers
     ax.legend(fontsize=9)
     for place, (row, name) in enumerate(_examples(errors, order)):
         panel = figure.add_subplot(grid[1, place])
@@ -118,8 +118,9 @@ def figure5(
         )
         at = int(np.flatnonzero(order == row)[0])
         ax.annotate(
-            f"{place + 1}", (at, errors[row, 0]), xytext=(0, 14), textcoords="offset points",
-            ha="center", arrowprops={"arrowstyle": "-", "linewidth": 0.7},
+            f"{place + 1}", (at, errors[row, :2].max()), xytext=(0, 10),
+            textcoords="offset points", ha="center", weight="bold",
+            arrowprops={"arrowstyle": "-", "linewidth": 0.8},
         )  # fmt: skip
     handles = [
         Line2D([], [], color=colour, linewidth=width, label=name)
@@ -214,17 +215,17 @@ def figure7(
     *,
     image_of: ImageOf = no_image,
     threshold: float = 0.5,
-    min_score: float = 0.5,
     n: int = 8,
 ) -> Path:
     """PNG of detections: the image with every 2D pose, and all 3D poses in one scene.
 
     Half of the images have several people, half have one. They are not picked by eye: of each half
-    the images at equal steps from the best to the worst PCKh are shown, with that number.
+    the images at equal steps from the best to the worst PCKh are shown, with that number. Of the
+    poses found in an image the best scored are drawn, as many as people are annotated.
 
     Parameters
     ----------
-    predictions : of which those scored ``min_score`` at least are drawn.
+    predictions : of these and of other images.
     scored : the scores of the people's selected predictions.
     people : of the images to choose from.
     """
@@ -236,10 +237,12 @@ def figure7(
         ax.axis("off")
     for place, (image_id, share) in enumerate(chosen):
         line, column = divmod(place, 4)
-        mine = (predictions.image_id == image_id) & (predictions.score >= min_score)
+        present = people.image_id == image_id
+        mine = np.flatnonzero(predictions.image_id == image_id)
+        best = mine[np.argsort(-predictions.score[mine], kind="stable")][: int(present.sum())]
         draw_detections(
             grid[2 * line, column], grid[2 * line + 1, column], image_of(image_id),
-            predictions.take(mine), people.joints_2d[people.image_id == image_id],
+            predictions.take(best), people.joints_2d[present],
         )  # fmt: skip
         grid[2 * line, column].set_title(
             f"{Path(image_id).name}: PCKh@{threshold:g} {share:.0f}%", fontsize=9
