@@ -86,14 +86,14 @@ class EvaluationResult:
         parts = [to_markdown(self.main_numbers())]
         for name, table in self.tables.items():
             if name != "curve":
-                parts.append(f"\n{_titled(name)}\n\n{to_markdown(table)}")
+                parts.append(f"\n{_TITLES[name]}\n\n{to_markdown(table)}")
         return "".join(parts)
 
     def to_latex(self) -> str:
         """The main numbers and every table but the curve, as LaTeX."""
-        tables = {"main numbers": self.main_numbers(), **self.tables}
+        tables = {"main": self.main_numbers(), **self.tables}
         return "\n".join(
-            to_latex(table, _titled(name)) for name, table in tables.items() if name != "curve"
+            to_latex(table, _TITLES[name]) for name, table in tables.items() if name != "curve"
         )
 
     def to_csv(self, folder: Path) -> list[Path]:
@@ -104,8 +104,12 @@ class EvaluationResult:
         return paths
 
 
-def _titled(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+_TITLES = {
+    "main": "The main numbers", "joints": "By joint", "datasets": "By data set",
+    "annotated": "By number of annotated joints", "actions": "By action",
+    "rarity": "By rarity of the pose: distance to the closest anchor-pose",
+    **{f"h36m_{p}": f"Human3.6M, protocol {p.upper()}" for p in ("p1", "p2", "p3")},
+}  # fmt: skip
 
 
 def plain(value: Any) -> Any:

@@ -13,7 +13,15 @@ from typing import Any
 
 import pandas as pd
 
-_LATEX_NUMBERS = 10  # so many columns of numbers fit side by side on a page
+_PAGE = 84  # characters that fit on a line of an article, columns two apart
+
+_HEADINGS = {
+    "pckh": "PCKh (%)", "pck_torso": "PCK, torso (%)", "ap": "AP (%)", "pixels": "2D error (px)",
+    "absolute_mm": "3D error (mm)", "rigid_mm": "rigid (mm)", "similarity_mm": "similarity (mm)",
+    "absolute": "3D error (mm)", "rigid": "rigid (mm)", "similarity": "similarity (mm)",
+    "rarity_mm": "rarity (mm)",
+}  # fmt: skip
+"""Column -> what stands above it on paper; other names stand for themselves."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def shown(table: pd.DataFrame, digits: int = 1) -> _Shown:
         return interval_cell(row[i], row[low], row[high], digits)
 
     return _Shown(
-        [names[i] for i in kept],
+        [_HEADINGS.get(names[i], names[i]) for i in kept],
         [pd.api.types.is_numeric_dtype(table.dtypes.iloc[i]) for i in kept],
         # object first: a row of ints and floats must not turn all into floats
         [[text(row, i) for i in kept] for row in table.astype(object).to_numpy().tolist()],
@@ -89,20 +97,37 @@ def to_latex(table: pd.DataFrame, caption: str = "", digits: int = 1) -> str:
     repeats the columns of text and holds some of the numbers.
     """
     text = shown(table, digits)
-    labels = [i for i, numeric in enumerate(text.numeric) if not numeric]
-    numbers = [i for i, numeric in enumerate(text.numeric) if numeric]
-    # A value with its interval takes the room of two.
-    most = _LATEX_NUMBERS // (2 if any(" [" in c for row in text.rows for c in row) else 1)
-    n_blocks = max(-(-len(numbers) // most), 1)
-    size = max(-(-len(numbers) // n_blocks), 1)
-    lines = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering", r"\small"]
-    for block in range(n_blocks):
-        columns = sorted(labels + numbers[block * size : (block + 1) * size])
-        lines += _tabular(text, columns)
+    lines = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering"]
+    lines.append(r"\footnotesize\setlength{\tabcolsep}{4pt}")
+    for number, columns in enumerate(_blocks(text)):
+        lines += [r"\par\medskip"] * (number > 0) + _tabular(text, columns)
     if caption:
         lines.append(r"\caption{" + caption.translate(_LATEX) + "}")
     lines.append(r"\end{table}")
     return "\n".join(lines) + "\n"
+
+
+def _blocks(text: _Shown) -> list[list[int]]:
+    """Columns that fit side by side; every block begins with the columns of text, or the first."""
+    wide = [
+        max(len(row[i]) for row in (text.names, *text.rows)) + 2 for i in range(len(text.names))
+    ]
+    labels = [i for i, numeric in enumerate(text.numeric) if not numeric] or [0]
+    numbers = [i for i in range(len(text.names)) if i not in labels]
+
+    def packed(room: int) -> list[list[int]]:
+        blocks: list[list[int]] = [[]]
+        for i in numbers:
+            if blocks[-1] and sum(wide[k] for k in blocks[-1]) + wide[i] > room:
+                blocks.append([])
+            blocks[-1].append(i)
+        return blocks
+
+    most = _PAGE - sum(wide[i] for i in labels)
+    n_blocks = len(packed(most))
+    # The narrowest page with as many blocks: they come out about equally wide.
+    blocks = next(b for room in range(most + 1) if len(b := packed(room)) == n_blocks)
+    return [sorted(labels + block) for block in blocks]
 
 
 def _tabular(text: _Shown, columns: Sequence[int]) -> list[str]:
@@ -112,5 +137,5 @@ def _tabular(text: _Shown, columns: Sequence[int]) -> list[str]:
     form = "".join("r" if text.numeric[i] else "l" for i in columns)
     return [
         rf"\begin{{tabular}}{{{form}}}", r"\toprule", line(text.names), r"\midrule",
-        *map(line, text.rows), r"\bottomrule", r"\end{tabular}", "",
+        *map(line, text.rows), r"\bottomrule", r"\end{tabular}",
     ]  # fmt: skip
