@@ -171,6 +171,8 @@ def test_coco(tmp_path):
     reasons = {r.where: r.reason for r in result.rejected}
     assert len(reasons) == 4
     assert result.stats["crowds"] == 1
+    assert sum(result.stats["set_aside"].values()) == len(result.rejected)
+    assert result.stats["set_aside"]["no keypoint is annotated (a box only)"] == 1
     assert result.stats["people_in_file"] == 5
     assert any("keypoints" in r for r in reasons.values())
 

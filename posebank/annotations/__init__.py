@@ -16,7 +16,7 @@ from posebank.annotations.lsp import read_lsp
 from posebank.annotations.mpii import read_mpii_mat
 from posebank.annotations.mpii_derived import read_mpii_csv, read_mpii_h5, read_mpii_json
 from posebank.annotations.own import read_own_csv, read_own_json
-from posebank.annotations.people import AnnotationResult, outside_image, summary
+from posebank.annotations.people import AnnotationResult, outside_image, reasons, summary
 from posebank.annotations.splits import MPII_VAL_IMAGES, assign_mpii_splits, assign_splits
 from posebank.annotations.write import write_coco, write_npz
 from posebank.errors import SettingsError, SourceError
@@ -176,13 +176,9 @@ def read_annotations(
         people = assign_splits(people, val_fraction, seed)
     if hips != HipCorrection():
         people = corrected(people, hips)
-    return replace(
-        result,
-        people=people,
-        rejected=[*result.rejected, *unreadable],
-        stats={**result.stats, **summary(people)},
-        images=folder,
-    )
+    rejected = [*result.rejected, *unreadable]
+    stats = {**result.stats, **summary(people), "set_aside": reasons(rejected)}
+    return replace(result, people=people, rejected=rejected, stats=stats, images=folder)
 
 
 def _joined(parts: Iterable[AnnotationResult]) -> AnnotationResult:

@@ -60,7 +60,8 @@ class PerspectiveCamera:
 
     def to_camera(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """World points (..., 3) in camera axes, metres."""
-        return (points - self.position) @ self.rotation.T
+        with np.errstate(all="ignore"):  # of a damaged camera; ``make_people`` drops such points
+            return (points - self.position) @ self.rotation.T
 
     def project(self, camera_points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pixels (..., 2) of points (..., 3) in camera axes.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -201,6 +203,11 @@ def summary(people: People) -> dict[str, Any]:
     }
 
 
+def reasons(rejected: Sequence[Rejected]) -> dict[str, int]:
+    """How often each reason was given; what was found in the single case is left out."""
+    return dict(Counter(re.sub(r"\[.*\]|'[^']*'", "...", line.reason) for line in rejected))
+
+
 def outside_image(people: People) -> NDArray[np.bool_]:
     """Annotated joints that lie outside their image (truncated people), shape (n, 13).
 
@@ -209,8 +216,3 @@ def outside_image(people: People) -> NDArray[np.bool_]:
     size = np.stack([people.image_width, people.image_height], axis=1)[:, None]
     outside = ((people.joints_2d < 0) | (people.joints_2d > size)).any(axis=-1)
     return outside & is_annotated(people.state) & (size > 0).all(axis=-1)
-
-
-def with_people(result: AnnotationResult, people: People, **stats: Any) -> AnnotationResult:
-    """The result with other people (the same rows) and further counts."""
-    return replace(result, people=people, stats={**result.stats, **stats})
