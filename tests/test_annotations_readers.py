@@ -252,6 +252,34 @@ def test_image_sizes_and_joints_outside(tmp_path):
     assert result.images == tmp_path / "images"
 
 
+def test_a_download_is_read_as_it_was_unpacked(tmp_path):
+    """COCO's archives: two splits, each with its own folder of images, and fetch's checksums."""
+    points = {name: (10 + i, 20, 2) for i, name in enumerate(af.COCO_NAMES)}
+    put = tmp_path / "annotations_trainval2017" / "annotations"
+    put.mkdir(parents=True)
+    (tmp_path / "checksums.json").write_text("{}")
+    for split, n in (("train2017", 3), ("val2017", 2)):
+        people = [af.coco_person(i + 10 * n, i, points) for i in range(n)]
+        path = af.write_coco(put / f"person_keypoints_{split}.json", people)
+        folder = tmp_path / split / split
+        folder.mkdir(parents=True)
+        for image in json.loads(path.read_text())["images"]:
+            (folder / image["file_name"]).write_bytes(b"an image")
+    result = read_annotations("coco", tmp_path)
+    assert result.stats["people_by_split"] == {"train": 3, "val": 2}
+    assert all((result.images / name).is_file() for name in result.people.image)
+    assert {Path(name).parts[0] for name in result.people.image} == {"train2017", "val2017"}
+
+
+def test_a_person_of_two_files_is_kept_once(tmp_path):
+    for name in "ab":
+        af.write_own_json(tmp_path / f"{name}.json", 3)
+    result = read_annotations("json", tmp_path)
+    assert len(set(result.people.person_id)) == len(result.people)
+    assert len(result.people) + len(result.rejected) == result.stats["people_in_file"]
+    assert "was read before" in result.rejected[-1].reason
+
+
 def test_same_person_twice(tmp_path):
     person = af.coco_person(11, 5, {"l_wrist": (3, 4, 1)})
     result = read_annotations("coco", af.write_coco(tmp_path / "x.json", [person, person]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,16 @@ from posebank.annotations.lsp import read_lsp
 from posebank.annotations.mpii import read_mpii_mat
 from posebank.annotations.mpii_derived import read_mpii_csv, read_mpii_h5, read_mpii_json
 from posebank.annotations.own import read_own_csv, read_own_json
-from posebank.annotations.people import AnnotationResult, outside_image, reasons, summary
+from posebank.annotations.people import (
+    READ_BEFORE,
+    AnnotationResult,
+    outside_image,
+    reasons,
+    summary,
+)
 from posebank.annotations.splits import MPII_VAL_IMAGES, assign_mpii_splits, assign_splits
 from posebank.annotations.write import write_coco, write_npz
-from posebank.errors import SettingsError, SourceError
+from posebank.errors import Rejected, SettingsError, SourceError
 from posebank.types import People, texts
 
 __all__ = [
@@ -51,7 +58,6 @@ _USUAL_FILES: dict[str, tuple[str, ...]] = {
     "csv": ("*.csv",),
 }  # fmt: skip
 _ALL_FILES = ("coco", "json", "csv")  # kinds of which a folder may hold several files
-_USUAL_FOLDERS = (".", "annotations")
 
 
 def _find(kind: str, source: Path) -> list[Path]:
@@ -63,8 +69,10 @@ def _find(kind: str, source: Path) -> list[Path]:
     if not source.is_dir():
         raise SourceError(source, "expected an annotation file or folder, found nothing")
     for pattern in _USUAL_FILES[kind]:
-        for folder in _USUAL_FOLDERS:
-            found = sorted(p for p in (source / folder).glob(pattern) if p.is_file())
+        # A file of the data set's own name is one wherever an archive was unpacked to.
+        deeper = () if pattern.startswith("*") else (f"**/{pattern}",)
+        for place in (pattern, f"annotations/{pattern}", *deeper):
+            found = sorted(p for p in source.glob(place) if p.is_file())
             if found:
                 return found if kind in _ALL_FILES else found[:1]
     names = ", ".join(_USUAL_FILES[kind])
@@ -84,13 +92,27 @@ def _read_mpii(path: Path) -> AnnotationResult:
     return readers[path.suffix.lower()](path)
 
 
-def _usual_images(file: Path) -> Path | None:
-    """Where the images usually are: ``images`` beside the file, or COCO's ``val2017``."""
-    beside = [file.parent / "images", file.parent.parent / "images"]
+def _usual_images(file: Path, source: Path) -> Path | None:
+    """Where the images of a file usually are: ``images``, or COCO's ``val2017``, near it."""
+    names = ["images"]
     if file.stem.startswith("person_keypoints_"):
-        name = file.stem.removeprefix("person_keypoints_")
-        beside = [file.parent.parent / name, file.parent / name, *beside]
-    return next((folder for folder in beside if folder.is_dir()), None)
+        names.insert(0, file.stem.removeprefix("person_keypoints_"))
+    for name in names:
+        below = sorted(source.glob(f"**/{name}")) if source.is_dir() else []
+        for folder in (file.parent / name, file.parent.parent / name, *below):
+            if folder.is_dir() and any(p.is_file() for p in folder.iterdir()):
+                return folder
+    return None
+
+
+def _image_folders(files: Sequence[Path], source: Path) -> tuple[Path | None, list[str]]:
+    """The folder that holds all images of the files, and where in it those of each file are."""
+    folders = [_usual_images(file, source) for file in files]
+    known = [folder for folder in folders if folder is not None]
+    if len(set(folders)) <= 1 or len(known) < len(folders):
+        return folders[0], ["."] * len(folders)
+    root = Path(os.path.commonpath(known))
+    return root, [folder.relative_to(root).as_posix() for folder in known]
 
 
 def image_folder(kind: str, source: Path) -> Path | None:
@@ -101,7 +123,8 @@ def image_folder(kind: str, source: Path) -> Path | None:
     SourceError
         If the source is missing or holds no annotation file of this kind.
     """
-    return _usual_images(_find(kind, Path(source))[0])
+    source = Path(source)
+    return _image_folders(_find(kind, source), source)[0]
 
 
 def read_annotations(
@@ -162,10 +185,14 @@ def read_annotations(
         "json": read_own_json,
         "csv": read_own_csv,
     }
-    files = _find(kind, Path(source))
-    result = _joined(readers[kind](path) for path in files)
-
-    folder = images or _usual_images(files[0])
+    source = Path(source)
+    files = _find(kind, source)
+    folder, places = _image_folders(files, source)
+    if images is not None:
+        folder, places = images, ["."] * len(files)
+    result = _joined(
+        _placed(readers[kind](path), place) for path, place in zip(files, places, strict=True)
+    )
     hips = HipCorrection(hip_width, hip_down)
     people, unreadable = with_image_sizes(result.people, folder)
     if split is not None:
@@ -177,8 +204,18 @@ def read_annotations(
     if hips != HipCorrection():
         people = corrected(people, hips)
     rejected = [*result.rejected, *unreadable]
-    stats = {**result.stats, **summary(people), "set_aside": reasons(rejected)}
+    stats = {**result.stats, **summary(people)}
+    if rejected:
+        stats["set_aside"] = reasons(rejected)
     return replace(result, people=people, rejected=rejected, stats=stats, images=folder)
+
+
+def _placed(result: AnnotationResult, place: str) -> AnnotationResult:
+    """The result with its images in a folder of the common one."""
+    if place == ".":
+        return result
+    images = texts(f"{place}/{name}" for name in result.people.image)
+    return replace(result, people=replace(result.people, image=images))
 
 
 def _joined(parts: Iterable[AnnotationResult]) -> AnnotationResult:
@@ -191,9 +228,14 @@ def _joined(parts: Iterable[AnnotationResult]) -> AnnotationResult:
         for name, count in result.stats.items():
             stats[name] = stats.get(name, 0) + count
     names = set.intersection(*(set(r.extras) for r in results))
+    people = People.concat([r.people for r in results])
+    _, first = np.unique(people.person_id.astype(str), return_index=True)
+    again = np.setdiff1d(np.arange(len(people)), first)
+    rows = np.sort(first)
     return AnnotationResult(
-        people=People.concat([r.people for r in results]),
-        rejected=[line for r in results for line in r.rejected],
+        people=people.take(rows),
+        rejected=[line for r in results for line in r.rejected]
+        + [Rejected(person, READ_BEFORE) for person in people.person_id[again]],
         stats=stats,
-        extras={n: np.concatenate([r.extras[n] for r in results]) for n in sorted(names)},
+        extras={n: np.concatenate([r.extras[n] for r in results])[rows] for n in sorted(names)},
     )

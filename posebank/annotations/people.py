@@ -19,6 +19,8 @@ from posebank.types import People, texts
 MAX_PIXELS = 1e6
 """A coordinate further out than this is no pixel position, whatever the file says."""
 
+READ_BEFORE = "a person of this image and index was read before"
+
 
 @dataclass(frozen=True)
 class AnnotationResult:
@@ -164,7 +166,7 @@ def _unusable(image: str, state: NDArray[np.uint8], taken: bool) -> str:
     if not is_annotated(state).any():
         return "expected at least one annotated joint, found none"
     if taken:
-        return "a person of this image and index was read before"
+        return READ_BEFORE
     return ""
 
 
