@@ -15,6 +15,7 @@ from posebank.evaluation import (
     ground_truth_from_shards,
 )
 from posebank.geometry.cameras import camera_rotation
+from posebank.geometry.rotations import axis_rotation
 from posebank.report import (
     FRONT,
     View,
@@ -38,6 +39,7 @@ from posebank.report import (
 )
 from posebank.report.drawing import LEFT, RIGHT, bones
 from posebank.report.images import new_figure, open_image
+from posebank.report.sheets import facing_the_camera
 from posebank.shards import ShardSettings, shard_table
 from posebank.skeleton import N_JOINTS, J, JointState, centred
 from posebank.types import (
@@ -99,6 +101,20 @@ def size_of(path):
 
 
 # --- geometry of the drawings
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.7, np.pi / 2, -2.5])
+def test_a_clip_is_drawn_from_the_persons_own_front(turn):
+    """The right hip on the viewer's left, the toes (here: the wrists) towards the viewer."""
+    pose = np.zeros((13, 3))
+    for side, x in (("r", -1.0), ("l", 1.0)):  # faces +z
+        pose[J[f"{side}_hip"]] = (0.1 * x, 0.9, 0)
+        pose[J[f"{side}_wrist"]] = (0.2 * x, 1.0, 0.5)
+    pose[J["head"]] = (0, 1.7, 0)
+    seen = facing_the_camera(pose @ axis_rotation("y", turn).T + [3.0, 0.0, -8.0])
+    np.testing.assert_allclose(seen[J["r_hip"]], [-0.1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(seen[J["l_wrist"]], [0.2, -0.1, -0.5], atol=1e-12)
+    np.testing.assert_allclose(seen[J["head"]], [0, -0.8, 0], atol=1e-12)
 
 
 def test_front_view_is_what_the_camera_saw():

@@ -129,6 +129,14 @@ def match_picture(
     return save_figure(figure, path)
 
 
+def facing_the_camera(joints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A pose (13, 3) of the MoCap world in the axes of a level camera before it, hips at 0."""
+    heading = heading_angle(joints, J["r_hip"], J["l_hip"])
+    # At heading 0 the right hip is towards +x: the camera of azimuth 0 would stand behind.
+    pose = joints @ camera_rotation(np.pi - heading, 0.0).T
+    return np.asarray(pose - pose[[J["r_hip"], J["l_hip"]]].mean(axis=0))
+
+
 def clip_picture(clip: MotionClip, path: Path, n: int = 6) -> Path:
     """PNG of ``n`` frames of a clip, evenly spaced, each from its front, its left and above.
 
@@ -137,13 +145,9 @@ def clip_picture(clip: MotionClip, path: Path, n: int = 6) -> Path:
     frames = np.unique(np.linspace(0, len(clip.frames) - 1, n).round().astype(int))
     figure = new_figure(_PANEL * len(frames), 3 * _PANEL + 0.5)
     grid = figure.subplots(3, len(frames), squeeze=False)
-    heading = heading_angle(clip.joints, J["r_hip"], J["l_hip"])
     views = {"front": FRONT, "left": SIDE, "above": _ABOVE}
     for place, frame in enumerate(frames):
-        # A person of heading 0 has the right hip towards +x, so the camera stands behind.
-        to_camera = camera_rotation(heading[frame] + np.pi, 0.0)
-        pose = clip.joints[frame] @ to_camera.T
-        pose = pose - pose[[J["r_hip"], J["l_hip"]]].mean(axis=0)
+        pose = facing_the_camera(clip.joints[frame])
         for ax, view in zip(grid[:, place], views.values(), strict=True):
             draw_pose_3d(ax, pose, view)
         seconds = frame / clip.fps
