@@ -1,16 +1,19 @@
 """The benchmark of labels: 3D error by estimator and hidden joints, and how good trust is.
 
-    python benchmarks/bench_labels.py
+    python benchmarks/bench_labels.py [truth] [people] [banks] [lifter] [trust]
 
-Trust is fitted on the CMU subjects, each left out of a bank of the others in turn, and tested on
-both HDM05 actors (bank: CMU), who are what every other number here is of too. The lifting network
-is trained on the same bank. ``reliability.png`` is drawn beside the results.
+All of them by default. ``truth``: HDM05 actors, bank CMU, joints hidden at random and cut off by
+the image's border. ``people``: joints hidden as they are missing in LSPE and MPII people.
+``banks``: CMU subjects left out of banks of the other CMU subjects, HDM05, and both. ``lifter``:
+a lifting network trained on the same bank, and its mean with ``posterior``. ``trust``: fitted on
+the CMU subjects, each left out of a bank of the others in turn, and tested on the HDM05 actors,
+whom nothing was chosen on; ``reliability.png`` is drawn beside the results.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +21,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from _common import ROOT, report
-from bench_matching import real_bank
+from bench_matching import lspe_people, mpii_people, real_bank
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from posebank.completion import complete
 from posebank.matching import ESTIMATORS, MatchSettings, match
-from posebank.matching.estimators import nearest, posterior
+from posebank.matching.estimators import Posterior, nearest, posterior
 from posebank.matching.lifter import LifterSettings, lift, train_lifter
 from posebank.matching.trust import FEATURES, TRUSTED_MM, TrustModel, fit_trust, trust_features
 from posebank.matching.truth import (
+    SeenPeople,
     TruthSettings,
     pose_errors_mm,
     see_people,
@@ -34,65 +39,73 @@ from posebank.matching.truth import (
     without_subjects,
 )
 from posebank.skeleton import is_annotated
-from posebank.types import PoseBank
+from posebank.types import Matches, PoseBank
 
+PARTS = ("truth", "people", "banks", "lifter", "trust")
 TEST_SUBJECTS = ("hdm05/bd", "hdm05/dg")
+BANK_SUBJECTS = ("cmu/16", "cmu/49")
 PAPER = MatchSettings(matcher="views", k=1)
 PICTURE = ROOT / "benchmarks" / "results" / "reliability.png"
 
 
-def trust_data(
-    bank: PoseBank, held_out: PoseBank, estimator: str, settings: TruthSettings
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, true errors and hidden counts of labelled people whose pose is known."""
-    features, errors, hidden = [], [], []
+def labelled(
+    bank: PoseBank, seen: SeenPeople
+) -> tuple[Matches, Posterior, dict[str, NDArray[np.float64]]]:
+    """Matches, what the estimators made of them, and each one's poses."""
+    matches, rejected = match(bank, seen.people, MatchSettings())
+    assert not rejected
+    found = posterior(bank, matches, seen.people.joints_2d, is_annotated(seen.people.state))
+    return matches, found, {"nearest": nearest(bank, matches), "posterior": found.pose}
+
+
+def trust_data(bank: PoseBank, held_out: PoseBank, settings: TruthSettings) -> pd.DataFrame:
+    """Features, hidden count and true errors of labelled people whose pose is known."""
+    tables = []
     for count in settings.hidden:
         seen = see_people(held_out, count, settings)
-        matches, rejected = match(bank, seen.people, MatchSettings())
-        assert not rejected
-        found = posterior(bank, matches, seen.people.joints_2d, is_annotated(seen.people.state))
-        pose = found.mean if estimator == "posterior" else nearest(bank, matches)
-        features.append(trust_features(matches, found))
-        errors.append(pose_errors_mm(pose, seen.joints_3d)[0])
-        hidden.append(np.full(len(pose), count))
-    return np.concatenate(features), np.concatenate(errors), np.concatenate(hidden)
+        matches, found, poses = labelled(bank, seen)
+        table = pd.DataFrame(trust_features(matches, found), columns=list(FEATURES))
+        table["hidden"] = count
+        for name, pose in poses.items():
+            table[name] = pose_errors_mm(pose, seen.joints_3d)[0]
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
-def fitted_on(bank: PoseBank, estimator: str, settings: TruthSettings) -> TrustModel:
-    """The trust model of a bank's own subjects, each left out in turn."""
+def left_out_in_turn(bank: PoseBank, settings: TruthSettings) -> pd.DataFrame:
+    """``trust_data`` of a bank's own subjects."""
     subjects = sorted({f"{d}/{s}" for d, s in zip(bank.dataset, bank.subject, strict=True)})
-    parts = [
-        trust_data(*without_subjects(bank, [subject]), estimator, settings)[:2]
-        for subject in subjects
-    ]
-    features, errors = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return fit_trust(features, errors)
+    return pd.concat(
+        [trust_data(*without_subjects(bank, [subject]), settings) for subject in subjects]
+    )
 
 
 def lifter_rows(
     bank: PoseBank, held_out: PoseBank, settings: TruthSettings, training: LifterSettings
 ) -> pd.DataFrame:
-    """Errors of the lifting network on the people of ``truth_benchmark``."""
+    """Errors of the lifting network, and of its mean with ``posterior``."""
     net = train_lifter(bank, training)
     rows = []
     for count in settings.hidden:
         seen = see_people(held_out, count, settings)
         annotated = is_annotated(seen.people.state)
-        pose = lift(net, seen.people.joints_2d, annotated)
-        filled, _ = complete(seen.people.joints_2d, seen.people.state, pose)
-        miss = np.linalg.norm(filled - seen.joints_2d, axis=-1)[~annotated]
-        plain, aligned = pose_errors_mm(pose, seen.joints_3d)
-        rows.append(
-            {
-                "hidden": count,
-                "matcher": "-",
-                "estimator": f"lifter, width {training.width}, {training.steps} steps",
-                "people": len(pose),
-                "error_mm": float(plain.mean()),
-                "aligned_mm": float(aligned.mean()),
-                "completion_px": float(miss.mean()) if len(miss) else None,
-            }
-        )
+        lifted = lift(net, seen.people.joints_2d, annotated)
+        ours = labelled(bank, seen)[2]["posterior"]
+        ways = {"lifter": lifted, "posterior": ours, "mean of both": (lifted + ours) / 2}
+        for name, pose in ways.items():
+            filled, _ = complete(seen.people.joints_2d, seen.people.state, pose)
+            miss = np.linalg.norm(filled - seen.joints_2d, axis=-1)[~annotated]
+            plain, aligned = pose_errors_mm(pose, seen.joints_3d)
+            rows.append(
+                {
+                    "hidden": count,
+                    "estimator": name,
+                    "people": len(pose),
+                    "error_mm": float(plain.mean()),
+                    "aligned_mm": float(aligned.mean()),
+                    "completion_px": float(miss.mean()) if len(miss) else None,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -135,46 +148,76 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+def truth(
+    bank: PoseBank, held_out: PoseBank, settings: TruthSettings, patterns: Any = None
+) -> list[dict[str, Any]]:
+    """Both estimators on the best cameras, beside the paper's way."""
+    table = pd.concat(
+        [
+            truth_benchmark(bank, held_out, [PAPER], ["nearest"], settings, patterns),
+            truth_benchmark(bank, held_out, [MatchSettings()], ESTIMATORS, settings, patterns),
+        ]
+    ).sort_values("hidden", kind="stable")
+    paper = table[table["matcher"] == "views k=1"].set_index("hidden")["error_mm"]
+    table["less_than_paper_percent"] = 100 * (1 - table["error_mm"] / table["hidden"].map(paper))
+    return show(table)
+
+
+def show(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Print a table; its rows."""
+    print(table.to_string(index=False, float_format="%.1f"), flush=True)
+    return records(table)
+
+
+def trust(bank: PoseBank, held_out: PoseBank, settings: TruthSettings) -> dict[str, Any]:
+    """Fit the trust of each estimator, and test it."""
+    known, tested = left_out_in_turn(bank, settings), trust_data(bank, held_out, settings)
+    results: dict[str, Any] = {}
+    for name in ESTIMATORS:
+        model = fit_trust(known[list(FEATURES)].to_numpy(), known[name].to_numpy())
+        features, errors = tested[list(FEATURES)].to_numpy(), tested[name].to_numpy()
+        results[name] = {"model": asdict(model), **reliability(model, features, errors)}
+        results[name]["rank_correlation_by_hidden"] = {
+            int(count): reliability(model, features[rows], errors[rows])["rank_correlation"]
+            for count, rows in tested.groupby("hidden").indices.items()
+        }
+    draw({name: r["reliability"] for name, r in results.items()}, PICTURE)
+    return results
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--people", type=int, default=250)
     parser.add_argument("--lifter-steps", type=int, default=LifterSettings.steps)
     parser.add_argument("--lifter-width", type=int, default=LifterSettings.width)
     chosen = parser.parse_args()
+    parts = chosen.parts or PARTS
+    if unknown := sorted(set(parts) - set(PARTS)):
+        parser.error(f"expected parts among {', '.join(PARTS)}, found {unknown[0]}")
     bank = real_bank()
     settings = TruthSettings(n_people=chosen.people)
-    test_bank, test_people = without_subjects(bank, TEST_SUBJECTS)
-    results: dict[str, Any] = {"features": FEATURES, "trust": {}}
-    for estimator in ESTIMATORS:
-        model = fitted_on(test_bank, estimator, settings)
-        features, errors, hidden = trust_data(test_bank, test_people, estimator, settings)
-        results["trust"][estimator] = {
-            "model": asdict(model),
-            **reliability(model, features, errors),
-            "by_hidden": {
-                int(h): reliability(model, features[hidden == h], errors[hidden == h])[
-                    "rank_correlation"
-                ]
-                for h in settings.hidden
-            },
-        }
-    draw({n: t["reliability"] for n, t in results["trust"].items()}, PICTURE)
-    training = LifterSettings(width=chosen.lifter_width, steps=chosen.lifter_steps)
-    cut = TruthSettings(n_people=chosen.people, hiding="truncated", hidden=(2, 4, 6))
-    for name, way in (("truth", settings), ("truncated", cut)):
-        parts = [
-            truth_benchmark(test_bank, test_people, [PAPER], ["nearest"], way),
-            truth_benchmark(test_bank, test_people, [MatchSettings()], ESTIMATORS, way),
-        ]
-        if name == "truth":
-            parts.append(lifter_rows(test_bank, test_people, way, training))
-        table = pd.concat(parts).sort_values("hidden", kind="stable")
-        paper = table[table["matcher"] == "views k=1"].set_index("hidden")["error_mm"]
-        table["less_than_paper_percent"] = 100 * (
-            1 - table["error_mm"] / table["hidden"].map(paper)
-        )
-        print(table.to_string(index=False, float_format="%.1f"))
-        results[name] = records(table)
+    test = without_subjects(bank, TEST_SUBJECTS)
+    results: dict[str, Any] = {}
+    if "truth" in parts:
+        results["random"] = truth(*test, settings)
+        cut = replace(settings, hiding="truncated", hidden=(2, 4, 6))
+        results["truncated"] = truth(*test, cut)
+    if "people" in parts:
+        real = replace(settings, hiding="people", hidden=(1, 2, 4, 6))
+        for name, people in (("lspe", lspe_people()), ("mpii", mpii_people())):
+            results[f"hidden as in {name}"] = truth(*test, real, is_annotated(people.state))
+    if "banks" in parts:
+        rest, held_out = without_subjects(bank, BANK_SUBJECTS)
+        for names in (("cmu",), ("hdm05",), ("cmu", "hdm05")):
+            print(f"bank {'+'.join(names)}")
+            some = rest.take(np.isin(rest.dataset.astype(str), names))
+            results[f"bank {'+'.join(names)}"] = truth(some, held_out, settings)
+    if "lifter" in parts:
+        training = LifterSettings(width=chosen.lifter_width, steps=chosen.lifter_steps)
+        results["lifter"] = show(lifter_rows(*test, settings, training))
+    if "trust" in parts:
+        results["trust"] = {"features": FEATURES, **trust(*test, settings)}
     report("labels", results)
 
 

@@ -3,18 +3,30 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matching_oracle import people_from, random_bank, random_people
+from scipy.spatial.transform import Rotation
 
 from posebank.completion import complete, fit_camera, project
 from posebank.errors import ArtefactError, SettingsError
-from posebank.matching import ESTIMATORS, LabelSettings, MatchSettings, label, match
+from posebank.matching import ESTIMATORS, LabelSettings, MatchSettings, estimators, label, match
 from posebank.matching.estimators import (
+    INFLATION,
+    REACH,
     SIGMA,
     candidate_poses,
     candidate_weights,
-    perspective_error,
+    modes,
     posterior,
 )
 from posebank.matching.labels import ambiguity_mm
+from posebank.matching.limbs import keep_limb_lengths, limb_lengths, with_limb_lengths
+from posebank.matching.perspective import (
+    FREE,
+    NOISE_M,
+    SPREAD_M,
+    TURN,
+    perspective_error,
+    turned,
+)
 from posebank.matching.trust import fit_trust, trust_features
 from posebank.matching.truth import (
     TruthSettings,
@@ -92,44 +104,123 @@ def test_posterior_honours_the_annotated_joints():
     person = people_from(90 * project(pose) + 200, np.ones((1, 13)))
     matches, _ = match(bank, person, MatchSettings(k=1))
     found = posterior(bank, matches, person.joints_2d, np.ones((1, 13), bool))
-    assert found.spread_mm[0] == found.reach_mm[0] == 0
+    assert found.reach_mm[0] == 0
     seen = candidate_poses(bank, matches)[0][0, 0]
     # Matching is orthographic: its camera is off, and the annotated joints take it back.
-    errors = [pose_errors_mm(p, pose)[0][0] for p in (found.mean, seen[None])]
-    assert errors[0] < errors[1]
+    errors = [pose_errors_mm(p, pose)[0][0] for p in (found.pose, seen[None])]
+    assert errors[0] < 0.7 * errors[1]
     everyone = np.ones((1, 13), bool)
-    off = [perspective_error(p, person.joints_2d, everyone)[0] for p in (found.mean, seen[None])]
-    assert off[0] < 0.7 * off[1]
+    off = [perspective_error(p, person.joints_2d, everyone)[0] for p in (found.pose, seen[None])]
+    assert off[0] < 0.5 * off[1]
     assert perspective_error(pose, person.joints_2d, everyone)[0] < 1e-6
+    np.testing.assert_allclose(limb_lengths(found.pose), limb_lengths(pose), rtol=1e-6)
 
 
-def test_posterior_is_the_bayes_estimate(matched):
-    """Against the same linear model solved in information form, person by person."""
+def numerical_slope(function, at):
+    """Derivatives (m, n) of a function of n numbers."""
+    steps = 1e-5 * np.eye(len(at))
+    return np.stack([(function(at + s) - function(at - s)) / 2e-5 for s in steps], axis=-1)
+
+
+def test_mixture_is_the_bayes_estimate(matched):
+    """Against the same linear model solved in information form, candidate by candidate."""
     bank, people, matches = matched
     seen = is_annotated(people.state)
     found = posterior(bank, matches, people.joints_2d, seen)
     poses, there = candidate_poses(bank, matches)
+    poses = turned(poses, people.joints_2d, seen)
+    apart = {(J["r_ankle"], J["r_hip"]): 2, (J["r_wrist"], J["l_shoulder"]): 3, (0, 0): 0}
+    apart |= {(J["head"], J["r_hip"]): 2, (J["r_ankle"], J["l_wrist"]): 6}
     for i in range(len(matches)):
         error = perspective_error(poses[i], people.joints_2d[i][None], seen[i][None])
         weight = np.where(there[i], np.exp(-(error**2) / (2 * SIGMA**2)), 0)
         weight /= weight.sum()
-        prior = np.tensordot(weight, poses[i], 1)
-        away = (poses[i] - prior).reshape(len(weight), -1)
-        covariance = (away.T * weight) @ away + 0.04**2 * np.eye(39)
-        scale, shift = fit_camera(people.joints_2d[i], seen[i], project(prior))
-        information, right = np.linalg.inv(covariance), np.zeros(39)
-        for j in np.flatnonzero(seen[i]):
-            slope = np.zeros((2, 39))
-            for axis in range(3):
-                step = np.zeros(3)
-                step[axis] = 1e-5
-                change = project((prior[j] + step)[None]) - project((prior[j] - step)[None])
-                slope[:, 3 * j + axis] = change[0] / 2e-5
-            off = (people.joints_2d[i, j] - shift) / scale - project(prior[j][None])[0]
-            information += slope.T @ slope / 0.05**2
-            right += slope.T @ off / 0.05**2
-        expected = prior + np.linalg.solve(information, right).reshape(13, 3)
-        np.testing.assert_allclose(found.mean[i], centred(expected), atol=1e-5)
+        np.testing.assert_allclose(found.weight[i], weight, atol=1e-12)
+        mean = np.tensordot(weight, poses[i], 1)
+        away = (poses[i] - mean).reshape(len(weight), -1)
+        # The limbs between two joints are checked above for some; here they are the library's.
+        local = estimators._LOCAL
+        for (a, b), limbs in apart.items():
+            assert local[3 * a, 3 * b + 1] == pytest.approx(np.exp(-limbs / REACH))
+        turn = numerical_slope(
+            lambda v, m=mean: (m @ Rotation.from_rotvec(v).as_matrix().T).ravel(), np.zeros(3)
+        )
+        covariance = INFLATION * local * ((away.T * weight) @ away)
+        covariance += SPREAD_M**2 * np.eye(39) + TURN**2 * turn @ turn.T
+        # The state: 39 coordinates, the shift and the log scale of the image.
+        prior = np.linalg.inv(covariance)
+        information = np.zeros((42, 42))
+        information[:39, :39] = prior
+        information[39:, 39:] = np.eye(3) / FREE**2
+        at = project(mean)[seen[i]]
+        slope = numerical_slope(
+            lambda v, s=seen[i]: project(v.reshape(13, 3))[s].ravel(), mean.ravel()
+        )
+        shift = np.tile(np.eye(2), (len(at), 1))
+        slope = np.hstack([slope, shift, at.reshape(-1, 1)])
+        information += slope.T @ slope / NOISE_M**2
+        for c in np.flatnonzero(there[i]):
+            image = project(poses[i, c])
+            scale, move = fit_camera(people.joints_2d[i], seen[i], image)
+            off = ((people.joints_2d[i] - move) / scale - image)[seen[i]].ravel()
+            step = np.linalg.solve(information, slope.T @ off / NOISE_M**2)
+            expected = poses[i, c] + step[:39].reshape(13, 3)
+            np.testing.assert_allclose(found.poses[i, c], centred(expected), atol=1e-5)
+
+
+def test_turning_finds_the_camera_of_a_perspective_image():
+    pose = random_bank(4).joints_3d.astype(float)
+    everyone = np.ones((4, 13), bool)
+    image = 70 * project(pose) + 30
+    small = Rotation.from_rotvec([0.02, -0.03, 0.01]).as_matrix()
+    off = (pose @ small.T)[:, None]
+    found = turned(off, image, everyone)
+    before, after = (np.linalg.norm(p[:, 0] - pose, axis=-1).mean() for p in (off, found))
+    assert after < 0.7 * before
+    np.testing.assert_allclose(limb_lengths(found), limb_lengths(off))
+
+
+def test_limb_lengths_are_given():
+    poses = random_bank(8).joints_3d.astype(float)
+    wanted = limb_lengths(poses) * np.random.default_rng(1).uniform(0.9, 1.2, (8, 12))
+    variance = np.full((8, 13), 0.1)
+    variance[:, J["r_ankle"]] = 1e-6
+    kept = with_limb_lengths(poses, wanted, variance)
+    np.testing.assert_allclose(limb_lengths(kept), wanted, rtol=1e-6)
+    np.testing.assert_allclose(body_centre(kept), 0, atol=1e-12)
+    moved = np.linalg.norm((kept - poses)[:, [J["r_ankle"], J["l_ankle"]]], axis=-1).mean(axis=0)
+    assert moved[0] < moved[1]
+
+
+def test_a_limb_whose_direction_is_unknown_is_left_as_it_is():
+    one = random_bank(1).joints_3d.astype(float)[0]
+    knee, ankle = J["r_knee"], J["r_ankle"]
+    poses = np.stack([one, one])
+    poses[1, ankle] = 2 * one[knee] - one[ankle]  # the lower leg the other way
+    weight = np.full((1, 2), 0.5)
+    middle = poses.mean(axis=0)[None]  # of length 0
+    kept = keep_limb_lengths(middle, poses[None], poses[None], weight)
+    np.testing.assert_allclose(kept, middle, atol=1e-6)
+    alike = keep_limb_lengths(0.9 * one[None], np.stack([one, one])[None], one[None, None], weight)
+    np.testing.assert_allclose(limb_lengths(alike), limb_lengths(one)[None], rtol=1e-6)
+
+
+def test_modes_are_kept_apart():
+    one = random_bank(1).joints_3d.astype(float)[0]
+    towards = one * [1, 1, -1]
+    assert np.linalg.norm(one - towards, axis=-1).mean() > 0.15
+    near = one + np.array([0.01, 0, 0])
+    found = modes(np.stack([towards, one, near]), np.array([0.4, 0.35, 0.25]))
+    assert [w for w, _ in found] == pytest.approx([0.6, 0.4])
+    np.testing.assert_allclose(found[0][1], one + np.array([0.01 * 0.25 / 0.6, 0, 0]))
+    np.testing.assert_allclose(found[1][1], towards)
+
+
+def test_label_lies_in_the_heavier_mode_not_between():
+    poses = np.zeros((1, 3, 13, 3))
+    poses[0, 2, :, 2] = 0.6
+    middle = estimators._geometric_median(poses, np.full((1, 3), 1 / 3))
+    assert np.abs(middle[..., 2]).max() < 0.05  # the mean is at 0.2
 
 
 def test_what_is_not_annotated_has_no_say(matched):
@@ -139,7 +230,7 @@ def test_what_is_not_annotated_has_no_say(matched):
     moved = np.where(seen[..., None], people.joints_2d, np.float32(1e7))
     one = posterior(bank, matches, people.joints_2d, seen)
     other = posterior(bank, matches, moved, seen)
-    np.testing.assert_array_equal(one.mean, other.mean)
+    np.testing.assert_array_equal(one.pose, other.pose)
     np.testing.assert_array_equal(one.error_norm, other.error_norm)
 
 
@@ -207,6 +298,8 @@ def test_trust_features_of_a_match(matched):
     np.testing.assert_allclose(features[:, 1], [np.ptp(row) for row in finite])
     np.testing.assert_array_equal(features[:, 2], 1 + (people.state == 0).sum(axis=1))
     poses, there = candidate_poses(bank, matches)
+    away = 1000 * np.linalg.norm(found.poses - found.pose[:, None], axis=-1).mean(axis=-1)
+    np.testing.assert_allclose(features[:, 3], (found.weight * away).sum(axis=1))
     away = 1000 * np.linalg.norm(poses - poses[:, :1], axis=-1).mean(axis=-1)
     np.testing.assert_allclose(features[:, 4], np.where(there, away, 0).max(axis=1))
     assert ((features[:, 5] >= 1) & (features[:, 5] <= 5)).all()
@@ -223,6 +316,18 @@ def test_seen_people_project_to_their_annotations():
     cut = see_people(bank, 3, replace(settings, hiding="truncated"))
     low = np.where(cut.people.state == 0, np.inf, cut.joints_2d[..., 1]).min(axis=1)
     assert (np.where(cut.people.state == 0, cut.joints_2d[..., 1], np.inf).min(axis=1) >= low).all()
+
+
+def test_joints_are_hidden_as_in_people():
+    bank = random_bank(11)
+    patterns = np.ones((3, 13), bool)
+    patterns[0, [2, 5]] = patterns[1, [7, 8]] = patterns[2, 4] = False
+    settings = TruthSettings(n_people=9, hiding="people")
+    seen = see_people(bank, 2, settings, patterns)
+    got = {tuple(np.flatnonzero(row)) for row in seen.people.state == 0}
+    assert got == {(2, 5), (7, 8)}
+    with pytest.raises(SettingsError, match="lack 3 of 13"):
+        see_people(bank, 3, settings, patterns)
 
 
 def test_truth_benchmark_divides_by_subject():

@@ -49,7 +49,7 @@ def label(bank: PoseBank, people: People, matches: Matches, settings: LabelSetti
     who = people.take(np.array([where[p] for p in matches.person_id], dtype=np.intp))
     annotated = is_annotated(who.state)
     found = estimators.posterior(bank, matches, who.joints_2d, annotated)
-    joints_3d = found.mean
+    joints_3d = found.pose
     if settings.estimator == "nearest":
         joints_3d = estimators.nearest(bank, matches)
     spread = ambiguity_mm(bank, matches, settings.ambiguity_margin)

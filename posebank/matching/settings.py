@@ -9,6 +9,7 @@ from posebank.errors import SettingsError
 from posebank.geometry.cameras import CameraLimits, CameraPrior
 
 MATCHERS = ("views", "refined", "viewfree")
+DEVICES = ("auto", "cpu", "cuda")
 ESTIMATORS = ("nearest", "posterior")
 MAX_K = 2048  # what FAISS gives on a GPU; the same everywhere
 
@@ -30,10 +31,11 @@ class MatchSettings:
         by their cameras), so that k hypotheses mean something.
     min_annotated : people with fewer annotated joints are set aside.
     seed : of the sampled views.
+    device : ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``; the matches are the same.
     """
 
     matcher: str = "viewfree"
-    k: int = 30
+    k: int = 100
     n_views: int = 128
     probes: int = 0
     limits: CameraLimits = field(default_factory=CameraLimits)
@@ -41,11 +43,16 @@ class MatchSettings:
     min_distance_mm: float = 20.0
     min_annotated: int = 4
     seed: int = 0
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.matcher not in MATCHERS:
             raise SettingsError(
                 f"matcher: expected one of {', '.join(MATCHERS)}, found {self.matcher!r}"
+            )
+        if self.device not in DEVICES:
+            raise SettingsError(
+                f"device: expected one of {', '.join(DEVICES)}, found {self.device!r}"
             )
         if not 1 <= self.k <= MAX_K:
             raise SettingsError(f"k: expected 1 to {MAX_K}, found {self.k}")

@@ -57,7 +57,7 @@ def trust_features(matches: Matches, found: Posterior) -> Array:
     """What the trust model looks at, (n, 6).
 
     The best ``error_norm`` in perspective; the margin to the worst candidate's; missing joints + 1;
-    the candidates' spread and reach (``Posterior``); how many candidates share the weight.
+    the spread and reach of ``Posterior``; how many candidates share the weight.
     """
     best = found.error_norm.min(axis=1)
     worst = np.where(np.isfinite(found.error_norm), found.error_norm, 0.0).max(axis=1)

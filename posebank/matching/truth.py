@@ -23,7 +23,7 @@ from posebank.skeleton import N_JOINTS, JointState, is_annotated
 from posebank.types import People, PoseBank, texts
 
 PERSON_PX = 200.0
-HIDING = ("random", "truncated")
+HIDING = ("random", "truncated", "people")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class TruthSettings:
 
     n_people : people per number of hidden joints.
     hidden : numbers of hidden joints.
-    hiding : ``random`` joints, or ``truncated``: those lowest in the image, as an image border cuts
-        people off (the way MPII and LSPE people mostly lack joints).
+    hiding : ``random`` joints; ``truncated``: those lowest in the image, as its border cuts people
+        off; ``people``: as joints are missing together in annotated people, who are given.
     noise_px : standard deviation of each annotated coordinate for a person 200 px tall.
     distance_m : nearest and farthest camera.
     limits : cameras.
@@ -89,10 +89,24 @@ def without_subjects(bank: PoseBank, subjects: Sequence[str]) -> tuple[PoseBank,
     return bank.take(~out), bank.take(out & ~bank.mirrored)
 
 
-def see_people(held_out: PoseBank, hidden: int, settings: TruthSettings) -> SeenPeople:
+def see_people(
+    held_out: PoseBank,
+    hidden: int,
+    settings: TruthSettings,
+    patterns: NDArray[np.bool_] | None = None,
+) -> SeenPeople:
     """Poses of the bank seen through random perspective cameras, ``hidden`` joints not annotated.
 
     The camera looks at the body centre; a metre at the body centre is 200 / 1.7 pixels.
+
+    Parameters
+    ----------
+    patterns : (m, 13) which joints people have, for hiding as in ``people``.
+
+    Raises
+    ------
+    SettingsError
+        If no pattern lacks so many joints.
     """
     rng = np.random.default_rng([settings.seed, hidden, HIDING.index(settings.hiding)])
     n = min(settings.n_people, len(held_out))
@@ -106,6 +120,8 @@ def see_people(held_out: PoseBank, hidden: int, settings: TruthSettings) -> Seen
     order = np.argsort(rng.random((n, N_JOINTS)), axis=1)
     if settings.hiding == "truncated":
         order = np.argsort(-exact[..., 1], axis=1)
+    if settings.hiding == "people":
+        order = _as_in_people(patterns, hidden, n, rng)
     state = np.full((n, N_JOINTS), JointState.VISIBLE, np.uint8)
     np.put_along_axis(state, order[:, :hidden], np.uint8(JointState.MISSING), axis=1)
     seen = np.where(state[..., None] > 0, noisy, 0.0).astype(np.float32)
@@ -128,6 +144,19 @@ def see_people(held_out: PoseBank, hidden: int, settings: TruthSettings) -> Seen
     return SeenPeople(people, joints, exact)
 
 
+def _as_in_people(
+    patterns: NDArray[np.bool_] | None, hidden: int, n: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Joints (n, 13) in an order that begins with those that a random person lacks."""
+    alike = np.empty((0, N_JOINTS), bool) if patterns is None else patterns
+    alike = alike[(~alike).sum(axis=1) == hidden]
+    if not len(alike):
+        raise SettingsError(
+            f"hiding: expected people who lack {hidden} of {N_JOINTS} joints, found none"
+        )
+    return np.argsort(alike[rng.integers(0, len(alike), n)], axis=1, kind="stable")
+
+
 def pose_errors_mm(
     estimate: NDArray[np.floating], truth: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -144,6 +173,7 @@ def truth_benchmark(
     matchers: Sequence[MatchSettings],
     estimators: Sequence[str],
     settings: TruthSettings,
+    patterns: NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame:
     """3D error and completion error of every matcher and estimator, by number of hidden joints.
 
@@ -151,6 +181,7 @@ def truth_benchmark(
     ----------
     bank : poses of other subjects than ``held_out``.
     matchers : each is combined with each of the estimators.
+    patterns : of ``see_people``.
 
     Returns
     -------
@@ -160,7 +191,7 @@ def truth_benchmark(
     """
     rows = []
     for hidden in settings.hidden:
-        seen = see_people(held_out, hidden, settings)
+        seen = see_people(held_out, hidden, settings, patterns)
         annotated = is_annotated(seen.people.state)
         for asked in matchers:
             matches, rejected = match(bank, seen.people, asked)
