@@ -47,7 +47,11 @@ def _show(facts: Mapping[str, Any], indent: str = "") -> None:
             click.echo(f"{indent}{key}:")
             _show(value, indent + "  ")
         elif isinstance(value, Mapping):
-            parts = ", ".join(f"{name} {part}" for name, part in value.items())
+            parts = ", ".join(f"{name} {_text(part)}" for name, part in value.items())
             click.echo(f"{indent}{key}: {parts}")
         else:
-            click.echo(f"{indent}{key}: {value}")
+            click.echo(f"{indent}{key}: {_text(value)}")
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
