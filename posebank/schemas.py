@@ -3,7 +3,7 @@
 Arrays are stored as flat fixed-size lists (a (13, 2) array as 26 floats, joint after joint), which
 pyarrow, pandas, DuckDB and Hugging Face ``datasets`` all read. The field metadata holds the shape,
 the unit, the frame and a sentence of documentation; the schema metadata holds the artefact's kind,
-its version and the skeleton.
+its version, the skeleton and what the frames are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from posebank.errors import ArtefactError
-from posebank.skeleton import JOINT_NAMES, N_JOINTS, SKELETON_NAME
+from posebank.skeleton import JOINT_NAMES, LIMBS, MIRROR, N_JOINTS, SKELETON_NAME
 from posebank.types import Matches, Records, texts
 
 R = TypeVar("R", bound=Records)
@@ -26,6 +26,21 @@ VERSIONS = {
     "bank": 1, "annotations": 1, "index": 1, "matches": 1, "labels": 1, "anchors": 1,
     "shards": 1, "runs": 1, "evaluation": 1, "predictions": 1,
 }  # fmt: skip
+
+_SKELETON = {
+    "name": SKELETON_NAME,
+    "joints": JOINT_NAMES,
+    "mirror": MIRROR.tolist(),
+    "limbs": LIMBS,
+    "sides": "left and right are the person's own",
+}
+_FRAMES = {
+    "world": "right-handed, y up",
+    "camera": "x right, y down, z away from the camera",
+    "image": "x right, y down, from the top-left corner of the top-left pixel",
+    "box": "(0, 0) is the top-left corner of the box, (1, 1) the bottom-right one",
+    "body-centred": "relative to the mean of both hips and both shoulders",
+}
 
 
 def _field(
@@ -55,7 +70,8 @@ def _schema(kind: str, columns: list[pa.Field]) -> pa.Schema:
         metadata={
             "posebank.kind": kind,
             "posebank.version": str(VERSIONS[kind]),
-            "posebank.skeleton": json.dumps({"name": SKELETON_NAME, "joints": JOINT_NAMES}),
+            "posebank.skeleton": json.dumps(_SKELETON),
+            "posebank.frames": json.dumps(_FRAMES),
         },
     )
 
@@ -116,15 +132,18 @@ MATCHES = _schema("matches", [
 LABELS = _schema("labels", [
     *_PERSON,
     _field("joints_3d", _F32, "3D joints, body-centred", shape=_3D, unit="m", frame="camera"),
-    _field("camera_rotation", _F32, "world to camera axes", shape=(3, 3)),
-    _field("camera_scale", _F32, "camera scale", unit="px/m"),
-    _field("camera_translation", _F32, "camera translation", shape=(2,), unit="px"),
-    _field("error_norm", _F32, "matching error, relative"),
-    _field("error_mm", _F32, "matching error", unit="mm"),
-    _field("trust", _F32, "in [0, 1]"),
+    _field("camera_rotation", _F32, "world to camera axes, of the matched pose", shape=(3, 3)),
+    _field("camera_scale", _F32, "scale s of the camera: x_image = s * x_camera + translation",
+           unit="px/m"),
+    _field("camera_translation", _F32, "translation of the camera", shape=(2,), unit="px",
+           frame="image"),
+    _field("error_norm", _F32, "RMS residual of the match / RMS size of the annotated joints"),
+    _field("error_mm", _F32, "RMS residual of the match / camera scale", unit="mm"),
+    _field("trust", _F32, "probability that the mean 3D joint error is below 150 mm; 1 where it "
+           "was measured"),
     _field("ambiguity_mm", _F32, "spread of 3D among near-equal hypotheses", unit="mm"),
-    _field("pose_id", _STR, "best match in the bank"),
-    _field("provenance", _STR, "matcher and estimator"),
+    _field("pose_id", _STR, "best match in the bank: dataset/clip:frame, m for mirrored"),
+    _field("provenance", _STR, "matcher and estimator; measured where the 3D was measured"),
 ])  # fmt: skip
 
 ANCHORS = _schema("anchors", [
@@ -148,8 +167,14 @@ SHARD_PERSON = pa.struct([
            frame="image"),
     *[f for f in LABELS if f.name not in
       ("person_id", "dataset", "split", "image", "image_width", "image_height")],
+    _field("mocap_dataset", _STR, "MoCap data set of the best match", nullable=True),
+    _field("mocap_clip", _STR, "its clip", nullable=True),
+    _field("mocap_frame", pa.int32(), "its frame in the clip's file", nullable=True),
+    _field("mocap_mirrored", pa.bool_(), "whether left and right were exchanged in it",
+           nullable=True),
     _field("n_annotated", pa.int32(), "joints in state 1 or 2"),
-    _field("anchor_id", pa.int32(), "closest full-body anchor-pose, by mean joint distance"),
+    _field("anchor_id", pa.int32(), "closest full-body anchor-pose (anchors.feather), by mean "
+           "joint distance"),
     _field("anchor_id_flipped", pa.int32(), "the same for the mirrored pose"),
 ])  # fmt: skip
 

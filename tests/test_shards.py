@@ -28,7 +28,7 @@ from posebank.shards import (
     shard_table,
 )
 from posebank.skeleton import is_annotated, mirrored_3d
-from posebank.types import Labels
+from posebank.types import Labels, texts
 
 SMALL = ShardSettings(images_per_shard=5, images_per_row_group=2)
 IMAGES = {
@@ -108,9 +108,32 @@ def test_a_row_holds_the_labels_and_the_original_bytes(
         assert person["n_annotated"] == is_annotated(labels.state[i]).sum()
         assert (person["anchor_id"], person["anchor_id_flipped"]) == (closest[i], flipped[i])
         assert person["trust"] == labels.trust[i]
+        clip, frame = labels.pose_id[i].removeprefix("cmu/").split(":")
+        assert (person["mocap_dataset"], person["mocap_clip"]) == ("cmu", clip)
+        assert person["mocap_frame"] == int(frame)
+        assert person["mocap_mirrored"] is False
         assert person["single_person"] == {-1: None, 0: False, 1: True}[labels.single_person[i]]
         assert person["group_id"] == (labels.group_id[i] or None)
         assert (person["head_box"] is None) == bool(np.isnan(labels.head_box[i]).any())
+
+
+@pytest.mark.parametrize(
+    ("pose_id", "expected"),
+    [
+        ("cmu/02_01:17m", ("cmu", "02_01", 17, True)),
+        ("own/a/b:c:5", ("own", "a/b:c", 5, False)),
+        ("somebody's", (None, None, None, None)),
+        ("", (None, None, None, None)),
+    ],
+)
+def test_the_match_in_motion_capture_is_spelled_out(
+    pose_id: str, expected: tuple, labels: Labels, roots: dict[str, Path]
+) -> None:
+    one = replace(labels.take([0]), pose_id=texts([pose_id]))
+    table, _ = shard_table(one, make_anchors(), roots, SMALL)
+    (person,) = table["people"][0].as_py()
+    names = ("mocap_dataset", "mocap_clip", "mocap_frame", "mocap_mirrored")
+    assert tuple(person[name] for name in names) == expected
 
 
 def test_bad_images_are_set_aside_with_their_reason(

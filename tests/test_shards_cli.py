@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from pyarrow.feather import read_feather
 from shard_files import make_images, make_labels, random_poses
 from test_anchors import bank_of
 
@@ -115,6 +116,11 @@ def test_shards_inspect_and_export(workspace: Path, tmp_path: Path) -> None:
         "--max-side", 60, "--workers", 1,
     )  # fmt: skip
     folder = workspace / "shards"
+    beside = read_feather(folder / "anchors.feather")
+    np.testing.assert_array_equal(beside["anchor_id"], anchors_of(workspace).anchor_id)
+    np.testing.assert_array_equal(
+        np.stack(beside["pose_3d"]).reshape(-1, 13, 3), anchors_of(workspace).pose_3d
+    )
     with pq.ParquetFile(folder / "train-00000.parquet") as file:
         assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [
             3,

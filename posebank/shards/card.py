@@ -124,8 +124,9 @@ def dataset_card(
         "## Where the joints come from\n\n" + _table(_states(labels)),
         "## Matching error and trust\n\n"
         "`error_mm` is the RMS distance in the image between annotated joints and matched pose, "
-        "at the person's own size; it says little about the error in depth, which `trust` and "
-        "`ambiguity_mm` estimate.\n\n" + _table(_errors(labels)),
+        "at the person's own size; it says little about the error in depth, which `trust` (the "
+        "probability that the mean 3D joint error is below 150 mm) and `ambiguity_mm` estimate."
+        "\n\n" + _table(_errors(labels)),
         "## Anchor-poses\n\n" + _anchor_text(labels, anchors),
         _format_text(settings or {}),
         "## Sources, terms, citations\n\n" + _terms_text(labels, mocap),
@@ -187,7 +188,10 @@ def _errors(labels: Labels) -> pd.DataFrame:
 def _anchor_text(labels: Labels, anchors: Anchors) -> str:
     n_full = int((anchors.kind == "full").sum())
     n_upper = int((anchors.kind == "upper").sum())
-    lead = f"{n_full} full-body and {n_upper} upper-body anchor-poses. "
+    lead = (
+        f"{n_full} full-body and {n_upper} upper-body anchor-poses, in `anchors.feather`, which "
+        "pyarrow and pandas read; `anchor_id` is the row. "
+    )
     if len(labels) == 0:
         return lead
     found = coverage(anchors, labels.joints_3d, labels.dataset, labels.person_id).by_dataset
@@ -204,7 +208,9 @@ def _format_text(settings: Mapping[str, Any]) -> str:
         "Parquet, zstd, one row per image with the list of its people. Each field's metadata says "
         "its shape, unit and frame: `pyarrow.parquet.read_schema(file)` shows them. Arrays are "
         "flat lists, joint after joint. Images carry their original bytes unless they were "
-        "shrunk. `_manifest.json` holds the sha256 of every file. Mirrored copies are not stored: "
+        "shrunk. `mocap_dataset`, `mocap_clip` and `mocap_frame` are the best match in motion "
+        "capture, `camera_*` its camera, `provenance` the matcher and the estimator. "
+        "`_manifest.json` holds the sha256 of every file. Mirrored copies are not stored: "
         "`posebank.shards.flip_sample` makes them, and `anchor_id_flipped` is there for them."
         + (f"\n\nSettings: {chosen}." if chosen else "")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -19,9 +20,10 @@ from posebank.geometry.boxes import boxes_around
 from posebank.schemas import SHARD_PERSON, SHARDS, column_from
 from posebank.shards.plan import ShardSettings, group_by_image, image_id
 from posebank.skeleton import is_annotated, mirrored_3d
-from posebank.types import Anchors, Labels, Records
+from posebank.types import Anchors, Labels, Records, Texts
 
 _JPEG_QUALITY = 95
+_POSE_ID = re.compile(r"(?P<dataset>[^/]+)/(?P<clip>.+):(?P<frame>\d+)(?P<mirrored>m?)")
 
 IMAGE_COLUMNS = ("image_bytes",)
 """Columns of a shard that hold files which are compressed already."""
@@ -195,10 +197,29 @@ def _people_column(
         anchor_id=full.anchor_id[closest],
         anchor_id_flipped=full.anchor_id[closest_flipped],
     )
-    names = {f.name for f in fields(_Added)}
+    columns = {f.name: getattr(added, f.name) for f in fields(_Added)}
+    columns |= {f.name: getattr(people, f.name) for f in SHARD_PERSON if hasattr(people, f.name)}
+    columns |= _mocap_columns(people.pose_id)
     values = [
-        column_from(getattr(added if f.name in names else people, f.name), f) for f in SHARD_PERSON
+        pa.array(columns[f.name], type=f.type)
+        if isinstance(columns[f.name], list)
+        else column_from(columns[f.name], f)
+        for f in SHARD_PERSON
     ]
     persons = pa.StructArray.from_arrays(values, fields=list(SHARD_PERSON))
     offsets = pa.array(np.concatenate([[0], np.cumsum(n_people)]), type=pa.int32())
     return pa.ListArray.from_arrays(offsets, persons, type=kind)
+
+
+def _mocap_columns(pose_id: Texts) -> dict[str, list[Any]]:
+    """Data set, clip and frame of the bank's poses, and whether they are mirrored.
+
+    All are null for a pose that was not named by the bank (``dataset/clip:frame``).
+    """
+    found = [_POSE_ID.fullmatch(text) for text in pose_id]
+    return {
+        "mocap_dataset": [m and m["dataset"] for m in found],
+        "mocap_clip": [m and m["clip"] for m in found],
+        "mocap_frame": [m and int(m["frame"]) for m in found],
+        "mocap_mirrored": [m and m["mirrored"] == "m" for m in found],
+    }

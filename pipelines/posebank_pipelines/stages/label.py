@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from posebank import artefacts
 from posebank.matching import LabelSettings, label
 from posebank.schemas import LABELS, to_table
+from posebank.types import texts
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.workspace import (
     StageResult,
@@ -30,7 +32,11 @@ def _label_partition(
     number, start = item
     matches = load_matches(workspace).take(slice(start, start + _PARTITION))
     labels = label(load_bank(workspace), load_people(workspace), matches, settings)
-    table = to_table(labels, LABELS)
+    made_by = artefacts.read_manifest(workspace / "matches", "matches").sections["matches"].settings
+    provenance = texts(
+        p if p == "measured" else f"{made_by['matcher']} {p}" for p in labels.provenance
+    )
+    table = to_table(replace(labels, provenance=provenance), LABELS)
     return artefacts.write_part(staging, f"labels-{number:05d}.parquet", table, section="labels")
 
 
