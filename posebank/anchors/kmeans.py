@@ -5,6 +5,10 @@ run to the end on a small sample first, from several starts; the best solution i
 larger sample and then to all points, where few iterations are left to do. Every point takes part
 in the last stage. Sums are added up in a fixed order, in float64, so the result for a seed does
 not depend on the number of threads.
+
+The iterations are over-relaxed: a center moves past the mean of its points, by ``_STEP`` times the
+way to it. With its points fixed, a step of s times the way lowers the inertia by s (2 - s) of what
+the mean would, so it never rises for s < 2, and the slow drift of the last iterations is faster.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from posebank.anchors.blocks import in_blocks
 
 _SAMPLES_PER_CENTER = (256, 2048)
 _MAX_ITERATIONS = 300
+_STEP = 1.65  # of 1, 1.5, 1.65 and 1.8 the fastest to a given inertia on a million poses
 
 
 @dataclass(frozen=True)
@@ -175,13 +180,16 @@ def lloyd(
         iteration += 1
         added, joined = _reassign(points, centers, drift, state)
         sums, count = sums + added, count + joined
-        moved = _means(points, centers, sums, count, state, mirror)
-        drift = np.sqrt(((moved - centers) ** 2).sum(axis=1))
+        means, held = _means(points, centers, sums, count, state, mirror)
+        way = means - centers
         # Moving a center to the mean of its points lowers their inertia by this much.
-        gain = float((count * drift**2).sum())
+        gain = float((count * (way**2).sum(axis=1)).sum())
         if gain <= tolerance * float((state.upper.astype(np.float64) ** 2).sum()):
+            centers = means
             break
-        centers = moved
+        way[held > 0] *= _STEP
+        drift = np.sqrt((way**2).sum(axis=1))
+        centers = centers + way
     labels, count, inertia = _assign(points, centers)
     return Clusters(centers, labels, count, inertia, iteration)
 
@@ -202,8 +210,13 @@ def _means(
     count: NDArray[np.int64],
     state: _State,
     mirror: Mirror | None,
-) -> NDArray[np.float64]:
-    """The means of the clusters; an empty one gets the point farthest from its own center."""
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The means of the clusters; an empty one gets the point farthest from its own center.
+
+    Returns
+    -------
+    (means, held) : (k, d), and of how many points each is the mean (k,).
+    """
     twin = np.arange(len(centers))
     if mirror is not None:
         # The mean over a cluster and the mirror image of its twin.
@@ -221,7 +234,7 @@ def _means(
                 means[center] = (point + mirror(point)) / 2
             else:
                 means[center], means[twin[center]] = point, mirror(point)
-    return means
+    return means, count
 
 
 def twins(k: int) -> NDArray[np.intp]:
