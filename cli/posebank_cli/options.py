@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,15 +143,18 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def show_rejected(rejected: Iterable[Rejected], most: int = 10) -> None:
-    """List what was set aside, on standard error."""
+def show_rejected(rejected: Iterable[Rejected], most: int = 10, alike: int = 3) -> None:
+    """List what was set aside, on standard error; of many for one reason the first few."""
     listed = list(rejected)
-    for item in listed[:most]:
-        # A reader's message names the place already; do not say it twice.
-        text = item.reason if item.where in item.reason else f"{item.where}: {item.reason}"
-        click.echo(f"set aside: {text}", err=True)
-    if len(listed) > most:
-        click.echo(f"set aside: {len(listed) - most} more, listed in the manifest", err=True)
+    told: Counter[str] = Counter()
+    for item in listed:
+        if told.total() < most and told[item.reason] < alike:
+            told[item.reason] += 1
+            # A reader's message names the place already; do not say it twice.
+            text = item.reason if item.where in item.reason else f"{item.where}: {item.reason}"
+            click.echo(f"set aside: {text}", err=True)
+    if (left := len(listed) - told.total()) > 0:
+        click.echo(f"set aside: {left} more, listed in the manifest", err=True)
 
 
 def shown(results: Iterable[StageResult], json_wanted: bool) -> list[dict[str, Any]]:
