@@ -123,7 +123,8 @@ def echo_table(rows: Sequence[Mapping[str, Any]]) -> None:
         click.echo("  ".join(["", line[0].ljust(widths[0]), *padded]))
 
 
-_LONG = ("limbs_mm",)  # statistics too long for a line; --json and the manifest have them
+# Statistics too long for a line, or told below it; --json and the manifest have them.
+_LONG = ("limbs_mm", "set_aside")
 
 
 def describe(result: StageResult) -> str:
@@ -143,18 +144,21 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def show_rejected(rejected: Iterable[Rejected], most: int = 10, alike: int = 3) -> None:
-    """List what was set aside, on standard error; of many for one reason the first few."""
-    listed = list(rejected)
+def show_rejected(rejected: Sequence[Rejected], most: int = 10, alike: int = 3) -> None:
+    """List what was set aside, on standard error; of many for one reason a few and their number."""
+    left = Counter(item.reason for item in rejected)
     told: Counter[str] = Counter()
-    for item in listed:
+    for item in rejected:
         if told.total() < most and told[item.reason] < alike:
             told[item.reason] += 1
             # A reader's message names the place already; do not say it twice.
             text = item.reason if item.where in item.reason else f"{item.where}: {item.reason}"
             click.echo(f"set aside: {text}", err=True)
-    if (left := len(listed) - told.total()) > 0:
-        click.echo(f"set aside: {left} more, listed in the manifest", err=True)
+    left -= told
+    for reason in [reason for reason in told if left[reason]]:
+        click.echo(f"set aside: {left.pop(reason):,} more: {reason}", err=True)
+    if left:
+        click.echo(f"set aside: {left.total():,} more, listed in the manifest", err=True)
 
 
 def shown(results: Iterable[StageResult], json_wanted: bool) -> list[dict[str, Any]]:
