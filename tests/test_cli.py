@@ -107,3 +107,18 @@ def test_fetch_by_hand_explains(tmp_path):
 def test_query_pose_must_have_13_joints(tmp_path):
     result = invoke("query", "-w", tmp_path, "--pose", "[[1, 2], [3, 4]]")
     assert result.exit_code == 1
+
+
+def test_what_was_set_aside_is_told_once_for_many(tmp_path):
+    """Five people without a joint, one with a wrong name and a good one."""
+    people = [{"image": f"{i}.jpg", "joints": {}} for i in range(5)]
+    people += [{"image": "a.jpg", "joints": {"knee": [1, 2]}}]
+    people += [{"image": "b.jpg", "joints": {"r_knee": [1, 2]}}]
+    source = tmp_path / "own.json"
+    source.write_text(json.dumps({"people": people}))
+    result = invoke("annotate", "json", source, "-w", tmp_path / "ws", "--workers", 1)
+    lines = [line for line in result.stderr.splitlines() if line.startswith("set aside: ")]
+    assert sum("own/" in line and "found none" in line for line in lines) == 3
+    assert "set aside: 2 more: expected at least one annotated joint, found none" in lines
+    assert sum("found 'knee'" in line for line in lines) == 1
+    assert len(lines) == 5
