@@ -1,6 +1,8 @@
-"""One CMU walk (02_01) read as AMC, C3D and BVH: the differences, joint by joint.
+"""HDM05 against its official parser; one CMU walk (02_01) read as AMC, C3D and BVH.
 
     python benchmarks/compare_formats.py
+
+Of HDM05, the largest distance of any of the 31 joints in any frame is told for each file.
 
 The AMC is the reference: distances are of the same joint in the same frame, in the same world.
 Bias is the mean difference in the person's own axes (to the right, up, ahead).
@@ -15,9 +17,12 @@ from typing import Any
 import numpy as np
 from _common import SHARED_DATA, report
 from numpy.typing import NDArray
+from scipy.io import loadmat
 
+from posebank.geometry.kinematics import forward
 from posebank.geometry.rotations import axis_rotation, heading_angle
-from posebank.mocap.asf import METRES_PER_INCH
+from posebank.mocap.amc import read_amc
+from posebank.mocap.asf import METRES_PER_INCH, read_asf
 from posebank.mocap.bvh import match_joints, read_bvh
 from posebank.mocap.sources import ClipSource, discover, read_clip
 from posebank.skeleton import JOINT_NAMES, J
@@ -68,9 +73,30 @@ def compare() -> dict[str, Any]:
     return {"frames": len(amc.frames), "rows": rows}
 
 
+def official_hdm05() -> dict[str, float]:
+    """AMC file -> the largest distance, metres, from the official parser's trajectories."""
+    folder = SHARED_DATA / "hdm05"
+    worst = {}
+    for path in sorted((folder / "oracle").glob("*.mat")):
+        motion = loadmat(path, squeeze_me=True, struct_as_record=False)["mot"]
+        asf = read_asf(folder / f"{path.name[:6]}.asf")
+        amc = read_amc(folder / path.name.removesuffix(".mat"), asf)
+        ends = [str(name).split("_@_")[-1].lower() for name in motion.jointNames]
+        got = forward(*asf.chain(ends), amc.values, radians_per_unit=np.pi / 180)
+        expected = np.stack([t.T for t in motion.jointTrajectories], axis=1)
+        if not got.shape == expected.shape == (len(amc.frames), 31, 3):
+            raise ValueError(f"{path}: expected {expected.shape}, found {got.shape}")
+        difference = got * asf.metres_per_unit - expected * METRES_PER_INCH
+        worst[path.stem] = float(np.linalg.norm(difference, axis=-1).max())
+    return worst
+
+
 def main() -> None:
     if not SHARED_DATA.is_dir():
         sys.exit(f"expected real clips in {SHARED_DATA}, found none")
+    official = official_hdm05()
+    for name, metres in official.items():
+        print(f"{metres:.2e} m  {name}")
     result = compare()
     print(
         f"{'joint':11s}{'C3D mean':>9s}{'max':>7s}{'right  up  ahead':>18s}"
@@ -83,7 +109,7 @@ def main() -> None:
             f"{side:7d}{up:5d}{ahead:6d}{row['bvh_as_written_mm']:16.2f}"
             f"{row['bvh_mean_mm']:8.2f}{row['bvh_max_mm']:8.2f}   {row['why_c3d']}"
         )
-    report("compare_formats", result)
+    report("compare_formats", result | {"official_hdm05_m": official})
 
 
 if __name__ == "__main__":

@@ -1,19 +1,24 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mocap_files import acclaim_bones, amc_text, asf_text, random_motion
 from mocap_oracle import bone_ends, read_frames, read_skeleton
-from scipy.io import loadmat
 
 from posebank.errors import SourceError
 from posebank.geometry.kinematics import forward
 from posebank.mocap.amc import parse_amc, read_amc
-from posebank.mocap.asf import METRES_PER_INCH, parse_asf, read_asf
+from posebank.mocap.asf import parse_asf, read_asf
 from posebank.mocap.joints import HEAD_TOP_IN_BONE_LENGTHS, acclaim_points
 from posebank.mocap.numbers import parse_number
 from posebank.mocap.sources import ClipSource, read_clip
 from posebank.skeleton import J
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+from compare_formats import official_hdm05
 
 BONES = acclaim_bones()
 
@@ -45,24 +50,12 @@ def clip_of(skeleton, motion):
     return ClipSource("cmu", motion, skeleton, "77", "77_03")
 
 
-def test_every_official_trajectory_of_hdm05(shared_data):
+@pytest.mark.usefixtures("shared_data")
+def test_every_official_trajectory_of_hdm05():
     """Must show: all 31 joints of all 12 files within 1e-5 m of the official parser's output."""
-    folder = shared_data / "hdm05"
-    oracles = sorted((folder / "oracle").glob("*.mat"))
-    assert len(oracles) == 12
-    worst = 0.0
-    for path in oracles:
-        motion = loadmat(path, squeeze_me=True, struct_as_record=False)["mot"]
-        asf = read_asf(folder / f"{path.name[:6]}.asf")
-        amc = read_amc(folder / path.name.removesuffix(".mat"), asf)
-        wanted = [str(name).split("_@_")[-1].lower() for name in motion.jointNames]
-        nodes, points = asf.chain(wanted)
-        got = forward(nodes, points, amc.values, radians_per_unit=np.pi / 180)
-        expected = np.stack([t.T for t in motion.jointTrajectories], axis=1)
-        assert got.shape == expected.shape == (len(amc.frames), 31, 3)
-        difference = got * asf.metres_per_unit - expected * METRES_PER_INCH
-        worst = max(worst, np.linalg.norm(difference, axis=-1).max())
-    assert worst < 1e-5
+    worst = official_hdm05()
+    assert len(worst) == 12
+    assert 0 < max(worst.values()) < 1e-5
 
 
 @pytest.mark.parametrize("angle", ["deg", "rad"])
