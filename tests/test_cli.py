@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from posebank_cli import options
 from posebank_cli.main import COMMANDS, main
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -97,6 +98,69 @@ def test_wrong_configuration_names_file_key_and_expectation(tmp_path):
     one_line_error(invoke("run", tmp_path / "absent.toml"), "absent.toml")
 
 
+SOURCES = {
+    "mocap": '[[mocap]]\ndataset = "cmu"\nsources = ["a"]\n',
+    "annotations": '[[annotations]]\nkind = "lspe"\nsource = "b"\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('seed = "x"', ("seed", "'x'")),
+        ("seed = -1", ("seed", "-1")),
+        ('run = "../x"', ("run", "../x")),
+        ('split = ["val", "foo"]', ("split", "train, val, test", "foo")),
+        ("bank = 3", ("[bank]", "table", "3")),
+        ("train = 3", ("[train]", "table", "3")),
+        ("[[evaluate]]\nroot = 3", ("[evaluate]", "table")),
+        ("[evaluate]\nmin_score = [1]", ("[evaluate].min_score", "float", "[1]")),
+        ("[evaluate]\nthreshold = nan", ("threshold", "positive", "nan")),
+        ("[camera]\nmax_roll_deg = true", ("[camera].max_roll_deg", "float", "True")),
+        ("[anchors]\nk = 1.5", ("[anchors].k", "int", "1.5")),
+        ("[train]\nanchor_sizes = [1, 'x']", ("[train].anchor_sizes", "int", "'x'")),
+        ('[[mocap]]\ndataset = "zzz"\nsources = ["a"]', ("[[mocap]] 2.dataset", "cmu", "zzz")),
+        ('[[mocap]]\ndataset = "cmu"\nsources = "a"', ("[[mocap]] 2.sources", "list", "'a'")),
+        ('[[mocap]]\ndataset = "bvh"\nsources = ["a"]\nunit = "mile"', ("unit", "mm", "mile")),
+        ('[[mocap]]\ndataset = "bvh"\nsources = ["a"]\nfps = "x"', ("fps", "float", "'x'")),
+        ('[[annotations]]\nkind = "zzz"\nsource = "b"', ("2.kind", "mpii", "zzz")),
+        ('[[annotations]]\nkind = "mpii"\nsource = "b"\nimages = 3', ("2.images", "path", "3")),
+    ],
+)
+def test_every_wrong_value_of_a_configuration_is_named(tmp_path, text, words):
+    config = tmp_path / "c.toml"
+    first = "" if text.startswith("[") else text + "\n"
+    config.write_text(first + "".join(SOURCES.values()) + ("" if first else text))
+    one_line_error(invoke("run", config, "-w", tmp_path / "ws"), str(config), *words)
+    assert not (tmp_path / "ws").exists()
+
+
+def test_mocap_must_be_tables(tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text("mocap = 3\n" + SOURCES["annotations"])
+    one_line_error(invoke("run", config), "[[mocap]]", "3")
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    below = tmp_path / "file" / "ws"
+    one_line_error(invoke("export", "coco", "-w", tmp_path, "-o", below), "labels", "missing")
+    demo = invoke("demo", "-w", below, "--workers", 1)
+    one_line_error(demo, str(below))
+    one_line_error(invoke("report", "-w", tmp_path / "none"), "none", "expected a workspace")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/x/y"),
+                                   OSError(28, "No space left on device", "/x/y")])  # fmt: skip
+def test_an_error_of_the_system_names_the_file(monkeypatch, error):
+    def refuse(*arguments, **settings):
+        raise error
+
+    monkeypatch.setattr("posebank_cli.commands.report.report_stage", refuse)
+    one_line_error(invoke("report"), "/x/y", error.strerror)
+
+
 def test_fetch_by_hand_explains(tmp_path):
     result = invoke("fetch", "poseprior", "-o", tmp_path, "--json")
     assert result.exit_code == 0
@@ -122,3 +186,17 @@ def test_what_was_set_aside_is_told_once_for_many(tmp_path):
     assert "set aside: 2 more: expected at least one annotated joint, found none" in lines
     assert sum("found 'knee'" in line for line in lines) == 1
     assert len(lines) == 5
+
+
+def test_progress_says_what_time_is_left(capsys, monkeypatch):
+    times = iter([100.0, 110.0, 120.0])
+    monkeypatch.setattr(options, "monotonic", lambda: next(times))
+    bar = options._Bars()
+    # The run goes on at 300 of 500: those were done before, and count for nothing.
+    for done in (300, 301, 500):
+        bar("train", done, 500)
+    lines = capsys.readouterr().err.split("\r")[1:]
+    assert [line.split("]")[1].split() for line in lines] == [
+        ["300/500"], ["301/500", "33:10", "left"], ["500/500"],
+    ]  # fmt: skip
+    assert options._clock(3725) == "1:02:05 left"

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import click
@@ -83,13 +84,32 @@ def camera(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--free", is_flag=True, help="Allow every camera.")(function)
 
 
-def _bar(label: str, done: int, total: int) -> None:
-    width = 30
-    filled = width * done // max(total, 1)
-    end = "\n" if done >= total else ""
-    line = f"\r{label:<20} [{'#' * filled}{'.' * (width - filled)}] {done}/{total}{end}"
-    sys.stderr.write(line)
-    sys.stderr.flush()
+class _Bars:
+    """Progress bars on standard error, each with the time that is left."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, tuple[float, int]] = {}  # label -> time and count of the first call
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        width = 30
+        filled = width * done // max(total, 1)
+        finished = done >= total
+        begun, first = self._begun.setdefault(label, (monotonic(), done))
+        spent = monotonic() - begun
+        # What was done before the first call, as in a run that goes on, took none of this time.
+        left = "" if finished or done == first else _clock(spent / (done - first) * (total - done))
+        if finished:
+            del self._begun[label]
+        bar = f"[{'#' * filled}{'.' * (width - filled)}] {done}/{total}"
+        sys.stderr.write(f"\r{label:<20} {bar}  {left:<14}" + ("\n" if finished else ""))
+        sys.stderr.flush()
+
+
+def _clock(seconds: float) -> str:
+    """Time left, as minutes and seconds, or hours."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d} left" if hours else f"{minutes}:{rest:02d} left"
 
 
 def _quiet(label: str, done: int, total: int) -> None:
@@ -98,7 +118,7 @@ def _quiet(label: str, done: int, total: int) -> None:
 
 def progress() -> Callable[[str, int, int], None]:
     """A progress bar on a terminal, nothing elsewhere."""
-    return _bar if sys.stderr.isatty() else _quiet
+    return _Bars() if sys.stderr.isatty() else _quiet
 
 
 def runner(workers: int, scheduler: str | None) -> Runner:

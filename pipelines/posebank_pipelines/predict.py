@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from posebank.artefacts import atomic_path, write_text_atomic
 from posebank.errors import Rejected, SourceError
 from posebank.evaluation import predictions_to_json
-from posebank.lcrnet import Predictor, predict_images
+from posebank.lcrnet import IntegrationSettings, Predictor, predict_images
 from posebank.report import prediction_picture
 from posebank.schemas import PREDICTIONS, to_table
 from posebank_pipelines.runner import Progress, silent
@@ -22,10 +22,11 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 @dataclass(frozen=True)
 class PredictResult:
-    """What was found and written."""
+    """What was found and written; ``shown`` are the poses of ``min_score`` at least."""
 
     images: int
     poses: int
+    shown: int
     files: tuple[Path, ...]
     rejected: tuple[Rejected, ...]
 
@@ -40,12 +41,16 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     Raises
     ------
     SourceError
-        If a path does not exist.
+        If a path does not exist, or there is no image in a folder.
     """
     files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             found = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in _SUFFIXES]
+            if not found:
+                raise SourceError(
+                    path, f"expected images ({' '.join(sorted(_SUFFIXES))}), found none"
+                )
             files.update(dict.fromkeys(found))
         elif path.exists():
             files[path] = None
@@ -60,14 +65,25 @@ def predict(
     output: Path,
     *,
     integration: str = "ppi",
+    settings: IntegrationSettings | None = None,
     min_score: float = 0.5,
     pictures: bool = True,
     progress: Progress = silent,
 ) -> PredictResult:
-    """Predict, and write ``predictions.parquet``, ``predictions.json`` and a picture per image."""
+    """Predict, and write ``predictions.parquet``, ``predictions.json`` and a picture per image.
+
+    Raises
+    ------
+    SourceError
+        If none of the images can be read.
+    """
     paths = image_files(images)
     predictor = Predictor.from_checkpoint(checkpoint)
-    predictions, rejected = predict_images(predictor, paths, integration=integration)
+    predictions, rejected = predict_images(
+        predictor, paths, integration=integration, settings=settings
+    )
+    if len(rejected) == len(paths):
+        raise SourceError(rejected[0].where, rejected[0].reason)
     output.mkdir(parents=True, exist_ok=True)
     files = [output / "predictions.parquet", output / "predictions.json"]
     with atomic_path(files[0]) as temporary:
@@ -80,4 +96,5 @@ def predict(
         files.append(output / f"{done:05d}-{path.stem}.png")
         prediction_picture(path, predictions.take(chosen), files[-1])
         progress("pictures", done, len(good))
-    return PredictResult(len(good), len(predictions), tuple(files), tuple(rejected))
+    shown = int((predictions.score >= min_score).sum())
+    return PredictResult(len(good), len(predictions), shown, tuple(files), tuple(rejected))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from posebank.lcrnet import IntegrationSettings
 from posebank_cli import options
 from posebank_pipelines.predict import predict as predict_files
 
@@ -30,7 +31,24 @@ from posebank_pipelines.predict import predict as predict_files
     show_default=True,
     help="How pose proposals become poses.",
 )
-@click.option("--min-score", default=0.5, show_default=True, help="Draw poses of this score.")
+@click.option(
+    "--iou",
+    default=IntegrationSettings.iou,
+    show_default=True,
+    help="Overlap of the boxes around 2D poses from which PPI takes them for one person's.",
+)
+@click.option(
+    "--distance-mm",
+    default=1000 * IntegrationSettings.distance_m,
+    show_default=True,
+    help="3D distance within which PPI averages a person's poses.",
+)
+@click.option(
+    "--min-score",
+    default=0.5,
+    show_default=True,
+    help="Draw poses of this score or more; the tables have all of them.",
+)
 @click.option("--pictures/--no-pictures", default=True, help="Draw a picture per image.")
 @options.as_json
 def predict(
@@ -38,6 +56,8 @@ def predict(
     checkpoint: Path,
     output: Path,
     integration: str,
+    iou: float,
+    distance_mm: float,
     min_score: float,
     pictures: bool,
     as_json: bool,
@@ -51,6 +71,7 @@ def predict(
         checkpoint,
         output,
         integration=integration,
+        settings=IntegrationSettings(iou=iou, distance_m=distance_mm / 1000),
         min_score=min_score,
         pictures=pictures,
         progress=options.progress(),
@@ -59,6 +80,9 @@ def predict(
     if as_json:
         options.echo_json(result.as_json())
         return
-    click.echo(f"{result.poses} poses in {result.images} images")
+    click.echo(
+        f"{result.poses} poses in {result.images} images, {result.shown} of them of a score of "
+        f"{min_score:g} or more"
+    )
     for path in result.files:
         click.echo(str(path))
