@@ -3,7 +3,7 @@ import pytest
 from mocap_files import pose_prior_bvh
 from scipy.spatial.transform import Rotation
 
-from posebank.errors import SourceError
+from posebank.errors import SettingsError, SourceError
 from posebank.mocap.bvh import match_joints, parse_bvh, read_bvh
 from posebank.mocap.sources import ClipSource, discover, read_clip, read_source
 from posebank.skeleton import JOINT_NAMES, J
@@ -92,7 +92,7 @@ def test_unit_from_the_legs_or_the_user(tmp_path, unit, factor):
     np.testing.assert_array_equal(read_clip(source(path), unit=unit).joints, read.joints)
     with pytest.raises(SourceError, match="legs of"):
         read_clip(source(path), unit={"m": "mm", "cm": "m", "mm": "m"}[unit])
-    with pytest.raises(SourceError, match="expected a unit"):
+    with pytest.raises(SettingsError, match="expected a unit"):
         read_clip(source(path), unit="ell")
 
 

@@ -75,6 +75,16 @@ def test_a_companion_states_the_rate(tmp_path):
     assert read_clip(clips[0]).fps == 120.0
 
 
+def test_wrong_settings_are_no_fault_of_the_file(tmp_path):
+    put(tmp_path / "07/07.asf", asf_text(BONES))
+    put(tmp_path / "07/07_01.amc", amc_text(random_motion(BONES, 3)))
+    (clip,), _ = discover("cmu", [tmp_path])
+    with pytest.raises(SettingsError, match="expected a positive frame rate, found -3"):
+        read_clip(clip, fps=-3.0)
+    with pytest.raises(SettingsError, match="expected none for cmu"):
+        read_clip(clip, unit="m")
+
+
 def test_rates_by_hand():
     assert cmu_rate("02_01")[0] == 120.0
     assert cmu_rate("89_03")[0] == 60.0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.errors import SourceError
+from posebank.errors import SettingsError, SourceError
 from posebank.geometry.kinematics import Chain
 from posebank.mocap.amc import parse_amc
 from posebank.mocap.asf import METRES_PER_INCH, Skeleton, parse_asf
@@ -52,10 +52,12 @@ def chosen_rate(
     ------
     SourceError
         If neither is given.
+    SettingsError
+        If the rate asked for is none.
     """
     if asked is not None:
         if not 0 < asked < 1e5:
-            raise SourceError(path, f"expected a positive frame rate, found {asked}")
+            raise SettingsError(f"fps: expected a positive frame rate, found {asked}")
         return float(asked), "given by the user"
     if known is None:
         raise SourceError(path, "expected a known frame rate, found none stated; give --fps")
@@ -151,9 +153,7 @@ def _bvh_unit(
 ) -> tuple[float, str]:
     if unit is not None:
         if unit not in _UNITS:
-            raise SourceError(
-                motion.path, f"expected a unit of {', '.join(_UNITS)}, found {unit!r}"
-            )
+            raise SettingsError(f"unit: expected one of {', '.join(_UNITS)}, found {unit!r}")
         return _UNITS[unit], f"{unit} (given by the user)"
     if dataset == "poseprior":
         return METRES_PER_INCH, "in (Pose Prior)"

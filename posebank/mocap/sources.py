@@ -232,6 +232,8 @@ def read_clip(
     ------
     SourceError
         If the file cannot be read, does not fit its skeleton, or its rate is stated nowhere.
+    SettingsError
+        If ``fps`` is no rate, or ``unit`` no unit or given for a format that states its own.
     """
     return as_motion_clip(source, read_source(source, fps, unit))
 
@@ -252,6 +254,8 @@ def as_motion_clip(source: ClipSource, clip: ReadClip) -> MotionClip:
 
 def read_source(source: ClipSource, fps: float | None = None, unit: str | None = None) -> ReadClip:
     """As ``read_clip``, with the facts that were understood."""
+    if unit is not None and ".bvh" not in _SUFFIXES[source.dataset]:
+        raise SettingsError(f"unit: expected none for {source.dataset}, whose files state it")
     if source.dataset == "h36m":
         return human36m.read_h36m_clip(source.path, source.name, fps)
     return read_data(source, read_bytes(source.path), fps, unit)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posebank import artefacts
-from posebank.errors import PosebankError, Rejected, SourceError
+from posebank.errors import Rejected, SourceError
 from posebank.mocap import (
     BankSettings,
     ClipSource,
@@ -54,7 +54,7 @@ def _read_batch(
         try:
             clip = read_clip(source, fps, unit=unit)
             poses, stats = poses_from_clip(clip, settings)
-        except PosebankError as error:
+        except SourceError as error:
             if strict:
                 raise
             batch.rejected.append(Rejected(str(source.path), str(error)))
