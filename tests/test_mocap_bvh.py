@@ -92,7 +92,7 @@ def test_unit_from_the_legs_or_the_user(tmp_path, unit, factor):
     np.testing.assert_array_equal(read_clip(source(path), unit=unit).joints, read.joints)
     with pytest.raises(SourceError, match="legs of"):
         read_clip(source(path), unit={"m": "mm", "cm": "m", "mm": "m"}[unit])
-    with pytest.raises(SettingsError, match="expected a unit"):
+    with pytest.raises(SettingsError, match="unit: expected one of"):
         read_clip(source(path), unit="ell")
 
 
