@@ -2,7 +2,9 @@
 
 A writer fills a staging folder beside the artefact, writes ``_manifest.json`` into it last, and
 exchanges the folders by two renames; if it is killed between them, the next reader puts the old
-folder back. A folder without a manifest is unfinished and is never read. An artefact has one or
+folder back. A folder without a manifest is unfinished and is never read; what a killed writer left
+beside the artefact is removed by the next one, which tells it from a living writer's folder by the
+lock that the latter holds. An artefact has one or
 more *sections* (the bank has one per MoCap data set); each remembers the fingerprint of what made
 it, so that a section whose fingerprint matches is not made again.
 """
@@ -14,6 +16,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +31,14 @@ from posebank import __version__
 from posebank.errors import ArtefactError, Rejected
 from posebank.schemas import SCHEMAS, VERSIONS
 
+try:
+    import fcntl
+except ImportError:  # Windows: killed writers' folders stay
+    fcntl = None  # type: ignore[assignment]
+
 MANIFEST = "_manifest.json"
+_RANDOM_NAME = "[0-9a-f]" * 8
+_YOUNG_S = 60.0  # a writer may not have locked its new folder yet
 
 
 @dataclass(frozen=True)
@@ -120,12 +130,44 @@ def write_text_atomic(path: Path, text: str) -> None:
 def staging_folder(artefact: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``artefact``; it is removed unless ``commit`` took it."""
     artefact.parent.mkdir(parents=True, exist_ok=True)
+    for left in artefact.parent.glob(f".{glob.escape(artefact.name)}.{_RANDOM_NAME}.tmp"):
+        if _is_abandoned(left):
+            shutil.rmtree(left, ignore_errors=True)
     staging = artefact.parent / f".{artefact.name}.{uuid.uuid4().hex[:8]}.tmp"
     staging.mkdir()
+    with _lock_on(staging):
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _lock_on(folder: Path) -> Iterator[bool]:
+    """Hold the lock on a folder, if it is free; the system frees it when this process ends."""
+    if fcntl is None:
+        yield False
+        return
+    number = os.open(folder, os.O_RDONLY)
     try:
-        yield staging
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            got = True
+        except OSError:  # another process has it, or the file system knows no locks
+            got = False
+        yield got
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        os.close(number)
+
+
+def _is_abandoned(staging: Path) -> bool:
+    try:
+        if time.time() - staging.stat().st_mtime < _YOUNG_S:
+            return False
+        with _lock_on(staging) as free:
+            return free
+    except OSError:  # gone by now
+        return False
 
 
 def write_part(
@@ -232,7 +274,7 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _moved_aside(artefact: Path) -> list[Path]:
-    return sorted(artefact.parent.glob(f".{glob.escape(artefact.name)}.{'[0-9a-f]' * 8}.old"))
+    return sorted(artefact.parent.glob(f".{glob.escape(artefact.name)}.{_RANDOM_NAME}.old"))
 
 
 def _remove_old(artefact: Path) -> None:

@@ -140,6 +140,7 @@ def test_labels_keep_what_was_annotated_and_complete_the_rest(made):
     np.testing.assert_allclose(labels.joints_3d, centred(labels.joints_3d), atol=1e-5)
     assert ((labels.trust >= 0) & (labels.trust <= 1)).all()
     assert np.isfinite(labels.joints_2d).all()
+    assert set(labels.provenance) <= {"views posterior", "measured"}
 
 
 def test_run_folder_and_evaluation(trained):
@@ -245,12 +246,25 @@ def test_predict_inspect_and_report(trained, tmp_path):
     found = json.loads(out)
     assert found["images"] == 1
     assert all(Path(f).exists() for f in found["files"])
+    assert 0 <= found["shown"] <= found["poses"]
     facts = json.loads(invoke("inspect", ws / "shards", "--json"))
     assert facts["damaged"] == [] and facts["kind"] == "shards"
     clip = next((trained / "sources/cmu").rglob("*.amc"))
     assert json.loads(invoke("inspect", clip, "--json"))["fps"] == 120
     page = json.loads(invoke("report", "-w", ws, "--json"))["report"]
     assert "<html" in Path(page).read_text()
+
+
+def test_predict_with_nothing_to_read(trained, tmp_path):
+    checkpoint = trained / "ws/runs/default/checkpoint.pt"
+    (tmp_path / "empty").mkdir()
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no image")
+    for source, reason in ((tmp_path / "empty", "found none"), (bad, "an image that decodes")):
+        asked = ("predict", source, "--checkpoint", checkpoint, "-o", tmp_path / "p")
+        result = CliRunner().invoke(main, [str(a) for a in asked])
+        assert result.exit_code == 1
+        assert str(source) in result.output and reason in result.output
 
 
 def test_bad_files_are_set_aside_and_the_rest_goes_on(made, tmp_path):

@@ -385,6 +385,18 @@ def test_a_killed_writer_leaves_the_old_artefact(tmp_path):
     with pytest.raises(ArtefactError, match="unfinished"):
         artefacts.read_table(left, "anchors")
     assert set(write(artefact, {"b": 2}).sections) == {"a", "b"}, "the next writer goes on"
+    assert left.exists(), "it might be young, and not locked yet"
+    os.utime(left, (0, 0))
+    write(artefact, {"b": 4})
+    assert list(tmp_path.iterdir()) == [artefact]
+
+
+def test_a_living_writers_folder_is_left_alone(tmp_path):
+    artefact = tmp_path / "anchors"
+    with artefacts.staging_folder(artefact) as staging:
+        os.utime(staging, (0, 0))
+        write(artefact, {"a": 3})
+        assert staging.exists()
 
 
 def test_fingerprints_and_stamps_tell_changes(tmp_path):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import tarfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,6 +225,34 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_shards_or_none(
             break
     assert finished
     assert {"old", "new"} <= states
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_writers_killed_from_outside_leave_whole_shards(
+    labels: Labels, roots: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "shards"
+    sets = [make_anchors(k=3), make_anchors(k=5)]
+    started = time.monotonic()
+    known = {write_shards(folder, labels, a, roots, SMALL).content for a in sets}
+    assert len(known) == 2
+    time_of_both = time.monotonic() - started
+    rng = np.random.default_rng(0)
+    seen: set[str] = set()
+    n_kills = 0
+    while n_kills < 25 or (seen != known and n_kills < 100):
+        n_kills += 1
+        pid = os.fork()
+        if pid == 0:
+            while True:  # until it is killed
+                for anchors in sets:
+                    write_shards(folder, labels, anchors, roots, SMALL)
+        time.sleep(rng.uniform(0, 1.5 * time_of_both))
+        os.kill(pid, signal.SIGKILL)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+        seen.add(artefacts.read_manifest(folder, "shards").content)
+        assert artefacts.verify(folder, "shards") == []
+    assert seen == known
 
 
 def _die_at_file_operation(moment: int) -> None:
