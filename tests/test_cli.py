@@ -144,7 +144,7 @@ def test_mocap_must_be_tables(tmp_path):
 def test_what_the_system_refuses_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     below = tmp_path / "file" / "ws"
-    one_line_error(invoke("export", "coco", "-w", tmp_path, "-o", below), "labels", "missing")
+    one_line_error(invoke("export", "coco", "-w", tmp_path, "-o", below), str(tmp_path / "file"))
     demo = invoke("demo", "-w", below, "--workers", 1)
     one_line_error(demo, str(below))
     one_line_error(invoke("report", "-w", tmp_path / "none"), "none", "expected a workspace")

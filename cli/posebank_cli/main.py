@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 
 import click
@@ -54,11 +55,17 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run; turn a PosebankError into one line."""
+        """Run; turn a PosebankError, and what the operating system refuses, into one line."""
         try:
             return super().invoke(ctx)
         except PosebankError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.strerror is None:
+                raise  # click ends quietly when nobody reads on
+            where = error.filename2 or error.filename  # of a rename the file that was to be
+            message = f"{where}: {error.strerror}" if where else error.strerror
+            raise click.ClickException(message) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from posebank.anchors import AnchorSettings
-from posebank.annotations import SPLITS, read_annotations
+from posebank.annotations import SOURCES, SPLITS, read_annotations
 from posebank.errors import SettingsError
 from posebank.evaluation import EvaluationSettings
 from posebank.lcrnet import TrainSettings, preset
 from posebank.matching import LabelSettings, MatchSettings
+from posebank.mocap import DATASETS
 from posebank.mocap.bank import BankSettings
 from posebank.shards import ShardSettings
 from posebank_pipelines.limits import limits_from_degrees
+from posebank_pipelines.workspace import run_name
 
 T = TypeVar("T")
 
@@ -63,41 +66,65 @@ class RunConfig:
     run: str = "default"
 
 
-def _only(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+def _only(table: Any, known: Sequence[str], where: str) -> Mapping[str, Any]:
+    """The table, if it is one and has no other keys."""
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"{where}: expected a table, found {table!r}")
     unknown = sorted(set(table) - set(known))
     if unknown:
         raise SettingsError(
             f"{where}: expected keys among {', '.join(sorted(known))}; found {', '.join(unknown)}"
         )
+    return table
 
 
-def _typed(value: Any, default: Any, where: str) -> Any:
-    """``value`` with the type of the field's default (an int will do for a float)."""
-    if isinstance(value, list):
-        return tuple(value)
-    if default is MISSING or default is None:
-        return value
-    expected = type(default)
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    # bool is an int, so the types must be equal, not only compatible.
-    if type(value) is not expected:
-        raise SettingsError(f"{where}: expected {expected.__name__}, found {value!r}")
-    return value
+def _tables(raw: Mapping[str, Any], name: str) -> Sequence[Any]:
+    """The tables ``[[name]]``."""
+    tables = raw.get(name, [])
+    if not isinstance(tables, list):
+        raise SettingsError(f"{name}: expected tables [[{name}]], found {tables!r}")
+    return tables
 
 
-def _settings(cls: type[T], table: Mapping[str, Any], where: str, **common: Any) -> T:
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    """``value`` if it is of the annotated type (an int will do for a float, a list for a tuple)."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    for kind in kinds:
+        if get_origin(kind) is tuple and isinstance(value, list):
+            (item,) = {t for t in get_args(kind) if t is not Ellipsis}
+            return tuple(_typed(v, item, where) for v in value)
+        # bool is an int, so the types must be equal, not only compatible.
+        if type(value) is kind:
+            return value
+        if kind is float and type(value) is int:
+            return float(value)
+    names = [getattr(kind, "__name__", str(kind)) for kind in kinds if kind is not NoneType]
+    raise SettingsError(f"{where}: expected {' or '.join(names)}, found {value!r}")
+
+
+def _one_of(value: Any, known: Sequence[str], where: str) -> str:
+    if value not in known:
+        raise SettingsError(f"{where}: expected one of {', '.join(known)}, found {value!r}")
+    return str(value)
+
+
+def _settings(cls: type[T], table: Any, where: str, **common: Any) -> T:
     """A settings dataclass from a TOML table; ``common`` fills the fields of that name."""
-    names = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
-    shared = {k: v for k, v in common.items() if k in names}
-    _only(table, [n for n in names if n not in ("limits",)], where)
-    values: dict[str, Any] = {**shared}
-    for key, value in table.items():
-        values[key] = _typed(value, names[key].default, f"{where}.{key}")
+    hints = get_type_hints(cls)
+    shared = {k: v for k, v in common.items() if k in hints}
+    plain = [name for name in hints if not _holds_settings(hints[name])]
+    values: dict[str, Any] = dict(shared)
+    for key, value in _only(table, plain, where).items():
+        values[key] = _typed(value, hints[key], f"{where}.{key}")
     try:
         return cls(**values)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from error
+
+
+def _holds_settings(hint: Any) -> bool:
+    """Whether a field is itself made of settings, which have tables of their own."""
+    return any(is_dataclass(kind) for kind in (hint, *get_args(hint)))
 
 
 def _path(base: Path, text: Any, where: str) -> Path:
@@ -118,36 +145,44 @@ def _splits(value: Any) -> tuple[str, ...]:
 
 
 _ANNOTATION_OPTIONS = {
-    name: parameter.default
+    name: get_type_hints(read_annotations)[name]
     for name, parameter in signature(read_annotations).parameters.items()
     if parameter.kind is Parameter.KEYWORD_ONLY and name != "images"
 }
-"""Options of ``read_annotations`` with their defaults: the other keys of ``[[annotations]]``."""
+"""Options of ``read_annotations`` with their types: the other keys of ``[[annotations]]``."""
 
+_UNITS = ("m", "cm", "mm", "in")
 _TOP = (
     "seed", "run", "split", "camera", "mocap", "annotations", "bank", "matching", "labels",
     "anchors", "shards", "train", "evaluate",
 )  # fmt: skip
 
 
-def train_settings(table: Mapping[str, Any], where: str, **common: Any) -> TrainSettings:
+def train_settings(table: Any, where: str, **common: Any) -> TrainSettings:
     """Training settings: the backbone's preset, with what the table says on top."""
+    _settings(TrainSettings, table, where)  # reports unknown keys and wrong types by name
     base = preset(str(table.get("backbone", TrainSettings.backbone)))
     given = {f.name: getattr(base, f.name) for f in fields(base)}
-    _settings(TrainSettings, table, where)  # reports unknown keys and wrong types by name
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
     return TrainSettings(**{**given, **common, **values})
 
 
 def load_train_settings(path: Path | None, given: Mapping[str, Any]) -> TrainSettings:
     """Training settings from the [train] table of a file, if any, with ``given`` on top."""
-    table: dict[str, Any] = {}
-    common: dict[str, Any] = {}
-    if path is not None:
-        raw = _read_toml(path)
-        table = dict(raw.get("train", {}))
-        common = {"seed": raw.get("seed", 0)}
-    return train_settings({**table, **given}, f"{path or 'options'} [train]", **common)
+    if path is None:
+        return train_settings(given, "options [train]")
+    raw = _read_toml(path)
+    table = raw.get("train", {})
+    if isinstance(table, Mapping):
+        table = {**table, **given}
+    return train_settings(table, f"{path}: [train]", seed=_seed(raw))
+
+
+def _seed(raw: Mapping[str, Any]) -> int:
+    seed = raw.get("seed", 0)
+    if type(seed) is not int or seed < 0:
+        raise SettingsError(f"seed: expected a whole number from 0, found {seed!r}")
+    return seed
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -175,43 +210,47 @@ def load_config(path: Path) -> RunConfig:
         raise SettingsError(f"{path}: {error}") from error
 
 
+def _mocap(table: Any, base: Path, where: str) -> MocapSource:
+    _only(table, ("dataset", "sources", "fps", "unit"), where)
+    sources = table.get("sources")
+    if not isinstance(sources, list) or not sources:
+        raise SettingsError(f"{where}.sources: expected a list of paths, found {sources!r}")
+    fps = _typed(table["fps"], float, f"{where}.fps") if "fps" in table else None
+    return MocapSource(
+        dataset=_one_of(table.get("dataset"), DATASETS, f"{where}.dataset"),
+        sources=[_path(base, source, f"{where}.sources") for source in sources],
+        fps=fps,
+        unit=_one_of(table["unit"], _UNITS, f"{where}.unit") if "unit" in table else None,
+    )
+
+
+def _annotations(table: Any, base: Path, where: str) -> AnnotationSource:
+    _only(table, ("kind", "source", "images", *_ANNOTATION_OPTIONS), where)
+    if "kind" not in table or "source" not in table:
+        raise SettingsError(f"{where}: expected kind and source, found {sorted(table)}")
+    return AnnotationSource(
+        kind=_one_of(table["kind"], tuple(SOURCES), f"{where}.kind"),
+        source=_path(base, table["source"], f"{where}.source"),
+        images=_path(base, table["images"], f"{where}.images") if "images" in table else None,
+        options={
+            key: _typed(value, _ANNOTATION_OPTIONS[key], f"{where}.{key}")
+            for key, value in table.items()
+            if key in _ANNOTATION_OPTIONS
+        },
+    )
+
+
 def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     _only(raw, _TOP, "top level")
-    camera = raw.get("camera", {})
-    _only(camera, ("min_elevation_deg", "max_elevation_deg", "max_roll_deg", "free"), "[camera]")
-    common = {"seed": raw.get("seed", 0), "limits": limits_from_degrees(**camera)}
-    mocap = []
-    for i, table in enumerate(raw.get("mocap", [])):
-        _only(table, ("dataset", "sources", "fps", "unit"), f"[[mocap]] {i + 1}")
-        mocap.append(
-            MocapSource(
-                dataset=table.get("dataset", ""),
-                sources=[
-                    _path(base, s, f"[[mocap]] {i + 1} sources") for s in table.get("sources", [])
-                ],
-                fps=table.get("fps"),
-                unit=table.get("unit"),
-            )
-        )
-    annotations = []
-    for i, table in enumerate(raw.get("annotations", [])):
-        where = f"[[annotations]] {i + 1}"
-        if "kind" not in table or "source" not in table:
-            raise SettingsError(f"{where}: expected kind and source, found {sorted(table)}")
-        _only(table, ("kind", "source", "images", *_ANNOTATION_OPTIONS), where)
-        images = table.get("images")
-        annotations.append(
-            AnnotationSource(
-                kind=table["kind"],
-                source=_path(base, table["source"], where),
-                images=_path(base, images, where) if images else None,
-                options={
-                    k: _typed(v, _ANNOTATION_OPTIONS[k], f"{where}.{k}")
-                    for k, v in table.items()
-                    if k in _ANNOTATION_OPTIONS
-                },
-            )
-        )
+    hints = get_type_hints(limits_from_degrees)
+    camera = _only(raw.get("camera", {}), [n for n in hints if n != "return"], "[camera]")
+    limits = {key: _typed(value, hints[key], f"[camera].{key}") for key, value in camera.items()}
+    common = {"seed": _seed(raw), "limits": limits_from_degrees(**limits)}
+    mocap = [_mocap(t, base, f"[[mocap]] {i}") for i, t in enumerate(_tables(raw, "mocap"), 1)]
+    annotations = [
+        _annotations(t, base, f"[[annotations]] {i}")
+        for i, t in enumerate(_tables(raw, "annotations"), 1)
+    ]
     if not mocap or not annotations:
         raise SettingsError("expected at least one [[mocap]] and one [[annotations]] table")
     return RunConfig(
@@ -223,7 +262,7 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
         anchors=_settings(AnchorSettings, raw.get("anchors", {}), "[anchors]", **common),
         shards=_settings(ShardSettings, raw.get("shards", {}), "[shards]", **common),
         train=(
-            train_settings(raw["train"], "[train]", seed=common["seed"]) if "train" in raw else None
+            train_settings(raw["train"], "[train]", seed=_seed(raw)) if "train" in raw else None
         ),
         evaluate=(
             _settings(EvaluationSettings, raw["evaluate"], "[evaluate]", **common)
@@ -231,5 +270,5 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
             else None
         ),
         splits=_splits(raw.get("split", "val")),
-        run=raw.get("run", "default"),
+        run=run_name(raw.get("run", "default")),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from posebank.artefacts import Manifest, find_manifest, read_manifest, read_table, source_stamp
-from posebank.errors import Rejected
+from posebank.errors import Rejected, SettingsError
 from posebank.schemas import from_table, matches_from_table
 from posebank.types import Anchors, Labels, Matches, People, PoseBank
 
@@ -29,6 +30,21 @@ class StageResult:
     def as_json(self) -> dict[str, Any]:
         """The result as plain JSON values."""
         return {**asdict(self), "path": str(self.path)}
+
+
+def run_name(name: Any) -> str:
+    """The name of a training run, which is also its folder's.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+        raise SettingsError(
+            f"run: expected a name of letters, digits, '-', '_' and '.', found {name!r}"
+        )
+    return name
 
 
 def settings_dict(settings: Any, **more: Any) -> dict[str, Any]:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from posebank.errors import ArtefactError
 from posebank.report import html_report
 
 
 def report(workspace: Path) -> Path:
-    """Write ``report/index.html`` in the workspace; artefacts not made yet are left out."""
+    """Write ``report/index.html`` in the workspace; artefacts not made yet are left out.
+
+    Raises
+    ------
+    ArtefactError
+        If there is no such workspace.
+    """
+    if not workspace.is_dir():
+        raise ArtefactError(f"{workspace}: expected a workspace, found nothing")
     return html_report(workspace, workspace / "report" / "index.html")

@@ -15,6 +15,7 @@ from posebank_pipelines.workspace import (
     content,
     current,
     load_anchors,
+    run_name,
     settings_dict,
     stage_result,
 )
@@ -24,7 +25,7 @@ _STARTED = "started.json"
 
 def run_folder(workspace: Path, name: str) -> Path:
     """Folder of a training run."""
-    return workspace / "runs" / name
+    return workspace / "runs" / run_name(name)
 
 
 def train_network(
