@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ INFLATION = 2.0
 REACH = 8.0
 """Joints so many limbs apart, times 2.7, say little of each other: arms move without legs."""
 _MODE_M = 0.15
+_BLOCK = 128  # people at a time, to bound the memory
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,18 @@ def posterior(
     ----------
     joints_2d : (n, 13, 2) pixels, read where annotated; annotated : (n, 13).
     """
+    blocks = [slice(i, i + _BLOCK) for i in range(0, max(len(matches), 1), _BLOCK)]
+    parts = [_posterior(bank, matches.take(b), joints_2d[b], annotated[b]) for b in blocks]
+    columns = [f.name for f in fields(Posterior)]
+    return Posterior(**{c: np.concatenate([getattr(p, c) for p in parts]) for c in columns})
+
+
+def _posterior(
+    bank: PoseBank,
+    matches: Matches,
+    joints_2d: NDArray[np.floating],
+    annotated: NDArray[np.bool_],
+) -> Posterior:
     found, there = candidate_poses(bank, matches)
     candidates = turned(found, joints_2d, annotated)
     error = perspective_error(candidates, joints_2d[:, None], annotated[:, None])
