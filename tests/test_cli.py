@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from posebank_cli import options
 from posebank_cli.main import COMMANDS, main
+from posebank_pipelines.workspace import image_roots, load_people
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -178,11 +179,11 @@ def test_what_was_set_aside_is_told_once_for_many(tmp_path):
     people = [{"image": f"{i}.jpg", "joints": {}} for i in range(5)]
     people += [{"image": "a.jpg", "joints": {"knee": [1, 2]}}]
     people += [{"image": "b.jpg", "joints": {"r_knee": [1, 2]}}]
-    source = tmp_path / "own.json"
+    source = tmp_path / "people.json"
     source.write_text(json.dumps({"people": people}))
     result = invoke("annotate", "json", source, "-w", tmp_path / "ws", "--workers", 1)
     lines = [line for line in result.stderr.splitlines() if line.startswith("set aside: ")]
-    assert sum("own/" in line and "found none" in line for line in lines) == 3
+    assert sum("people/" in line and "found none" in line for line in lines) == 3
     assert "set aside: 2 more: expected at least one annotated joint, found none" in lines
     assert sum("found 'knee'" in line for line in lines) == 1
     assert len(lines) == 5
@@ -200,3 +201,21 @@ def test_progress_says_what_time_is_left(capsys, monkeypatch):
         ["300/500"], ["301/500", "33:10", "left"], ["500/500"],
     ]  # fmt: skip
     assert options._clock(3725) == "1:02:05 left"
+
+
+def test_ones_own_data_sets_stand_beside_each_other_with_their_images(tmp_path):
+    """A name in the file, else the file's; each set's images are found where it has them."""
+    for name, text in (("a", {"dataset": "mine"}), ("b c", {})):
+        folder = tmp_path / name
+        (folder / "images").mkdir(parents=True)
+        (folder / "images" / "1.png").write_bytes(b"an image")
+        people = [{"image": "1.png", "width": 9, "height": 9, "joints": {"head": [3, 4]}}]
+        (folder / f"{name}.json").write_text(json.dumps(text | {"people": people}))
+        for status in ("made", "up to date"):
+            result = invoke("annotate", "json", folder / f"{name}.json", "-w", tmp_path / "ws",
+                            "--workers", 1, "--json")  # fmt: skip
+            assert json.loads(result.stdout)["stages"][0]["status"] == status
+    assert image_roots(tmp_path / "ws") == {
+        "mine": tmp_path / "a" / "images", "b_c": tmp_path / "b c" / "images",
+    }  # fmt: skip
+    assert list(load_people(tmp_path / "ws").person_id) == ["b_c/1.png/0", "mine/1.png/0"]

@@ -189,5 +189,5 @@ def test_annotate_notices_images_that_come_later(tmp_path: Path) -> None:
     assert table["split"].to_pylist() == ["test"]
     assert annotate("--hip-width", 0.8, "--hip-down", 0.1, "--seed", 4)[0] == "made"
     settings = artefacts.read_manifest(tmp_path / "ws" / "annotations", "annotations")
-    options = settings.sections["json"].settings["options"]
+    options = settings.sections["people"].settings["options"]
     assert options == {"hip_width": 0.8, "hip_down": 0.1, "seed": 4}

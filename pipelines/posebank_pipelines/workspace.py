@@ -132,7 +132,8 @@ def image_roots(workspace: Path) -> dict[str, Path]:
     """Image folder of each annotation data set, as given when it was annotated."""
     sections = read_manifest(workspace / "annotations", "annotations").sections
     return {
-        name: Path(section.settings["images"])
+        dataset: Path(section.settings["images"])
         for name, section in sections.items()
         if section.settings.get("images")
+        for dataset in section.settings.get("datasets", [name])
     }

@@ -6,6 +6,7 @@ an image name and one joint per person.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def read_own_json(path: Path) -> AnnotationResult:
 
 def _dataset_name(value: Any, path: Path) -> str:
     if value is None:
-        return "own"
+        return re.sub(r"[^A-Za-z0-9_-]", "_", path.stem)
     if not isinstance(value, str) or not value.replace("-", "").replace("_", "").isalnum():
         raise SourceError(path, f"dataset: expected letters, digits, - and _, found {value!r:.40}")
     return value
@@ -169,7 +170,7 @@ def read_own_csv(path: Path) -> AnnotationResult:
             rows.add(f":{line}", _csv_person(row))
         except ValueError as error:
             rows.reject(f":{line}", str(error))
-    return rows.result("own")
+    return rows.result(_dataset_name(None, path))
 
 
 def _csv_person(row: dict[str, str]) -> dict[str, Any]:

@@ -25,6 +25,15 @@ def _stamped_files(source: Path) -> list[Path]:
     return [p for p in sorted(source.rglob("*")) if p.suffix.lower() in kinds]
 
 
+def _made(folder: Path, fingerprint: str) -> tuple[artefacts.Manifest, str] | None:
+    """The manifest and the section that was made with this fingerprint, if there is one."""
+    manifest = artefacts.find_manifest(folder)
+    for name in manifest.sections if manifest is not None else ():
+        if (made := current(folder, "annotations", name, fingerprint)) is not None:
+            return made, name
+    return None
+
+
 def annotate(
     workspace: Path,
     kind: str,
@@ -35,7 +44,9 @@ def annotate(
     strict: bool = False,
     **options: Any,
 ) -> StageResult:
-    """Make the data set's section of the annotations from this source.
+    """Make a section of the annotations from this source; it bears the name of the data set.
+
+    Other data sets in the annotations stay as they are.
 
     Parameters
     ----------
@@ -55,8 +66,8 @@ def annotate(
         "options": options,
     }
     stamp = artefacts.fingerprint("annotations", asked, inputs)
-    if (manifest := current(folder, "annotations", kind, stamp)) is not None:
-        return stage_result("annotate", folder, manifest, kind, made=False)
+    if (found := _made(folder, stamp)) is not None:
+        return stage_result("annotate", folder, *found, made=False)
 
     (result,) = runner.map(
         f"annotate {kind}",
@@ -68,17 +79,21 @@ def annotate(
     if not len(result.people):
         reason = result.rejected[0].reason if result.rejected else "found nobody"
         raise SourceError(source, f"expected at least one annotated person: {reason}")
-    used = {**asked, "images": str(result.images) if result.images else None}
+    # One's own files name their data set themselves, and a folder may hold several of them.
+    datasets = sorted(set(result.people.dataset))
+    name = "+".join(datasets)
+    images_used = str(result.images) if result.images else None
+    used = {**asked, "images": images_used, "datasets": datasets}
     with artefacts.staging_folder(folder) as staging:
         parts = [
             artefacts.write_part(
                 staging,
-                f"{kind}-{number:05d}.parquet",
+                f"{name}-{number:05d}.parquet",
                 to_table(result.people.take(slice(start, start + _PART_ROWS)), ANNOTATIONS),
-                section=kind,
+                section=name,
             )
             for number, start in enumerate(range(0, len(result.people), _PART_ROWS))
         ]
         section = artefacts.Section(stamp, used, inputs, 0, result.rejected, result.stats)
-        manifest = artefacts.commit_section(staging, folder, "annotations", parts, kind, section)
-    return stage_result("annotate", folder, manifest, kind, made=True)
+        manifest = artefacts.commit_section(staging, folder, "annotations", parts, name, section)
+    return stage_result("annotate", folder, manifest, name, made=True)
