@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import pickle
 import threading
 from dataclasses import replace
@@ -145,6 +146,55 @@ def test_filters_are_pushed_down(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     # The five val images are in two row groups of one part.
     assert len(files.index(ShardFilter("val"))) == 5
     assert len(read) == 2
+
+
+class CountingFile(io.FileIO):
+    """A file that knows how many of its bytes were read."""
+
+    n_read = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        type(self).n_read += len(data)
+        return data
+
+
+def bytes_read(shards: PoseShards, monkeypatch: pytest.MonkeyPatch, **wanted: object) -> int:
+    """How many bytes of the shards' files opening and reading all samples takes."""
+    monkeypatch.setattr(
+        ShardFiles,
+        "_opened",
+        lambda self, part: pq.ParquetFile(CountingFile(self.folder / self.names[part])),
+    )
+    monkeypatch.setattr(CountingFile, "n_read", 0)
+    list(PoseStream(PoseShards(shards.files.folder, **wanted)))  # type: ignore[arg-type]
+    return CountingFile.n_read
+
+
+def test_a_filter_saves_reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards = PoseShards(folder)
+    footers = [pq.read_metadata(part) for part in folder.glob("*.parquet")]
+    groups = [footer.row_group(g) for footer in footers for g in range(footer.num_row_groups)]
+    columns = [group.column(c) for group in groups for c in range(group.num_columns)]
+    images = sum(c.total_compressed_size for c in columns if c.path_in_schema == "image_bytes")
+
+    everything = bytes_read(shards, monkeypatch)
+    labels_only = bytes_read(shards, monkeypatch, decode=False)
+    assert 0.95 * images < everything - labels_only < 1.05 * images
+    # Statistics in the footers tell that nobody has such trust: nothing else is read.
+    nothing = bytes_read(shards, monkeypatch, min_trust=1.01)
+    CountingFile.n_read = 0
+    for part in folder.glob("*.parquet"):
+        pq.ParquetFile(CountingFile(part))
+    assert nothing == CountingFile.n_read
+    # A few people are kept: the images of their row groups, and no others.
+    wanted = {"min_trust": 0.9, "min_annotated": 8}
+    kept = PoseShards(folder, **wanted)  # type: ignore[arg-type]
+    n_kept = len(set(zip(kept.places.part.tolist(), kept.places.group.tolist(), strict=True)))
+    assert 0 < n_kept < len(groups) / 2
+    some = bytes_read(shards, monkeypatch, **wanted)
+    without = bytes_read(shards, monkeypatch, **wanted, decode=False)
+    assert some - without < 1.2 * images * n_kept / len(groups)
 
 
 def test_referenced_images_can_move(labels: Labels, roots: dict[str, Path], tmp_path: Path) -> None:
