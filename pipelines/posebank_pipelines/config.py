@@ -7,6 +7,7 @@ are relative to the configuration file.
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from inspect import Parameter, signature
@@ -240,6 +241,12 @@ def _annotations(table: Any, base: Path, where: str) -> AnnotationSource:
     )
 
 
+def _once(names: Sequence[str], where: str, expected: str) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise SettingsError(f"{where}: expected {expected} for {name}, found {count} tables")
+
+
 def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     _only(raw, _TOP, "top level")
     hints = get_type_hints(limits_from_degrees)
@@ -253,6 +260,10 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     ]
     if not mocap or not annotations:
         raise SettingsError("expected at least one [[mocap]] and one [[annotations]] table")
+    # A second table of a data set would take the place of the first. (One's own have their names.)
+    _once([m.dataset for m in mocap], "[[mocap]]", "all its sources in one table")
+    kinds = [a.kind for a in annotations if a.kind not in ("json", "csv")]
+    _once(kinds, "[[annotations]]", "one source")
     return RunConfig(
         mocap=mocap,
         annotations=annotations,
