@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from posebank import artefacts
+from posebank.errors import ArtefactError
 from posebank.geometry.cameras import camera_rotation
 from posebank.geometry.rotations import heading_angle
 from posebank.report.drawing import FRONT, SIDE, View, draw_pose_2d, draw_pose_3d
@@ -162,27 +163,38 @@ def clip_picture(clip: MotionClip, path: Path, n: int = 6) -> Path:
 
 
 def shard_sheet(folder: Path, path: Path, n: int = 12) -> Path:
-    """PNG of the first ``n`` images of the shards, with every person's box, 2D pose and anchor.
+    """PNG of ``n`` images spread over the shards, with every person's box, 2D pose and anchor.
 
     Images are read as a training run reads them: the bytes, or the path that stands in for them.
     """
     manifest = artefacts.read_manifest(folder, "shards")
-    images: list[dict] = []
-    for part in manifest.parts:
-        if part.name.endswith(".parquet") and len(images) < n:
-            for batch in pq.ParquetFile(folder / part.name).iter_batches(batch_size=4):
-                images += batch.to_pylist()
-                if len(images) >= n:
-                    break
+    parts = [part for part in manifest.parts if part.name.endswith(".parquet")]
+    ends = np.cumsum([part.rows for part in parts])
+    images = []
+    for row in np.unique(np.linspace(0, ends[-1] - 1, n).astype(int)):
+        number = int(np.searchsorted(ends, row, side="right"))
+        row_in_part = int(row - ends[number] + parts[number].rows)
+        images.append(_shard_row(folder / parts[number].name, row_in_part))
     columns = 4
-    lines = max(-(-len(images[:n]) // columns), 1)
+    lines = -(-len(images) // columns)
     figure = new_figure(3 * columns, 3.2 * lines)
     grid = figure.subplots(lines, columns, squeeze=False)
     for ax in grid.flat:
         ax.axis("off")
-    for ax, row in zip(grid.flat, images[:n], strict=False):
-        _draw_shard_image(ax, row)
+    for ax, image in zip(grid.flat, images, strict=False):
+        _draw_shard_image(ax, image)
     return save_figure(figure, path)
+
+
+def _shard_row(path: Path, row: int) -> dict:
+    """One row of a Parquet file, of which only its row group is read."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            n_rows = file.metadata.row_group(group).num_rows
+            if row < n_rows:
+                return file.read_row_group(group).slice(row, 1).to_pylist()[0]
+            row -= n_rows
+    raise ArtefactError(f"{path}: expected more rows, as the manifest says")
 
 
 def _draw_shard_image(ax: Axes, row: dict) -> None:
