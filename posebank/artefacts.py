@@ -79,6 +79,11 @@ class Manifest:
         """Hash of the parts: what a stage that reads this artefact depends on."""
         return digest([[p.name, p.sha256] for p in self.parts])
 
+    @property
+    def tables(self) -> list[Part]:
+        """The Parquet parts: the artefact's rows, in their order."""
+        return [part for part in self.parts if part.name.endswith(".parquet")]
+
 
 def digest(value: Any) -> str:
     """sha256 of the canonical JSON of ``value``."""
@@ -377,9 +382,7 @@ def read_table(artefact: Path, kind: str, columns: Sequence[str] | None = None) 
     if columns is not None:
         schema = pa.schema([schema.field(c) for c in columns], metadata=schema.metadata)
     tables = []
-    for part in manifest.parts:
-        if not part.name.endswith(".parquet"):
-            continue
+    for part in manifest.tables:
         try:
             table = pq.read_table(artefact / part.name, columns=columns)
             tables.append(table.cast(schema))

@@ -27,9 +27,8 @@ def export(workspace: Path, form: str, output: Path) -> list[Path]:
     output.parent.mkdir(parents=True, exist_ok=True)
     if form == "webdataset":
         output.mkdir(exist_ok=True)
-        parts = read_manifest(workspace / "shards", "shards").parts
-        names = [p.name for p in parts if p.name.endswith(".parquet")]
-        splits = sorted({name.rsplit("-", 1)[0] for name in names})
+        parts = read_manifest(workspace / "shards", "shards").tables
+        splits = sorted({part.name.rsplit("-", 1)[0] for part in parts})
         roots = image_roots(workspace)
         return [
             file

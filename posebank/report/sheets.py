@@ -167,8 +167,7 @@ def shard_sheet(folder: Path, path: Path, n: int = 12) -> Path:
 
     Images are read as a training run reads them: the bytes, or the path that stands in for them.
     """
-    manifest = artefacts.read_manifest(folder, "shards")
-    parts = [part for part in manifest.parts if part.name.endswith(".parquet")]
+    parts = artefacts.read_manifest(folder, "shards").tables
     ends = np.cumsum([part.rows for part in parts])
     images = []
     for row in np.unique(np.linspace(0, ends[-1] - 1, n).astype(int)):

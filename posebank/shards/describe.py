@@ -38,9 +38,7 @@ def describe_shards(folder: Path) -> dict[str, Any]:
     names = ["trust", "error_mm", "ambiguity_mm", "n_annotated", "state", "anchor_id"]
     columns = ["split", "dataset", "n_people", *(f"people.list.element.{n}" for n in names)]
     tables, size, row_groups = [], 0, 0
-    for part in read_manifest(folder, "shards").parts:
-        if not part.name.endswith(".parquet"):
-            continue
+    for part in read_manifest(folder, "shards").tables:
         path = folder / part.name
         try:
             with pq.ParquetFile(path) as file:
@@ -52,8 +50,6 @@ def describe_shards(folder: Path) -> dict[str, Any]:
     table = pa.concat_tables(tables).combine_chunks()
     images = table.select(["split", "dataset", "n_people"]).to_pandas()
     persons = table.column("people").combine_chunks().flatten()
-    if isinstance(persons, pa.ChunkedArray):
-        persons = persons.combine_chunks()
     values = {
         name: np.asarray(persons.field(name))
         for name in names

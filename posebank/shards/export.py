@@ -68,9 +68,7 @@ def export_webdataset(
 
 def _rows(folder: Path, split: str) -> Iterator[dict[str, Any]]:
     """The rows of a split, in the order of the shards."""
-    for part in read_manifest(folder, "shards").parts:
-        if not part.name.endswith(".parquet"):
-            continue
+    for part in read_manifest(folder, "shards").tables:
         try:
             with pq.ParquetFile(folder / part.name) as file:
                 for batch in file.iter_batches(batch_size=_BATCH):

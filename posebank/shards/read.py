@@ -126,7 +126,7 @@ class ShardFiles:
     def __init__(self, folder: Path, person_columns: Sequence[str]) -> None:
         self.folder = Path(folder)
         manifest = read_manifest(self.folder, "shards")
-        self.names = [p.name for p in manifest.parts if p.name.endswith(".parquet")]
+        self.names = [part.name for part in manifest.tables]
         self.content = manifest.content
         self.columns = [*_LABEL_COLUMNS, *(_PERSON + name for name in person_columns)]
         self._close()
