@@ -54,7 +54,8 @@ def assign_mpii_splits(
 
     Videos are visited in the order of a seeded hash and taken while they fit, so the number is
     reached exactly if there are videos of one image (MPII has thousands). Of a source with fewer
-    images than ``val_images / val_fraction`` only ``val_fraction`` of them are taken.
+    images than ``val_images / val_fraction`` only ``val_fraction`` of them are taken; where no
+    video is as small as that, the smallest, so that there is something to validate on.
     """
     if val_images < 0 or not 0 <= val_fraction <= 1:
         raise SettingsError(
@@ -69,10 +70,13 @@ def assign_mpii_splits(
     total = sum(map(len, images.values()))
     wanted = min(val_images, round(val_fraction * total))
     taken, chosen = 0, set()
-    for key in sorted(images, key=lambda k: (_unit_hash(f"{seed}/{k}"), k)):
+    order = sorted(images, key=lambda k: (_unit_hash(f"{seed}/{k}"), k))
+    for key in order:
         if taken + len(images[key]) <= wanted:
             chosen.add(key)
             taken += len(images[key])
+    if wanted and not chosen and len(order) > 1:
+        chosen.add(min(order, key=lambda k: len(images[k])))
     split = people.split.copy()
     split[free] = ["val" if key in chosen else "train" for key in keys[free]]
     return replace(people, split=split)
