@@ -37,6 +37,12 @@ except ImportError:  # Windows: killed writers' folders stay
     fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "_manifest.json"
+
+_MADE_BY = {
+    "bank": "ingest", "annotations": "annotate", "index": "index", "matches": "match",
+    "labels": "label", "anchors": "anchors", "shards": "shards", "runs": "train",
+    "evaluation": "evaluate", "predictions": "predict",
+}  # fmt: skip
 _RANDOM_NAME = "[0-9a-f]" * 8
 _YOUNG_S = 60.0  # a writer may not have locked its new folder yet
 
@@ -366,7 +372,10 @@ def read_manifest(artefact: Path, kind: str) -> Manifest:
     manifest = find_manifest(artefact)
     if manifest is None:
         state = "unfinished (no manifest)" if artefact.exists() else "missing"
-        raise ArtefactError(f"{artefact}: expected a {kind} artefact, found it {state}")
+        raise ArtefactError(
+            f"{artefact}: expected a {kind} artefact, found it {state}; "
+            f"`posebank {_MADE_BY[kind]}` makes it"
+        )
     if manifest.kind != kind or manifest.schema_version != VERSIONS[kind]:
         raise ArtefactError(
             f"{artefact}: expected {kind} version {VERSIONS[kind]}, "

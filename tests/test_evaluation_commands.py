@@ -1,7 +1,9 @@
 """The commands that score: the sweep over K, predictions from anywhere, and pictures."""
 
 import json
+from dataclasses import fields
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from click.testing import CliRunner
 
 from posebank import artefacts
 from posebank.demo import DemoSize, demo_sources
+from posebank.evaluation import EvaluationSettings
 from posebank.schemas import from_table
 from posebank.skeleton import JOINT_NAMES, is_annotated
 from posebank.types import People
@@ -102,11 +105,17 @@ def test_a_checkpoint_scores_as_its_run_did(swept):
     folder, _, _ = swept
     ws = folder / "ws/sweep/k4"
     checkpoint = ws / "runs/default/checkpoint.pt"
-    asked = ("evaluate", "-w", ws, "--checkpoint", checkpoint, "--bootstrap", 20, "--json")
-    methods = json.loads(invoke(*asked, "--split", "val", "--split", "test"))["methods"]
+    asked = ("evaluate", "-w", ws, "--checkpoint", checkpoint, "--bootstrap", 20, "--seed", 3)
+    methods = json.loads(invoke(*asked, "--split", "val", "--split", "test", "--json"))["methods"]
     assert set(methods) == {"checkpoint-ppi", "checkpoint-nms"}
     file = ws / "evaluation/default/after-nms.json"
     assert methods["checkpoint-nms"] == json.loads(file.read_text())
+
+
+def test_every_setting_of_the_evaluation_is_an_option():
+    command = main.get_command(click.Context(main), "evaluate")
+    names = {parameter.name for parameter in command.params}
+    assert {f.name for f in fields(EvaluationSettings)} <= names
 
 
 def test_sweep_goes_on_where_it_was_cut_off(swept):

@@ -84,6 +84,17 @@ def camera(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--free", is_flag=True, help="Allow every camera.")(function)
 
 
+def camera_prior(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the camera prior, in degrees."""
+    for name, text in (
+        ("--prior-roll-spread-deg", "Standard deviation of camera roll (its mean is 0)."),
+        ("--prior-elevation-spread-deg", "Standard deviation of camera elevation."),
+        ("--prior-elevation-deg", "Likeliest camera elevation: a prior; without it all are equal."),
+    ):
+        function = click.option(name, type=float, help=text)(function)
+    return function
+
+
 class _Bars:
     """Progress bars on standard error, each with the time that is left."""
 
@@ -94,8 +105,9 @@ class _Bars:
         width = 30
         filled = width * done // max(total, 1)
         finished = done >= total
-        begun, first = self._begun.setdefault(label, (monotonic(), done))
-        spent = monotonic() - begun
+        now = monotonic()
+        begun, first = self._begun.setdefault(label, (now, done))
+        spent = now - begun
         # What was done before the first call, as in a run that goes on, took none of this time.
         left = "" if finished or done == first else _clock(spent / (done - first) * (total - done))
         if finished:

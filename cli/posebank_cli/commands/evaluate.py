@@ -68,6 +68,13 @@ from posebank_pipelines.stages.evaluate import (
     show_default=True,
     help="Of PCKh and mAP, in head sizes.",
 )
+@click.option(
+    "--torso-threshold",
+    type=float,
+    default=EvaluationSettings.torso_threshold,
+    show_default=True,
+    help="Of PCK, in torso sizes.",
+)
 @click.option("--strict", is_flag=True, help="A joint at the threshold is wrong.")
 @click.option("--visible-only", is_flag=True, help="Score only joints marked as visible.")
 @click.option(
@@ -95,6 +102,19 @@ from posebank_pipelines.stages.evaluate import (
 @click.option(
     "--ignore-unannotated", is_flag=True, help="Leave joints without annotation out of mAP."
 )
+@click.option(
+    "--head-fallback/--head-box-only",
+    default=EvaluationSettings.head_fallback,
+    show_default=True,
+    help="Whether who has no head box gets a head size from the joints.",
+)
+@click.option(
+    "--group-margin",
+    type=float,
+    default=EvaluationSettings.group_margin,
+    show_default=True,
+    help="Of mAP: how far outside a group's box, in box sides, a prediction is still the group's.",
+)
 @click.option("--min-score", type=float, help="Leave out predictions of a lower score.")
 @click.option(
     "--bootstrap",
@@ -103,6 +123,14 @@ from posebank_pipelines.stages.evaluate import (
     show_default=True,
     help="Replicates for the intervals.",
 )
+@click.option(
+    "--confidence",
+    type=float,
+    default=EvaluationSettings.confidence,
+    show_default=True,
+    help="Of the intervals.",
+)
+@options.seed
 @options.as_json
 def evaluate(
     workspace: Path,
