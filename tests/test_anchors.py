@@ -21,7 +21,7 @@ from posebank.anchors import (
     drawn_rows,
     fit_anchors,
 )
-from posebank.anchors.kmeans import TooFewPointsError, kmeans
+from posebank.anchors.kmeans import TooFewPointsError, kmeans, lloyd
 from posebank.errors import ArtefactError, SettingsError
 from posebank.geometry.cameras import CameraLimits, elevation_roll
 from posebank.report import anchors_picture
@@ -71,6 +71,18 @@ def test_kmeans_is_no_worse_than_scikit_learn() -> None:
     np.testing.assert_array_equal(ours.labels, square.argmin(1))
     np.testing.assert_array_equal(ours.count, np.bincount(ours.labels, minlength=20))
     assert ours.inertia == pytest.approx(square.min(1).sum(), rel=1e-5)
+
+
+def test_stepping_past_the_means_never_raises_the_inertia() -> None:
+    points = random_poses(3000, 5).reshape(3000, -1)
+    start = points[:20].astype(np.float64)
+    inertia = [lloyd(points, start, tolerance).inertia for tolerance in (1, 1e-2, 1e-3, 1e-5, 0)]
+    assert inertia == sorted(inertia, reverse=True)
+    # At the end each center is the mean of its points.
+    found = lloyd(points, start, 0)
+    for label in range(20):
+        mean = points[found.labels == label].mean(axis=0, dtype=np.float64)
+        np.testing.assert_allclose(found.centers[label], mean, atol=1e-6)
 
 
 def test_every_point_counts() -> None:

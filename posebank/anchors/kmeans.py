@@ -85,15 +85,20 @@ def kmeans(
     """
     points = np.ascontiguousarray(points, np.float32)
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(points))
+    n = len(points)
+    order = rng.permutation(n)[: _SAMPLES_PER_CENTER[-1] * k].copy()
+
+    def sample(size: int) -> NDArray[np.float32]:
+        return points if size == n else points[order[:size]]
+
     # The whole set follows the samples that are smaller than it.
-    sizes = [s * k for s in _SAMPLES_PER_CENTER if s * k < len(points)] + [len(points)]
-    stages = [points[order[:size]] if size < len(points) else points for size in sizes]
-    starts = [_start(stages[0], points, k, rng, mirror) for _ in range(restarts)]
-    found = [lloyd(stages[0], start, tolerance, mirror) for start in starts]
+    first, *more = [s * k for s in _SAMPLES_PER_CENTER if s * k < n] + [n]
+    coarse = sample(first)
+    starts = [_start(coarse, points, k, rng, mirror) for _ in range(restarts)]
+    found = [lloyd(coarse, start, tolerance, mirror) for start in starts]
     best = min(found, key=lambda clusters: clusters.inertia)
-    for stage in stages[1:]:
-        best = lloyd(stage, best.centers, tolerance, mirror)
+    for size in more:
+        best = lloyd(sample(size), best.centers, tolerance, mirror)
     return best
 
 
