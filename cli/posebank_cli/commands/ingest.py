@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,6 +31,24 @@ from posebank_pipelines.stages.ingest import known_sources
     help="Put all poses on the limbs of one adult 1.70 m tall.",
 )
 @click.option(
+    "--max-speed",
+    default=BankSettings.max_speed,
+    show_default=True,
+    help="Metres per second beyond which a joint has jumped.",
+)
+@click.option(
+    "--limb-tolerance",
+    default=BankSettings.limb_tolerance,
+    show_default=True,
+    help="Change of a limb's length, as a part of it, beyond which a frame is damaged.",
+)
+@click.option(
+    "--max-still-s",
+    default=BankSettings.max_still_s,
+    show_default=True,
+    help="Seconds kept of a stretch in which nothing moves.",
+)
+@click.option(
     "--fps",
     type=click.FloatRange(min=0, min_open=True),
     help="Frame rate of the clips, over what is known of them.",
@@ -43,29 +62,25 @@ def ingest(
     sources: tuple[Path, ...],
     workspace: Path,
     bank_fps: float,
-    min_distance_mm: float,
-    mirror: bool,
-    retarget: bool,
     fps: float | None,
     unit: str | None,
     strict: bool,
     workers: int,
     scheduler: str | None,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Read MoCap clips of DATASET from SOURCES (files or folders) into the bank.
 
-    Data sets accumulate, and so do the sources of one data set; the same source again changes
-    nothing.
+    Data sets accumulate, and so do the sources of one data set, all of which are read with the
+    settings of the last call; the same source again changes nothing.
 
     Example: posebank ingest cmu /data/cmu/subjects -w workspace
     """
-    settings = BankSettings(
-        fps=bank_fps, min_distance_mm=min_distance_mm, mirror=mirror, retarget=retarget
-    )
+    bank = BankSettings(fps=bank_fps, **settings)
     with options.runner(workers, scheduler) as runner:
         every = [*known_sources(workspace, dataset), *sources]
         result = ingest_stage(
-            workspace, dataset, every, settings, runner, fps=fps, unit=unit, strict=strict
+            workspace, dataset, every, bank, runner, fps=fps, unit=unit, strict=strict
         )
         options.show([result], as_json)
