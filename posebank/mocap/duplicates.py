@@ -78,11 +78,13 @@ class DistinctPoses:
         if self._mean is None:
             mean = features.mean(axis=0, dtype=np.float64)
             sample = features[:: max(1, len(features) // 50_000)].astype(np.float64) - mean
-            _, vectors = np.linalg.eigh(sample.T @ sample)
+            _, vectors = np.linalg.eigh(np.einsum("nf,ng->fg", sample, sample))
             self._leading = vectors[:, ::-1][:, :_GRID_DIMENSIONS].astype(np.float32)
             self._mean = mean.astype(np.float32)
         # An orthonormal projection lengthens nothing; the margin covers float32 rounding.
-        places = (features - self._mean) @ self._leading / np.float32(self._limit * 1.001)
+        # (einsum and not @: BLAS would wake threads, which wait actively beside the workers.)
+        places = np.einsum("nf,fd->nd", features - self._mean, self._leading)
+        places /= np.float32(self._limit * 1.001)
         cells = np.clip(np.floor(places), -1e9, 1e9).astype(np.int32)
         self._grow(self._n_kept + len(bank))
         flat = np.ascontiguousarray(joints.reshape(len(joints), -1))
