@@ -22,6 +22,7 @@ from posebank.lcrnet.backbones import build_backbone
 from posebank.lcrnet.devices import pick_device
 from posebank.lcrnet.model import LCRNet, _dense
 from posebank.lcrnet.targets import AnchorTensors, ImageTargets
+from posebank.lcrnet.trainer import _optimizer
 
 N_ANCHOR_POSES = 100
 HEIGHT, WIDTH = 480, 640
@@ -143,10 +144,18 @@ def networks(backbone, n_images, repeats, device):
     their_targets = [
         {"boxes": box, "labels": label} for box, label in zip(boxes, labels, strict=True)
     ]
+    # Both with our trainer's optimiser; the peer also with the one of torchvision's own script.
     steps = {
-        "ours": torch.optim.SGD(ours.parameters(), 1e-5, momentum=0.9),
-        "theirs": torch.optim.SGD(theirs.parameters(), 1e-5, momentum=0.9),
-    }
+        "ours": _optimizer(ours, settings),
+        "theirs": _optimizer(theirs, settings),
+        "theirs_plain": torch.optim.SGD(
+            theirs.parameters(), settings.learning_rate, settings.momentum,
+            weight_decay=settings.weight_decay,
+        ),
+    }  # fmt: skip
+    for step in steps.values():
+        for group in step.param_groups:
+            group["lr"] = 1e-6
 
     def train_ours():
         ours.train()
@@ -154,11 +163,11 @@ def networks(backbone, n_images, repeats, device):
         sum(ours(images, targets).values()).backward()
         steps["ours"].step()
 
-    def train_theirs():
+    def train_theirs(step="theirs"):
         theirs.train()
-        steps["theirs"].zero_grad()
+        steps[step].zero_grad()
         sum(theirs(unit, their_targets).values()).backward()
-        steps["theirs"].step()
+        steps[step].step()
 
     predictor = Predictor(ours, device)
     pictures = [image.byte().permute(1, 2, 0).cpu().numpy() for image in images]
@@ -176,7 +185,14 @@ def networks(backbone, n_images, repeats, device):
 
     found = {}
     for name, works in (
-        ("training", {"lcrnet": train_ours, "faster_rcnn": train_theirs}),
+        (
+            "training",
+            {
+                "lcrnet": train_ours,
+                "faster_rcnn": train_theirs,
+                "faster_rcnn_plain_optimizer": lambda: train_theirs("theirs_plain"),
+            },
+        ),
         ("inference", {"lcrnet": infer_ours, "faster_rcnn": infer_theirs}),
     ):
         times = in_turn(works, repeats, device)

@@ -131,6 +131,7 @@ def tiny(**changes: object) -> TrainSettings:
         anchor_sizes=(16, 32, 64),
         fc_channels=64,
         warm_up=2,
+        upper_body=True,
         checkpoint_every=3,
         device="cpu",
     )

@@ -111,8 +111,10 @@ def test_wrong_arguments(predictor, tmp_path):
     with pytest.raises(ArtefactError, match="found nothing"):
         Predictor.from_checkpoint(tmp_path / "absent.pt")
     (tmp_path / "bad.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(ArtefactError, match="expected a posebank checkpoint"):
-        Predictor.from_checkpoint(tmp_path / "bad.pt")
+    (tmp_path / "text.pt").write_text("hello")  # read as a pickle, this asks for what is not there
+    for name in ("bad", "text"):
+        with pytest.raises(ArtefactError, match=f"{name}.pt: expected a posebank checkpoint"):
+            Predictor.from_checkpoint(tmp_path / f"{name}.pt")
     torch.save({"weights": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(ArtefactError, match="format"):
         Predictor.from_checkpoint(tmp_path / "other.pt")
@@ -151,7 +153,7 @@ def test_outputs_have_the_papers_sizes():
     # What is computed for some boxes and classes is what the whole layer gives.
     rows, classes = torch.tensor([1, 0, 1, 1]), torch.tensor([4, 12, 12, 0])
     torch.nn.init.normal_(model.regressor.bias)
-    whole = model.regressor(shared).view(2, 13, 13, 5)
+    whole = model.regressor(shared).view(2, 13, 13, 5) * tiny().regression_unit
     torch.testing.assert_close(model.regress(shared, rows, classes), whole[rows, classes])
     assert model.regress(shared, rows[:0], classes[:0]).shape == (0, 13, 5)
 

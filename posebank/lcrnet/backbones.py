@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torchvision.models import VGG16_Weights
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.vgg import cfgs, make_layers
+from torchvision.ops import MultiScaleRoIAlign, RoIPool
 
 from posebank.errors import SettingsError, SourceError
 
@@ -22,18 +22,23 @@ State = dict[str, Tensor]
 Dense = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Weight and bias of two fully connected layers."""
 
+POOLED = 7
+"""Boxes are pooled to this many cells each way (section 3)."""
+
 
 @dataclass(frozen=True)
 class Backbone:
     """A feature extractor.
 
     features : images (n, 3, H, W) -> named maps of ``channels``; levels : the maps' names.
+    pool : maps, boxes of each image, sizes of the images -> (b, channels, 7, 7).
     dense : the two trained layers behind the features, if they come with the weights.
     """
 
     features: nn.Module
     channels: int
     levels: tuple[str, ...]
+    pool: nn.Module
     dense: Dense | None = None
 
 
@@ -46,6 +51,21 @@ class _SingleMap(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return OrderedDict([("0", self.layers(images))])
+
+
+class _SinglePool(nn.Module):
+    """RoI pooling on the one map of ``stride``, as the paper has it."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.pool = RoIPool(POOLED, 1 / stride)
+
+    def forward(
+        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
+    ) -> Tensor:
+        (features,) = maps.values()
+        pooled: Tensor = self.pool(features, boxes)
+        return pooled
 
 
 def _vgg16(weights: str) -> Backbone:
@@ -66,7 +86,7 @@ def _vgg16(weights: str) -> Backbone:
         )
         _load_state(layers, state, weights, "features.")
         dense = _dense_of(state)
-    return Backbone(_SingleMap(layers[:-1]), 512, ("0",), dense)
+    return Backbone(_SingleMap(layers[:-1]), 512, ("0",), _SinglePool(16), dense)
 
 
 def _dense_of(state: State) -> Dense | None:
@@ -87,7 +107,8 @@ def _resnet50_fpn(weights: str) -> Backbone:
     )
     if weights not in ("", "imagenet"):
         _load_state(network.body, _read_state(Path(weights)), weights)
-    return Backbone(network, 256, ("0", "1", "2", "3", "pool"))
+    levels = ("0", "1", "2", "3", "pool")
+    return Backbone(network, 256, levels, MultiScaleRoIAlign(list(levels[:-1]), POOLED, 2))
 
 
 def _small(weights: str) -> Backbone:
@@ -106,7 +127,8 @@ def _small(weights: str) -> Backbone:
     )  # fmt: skip
     if weights:
         _load_state(layers, _read_state(Path(weights)), weights)
-    return Backbone(_SingleMap(layers), 96, ("0",))
+    # RoI pooling rounds boxes to whole cells: half a head of the people in such small images.
+    return Backbone(_SingleMap(layers), 96, ("0",), MultiScaleRoIAlign(["0"], POOLED, 2))
 
 
 _BUILDERS: dict[str, Callable[[str], Backbone]] = {
@@ -142,8 +164,8 @@ def _read_state(path: Path) -> State:
         raise SourceError(path, "expected a file of weights, found nothing")
     try:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
-    # torch raises these, and more kinds of RuntimeError, on files of another kind or cut short.
-    except (RuntimeError, ValueError, OSError, EOFError, UnpicklingError) as error:
+    # On files of another kind or cut short torch raises whatever their bytes lead to.
+    except Exception as error:
         raise SourceError(path, f"expected weights of this backbone: {error!r}") from error
     return state
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from posebank.lcrnet.model import LCRNet
 from posebank.lcrnet.settings import TrainSettings
 from posebank.lcrnet.targets import AnchorTensors
 
-FORMAT = 2
+FORMAT = 3
 CHECKPOINT = "checkpoint.pt"
 INITIAL = "checkpoint_initial.pt"
 
@@ -49,8 +48,7 @@ def read_checkpoint(path: Path) -> State:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ArtefactError(f"{path}: expected a checkpoint, found nothing") from error
-    # torch raises these, and more kinds of RuntimeError, on files of another kind or cut short.
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except Exception as error:  # files of another kind or cut short lead torch into any error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtefactError(f"{path}: expected a posebank checkpoint: {reason}") from error
     found = state.get("format") if isinstance(state, dict) else None

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
-from torchvision.ops import MultiScaleRoIAlign, RoIPool
 
-from posebank.lcrnet.backbones import Backbone, Dense, build_backbone
+from posebank.lcrnet.backbones import POOLED, Backbone, Dense, build_backbone
 from posebank.lcrnet.settings import IntegrationSettings, TrainSettings
 from posebank.lcrnet.targets import (
     AnchorTensors,
@@ -69,14 +68,10 @@ class LCRNet(nn.Module):
         backbone = build_backbone(settings.backbone, settings.weights)
         self.backbone = backbone.features
         self.rpn = _region_proposals(backbone, settings)
-        self.pool: nn.Module = (
-            _SinglePool()
-            if len(backbone.levels) == 1
-            else MultiScaleRoIAlign(list(backbone.levels[:-1]), 7, 2)
-        )
+        self.pool = backbone.pool
         self.shared = nn.Sequential(
             nn.Flatten(),
-            *_dense(backbone.channels * 49, settings),
+            *_dense(backbone.channels * POOLED**2, settings),
             *_dense(settings.fc_channels, settings),
         )
         self.classifier = nn.Linear(settings.fc_channels, n_outputs)
@@ -130,10 +125,12 @@ class LCRNet(nn.Module):
         """
         boxes, row = rows.unique(return_inverse=True)
         present, column = classes.unique(return_inverse=True)
-        weight = self.regressor.weight.view(-1, N_JOINTS * 5, shared.shape[1])[present]
+        weight = self.regressor.weight.view(-1, N_JOINTS * 5, shared.shape[1])
+        weight = weight.index_select(0, present)
         bias = self.regressor.bias.view(-1, N_JOINTS * 5)[present]
         values = F.linear(shared[boxes], weight.flatten(0, 1), bias.flatten())
-        return values.view(len(boxes), len(present), N_JOINTS, 5)[row, column].float()
+        values = values.view(len(boxes), len(present), N_JOINTS, 5)[row, column].float()
+        return values * self.settings.regression_unit
 
     def losses(self, images: list[Tensor], targets: list[ImageTargets]) -> dict[str, Tensor]:
         """L_loc (two parts), L_classif and L_reg of a batch (equations 1-5), by name.
@@ -248,17 +245,6 @@ def _dense(inside: int, settings: TrainSettings) -> list[nn.Module]:
     return [
         nn.Linear(inside, width), *norm, nn.ReLU(inplace=True), nn.Dropout(settings.dropout)
     ]  # fmt: skip
-
-
-class _SinglePool(nn.Module):
-    """RoI pooling to 7 x 7 on the one map of a plain backbone."""
-
-    def forward(
-        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
-    ) -> Tensor:
-        (features,) = maps.values()
-        padded_height = -(-max(h for h, _ in sizes) // _STRIDE) * _STRIDE
-        return RoIPool(7, features.shape[-2] / padded_height)(features, boxes)
 
 
 def _region_proposals(backbone: Backbone, settings: TrainSettings) -> RegionProposalNetwork:

@@ -26,7 +26,9 @@ class TrainSettings:
     anchor_sizes, anchor_ratios : of the region proposals, pixels of the resized image.
     train_proposals, test_proposals : boxes before and after the proposals' own suppression.
     fc_channels, fc_norm, dropout : width of fc6 and fc7, batch normalisation in them, dropout.
-    regression_weight : of L_reg in the sum of equation 1, where it is 1.
+    regression_weight : of L_reg in the sum of equation 1, where it is 1. regression_unit : what
+        the regressor's outputs are multiplied by. Differences from an anchor-pose are some tenths;
+        where steps have the size of the rate whatever the loss (adamw), they need a small unit.
     trust_weighting : weigh a person's classification and regression by the label's trust.
     min_trust : labels of less trust are not used; boxes on such people are not background either.
     occluded_joints, completed_joints : supervise joints that are hidden, or were filled in.
@@ -59,6 +61,7 @@ class TrainSettings:
     upper_body: bool = True
     mirror: bool = True
     regression_weight: float = 1.0
+    regression_unit: float = 1.0
     trust_weighting: bool = False
     min_trust: float = 0.0
     occluded_joints: bool = True
@@ -108,18 +111,17 @@ def preset(backbone: str) -> TrainSettings:
     base = TrainSettings(backbone=backbone)
     if backbone == "small":
         # Trains on two CPU cores in minutes: small images, and Adam because the run is short. Few
-        # people are in an image, and each regressor sees the few of its class: many boxes of them,
-        # in large batches at a low rate, or what it learns is noise.
+        # people are in an image, and each regressor sees the few of its class: many boxes of them.
         return replace(
             base,
-            iterations=700,
-            images_per_batch=16,
-            boxes_per_image=16,
-            people_fraction=0.75,
-            learning_rate=5e-4,
+            iterations=1200,
+            images_per_batch=12,
+            boxes_per_image=10,
+            people_fraction=0.8,
+            learning_rate=1e-3,
             optimizer="adamw",
             weight_decay=1e-4,
-            warm_up=20,
+            warm_up=100,
             short_side=96,
             long_side=128,
             anchor_sizes=(20, 40, 80),
@@ -130,8 +132,10 @@ def preset(backbone: str) -> TrainSettings:
             # box to box, and after the first steps nearly every unit is 0 for good.
             fc_norm=True,
             dropout=0.0,
-            regression_weight=3.0,
-            checkpoint_every=100,
+            upper_body=False,
+            regression_weight=5.0,
+            regression_unit=0.1,
+            checkpoint_every=200,
         )
     if backbone == "resnet50_fpn":
         return replace(base, fc_channels=1024, dropout=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -32,7 +33,8 @@ def train(
 ) -> None:
     """Train LCR-Net on the workspace's shards, with the [train] table of CONFIG if given.
 
-    A run that was cut off goes on from its last checkpoint.
+    A run that was cut off goes on from its last checkpoint. On several GPUs: torchrun
+    --nproc-per-node N -- posebank train ...
 
     Example: posebank train -w workspace --backbone small --iterations 500
     """
@@ -42,4 +44,6 @@ def train(
         "weights": str(weights) if weights else None,
     }
     settings = load_train_settings(config, {k: v for k, v in given.items() if v is not None})
-    options.show([train_network(workspace, name, settings, options.progress())], as_json)
+    result = train_network(workspace, name, settings, options.progress())
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first one speaks
+        options.show([result], as_json)
