@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from posebank import artefacts
 from posebank.errors import SettingsError
 from posebank.geometry.cameras import CameraLimits, CameraPrior
-from posebank.matching import ESTIMATORS, MatchSettings, load_index, match, matching_error
+from posebank.matching import (
+    ESTIMATORS,
+    LabelSettings,
+    MatchSettings,
+    label,
+    load_index,
+    match,
+    matching_error,
+)
+from posebank.matching.estimators import modes, posterior
 from posebank.matching.truth import TruthSettings, truth_benchmark, without_subjects
 from posebank.report import match_picture
-from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState
+from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
 from posebank.types import Matches, People, PoseBank, texts
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.match import match_settings, uses_index
@@ -40,14 +51,19 @@ def _settings_of_matches(workspace: Path) -> MatchSettings:
 
 def query_workspace(workspace: Path, by: str) -> pd.DataFrame:
     """Matching error of the workspace's matches."""
-    return matching_error(load_matches(workspace), load_people(workspace), by)
+    bank = load_bank(workspace) if by == "joint" else None
+    return matching_error(load_matches(workspace), load_people(workspace), by, bank)
+
+
+def _bank_of(workspace: Path, names: Sequence[str]) -> PoseBank:
+    bank = load_bank(workspace)
+    return bank.take(np.isin(bank.dataset.astype(str), list(names)))
 
 
 def _match_part(
     start: int, workspace: Path, names: Sequence[str], settings: MatchSettings
 ) -> Matches:
-    bank = load_bank(workspace)
-    bank = bank.take(np.isin(bank.dataset.astype(str), list(names)))
+    bank = _bank_of(workspace, names)
     people = load_people(workspace).take(slice(start, start + _PARTITION))
     return match(bank, people, settings)[0]
 
@@ -65,7 +81,7 @@ def query_banks(
         parts = runner.map(
             f"match {','.join(names)}", _match_part, starts, workspace, names, settings
         )
-        table = matching_error(Matches.concat(parts), people, by)
+        table = matching_error(Matches.concat(parts), people, by, _bank_of(workspace, names))
         table.insert(0, "banks", ",".join(names))
         tables.append(table)
     first = tables[0].set_index(by)["error_norm_mean"]
@@ -87,7 +103,11 @@ def _check_banks(bank: PoseBank, combinations: Sequence[Sequence[str]]) -> None:
 
 
 def query_truth(
-    workspace: Path, subjects: Sequence[str], combinations: Sequence[Sequence[str]], n_people: int
+    workspace: Path,
+    subjects: Sequence[str],
+    combinations: Sequence[Sequence[str]],
+    n_people: int,
+    hiding: str = "random",
 ) -> pd.DataFrame:
     """3D error of labels of people who are not in the bank (``posebank.matching.truth``).
 
@@ -95,6 +115,8 @@ def query_truth(
     ----------
     subjects : ``dataset/subject``, left out of the bank; ``n_people`` of their poses are labelled
         for each number of hidden joints. combinations : MoCap sets of the bank; all if empty.
+    hiding : which joints are hidden (``TruthSettings``); ``people`` hides those that the
+        workspace's people lack, for the numbers of joints that some of them lack.
 
     Returns
     -------
@@ -107,12 +129,16 @@ def query_truth(
         (MatchSettings(matcher="views", k=1), ("nearest",)),
         (_settings_of_matches(workspace), ESTIMATORS),
     ]
+    hidden, patterns = TruthSettings.hidden, None
+    if hiding == "people":
+        patterns = is_annotated(load_people(workspace).state)
+        hidden = tuple(sorted(set(hidden) & set((~patterns).sum(axis=1).tolist())))
     tables = []
     for names in combinations or [every]:
         bank = rest.take(np.isin(rest.dataset.astype(str), list(names)))
         for asked, estimators in ways:
-            chosen = TruthSettings(n_people=n_people, limits=asked.limits)
-            table = truth_benchmark(bank, held_out, [asked], estimators, chosen)
+            chosen = TruthSettings(n_people, hidden, hiding, limits=asked.limits)
+            table = truth_benchmark(bank, held_out, [asked], estimators, chosen, patterns)
             table.insert(0, "banks", ",".join(names))
             tables.append(table)
     table = pd.concat(tables, ignore_index=True)
@@ -120,17 +146,21 @@ def query_truth(
 
 
 def _one_person(pose: str) -> People:
-    """A person from 13 JSON pairs; null is a missing joint."""
+    """A person from JSON: 13 pairs (null is a missing joint), or an object of named joints."""
     try:
-        pairs: list[Any] = json.loads(pose)
-        missing = [p is None for p in pairs]
-        joints = np.array([[0, 0] if p is None else p for p in pairs], dtype=np.float32)
+        found: Any = json.loads(pose)
+        if isinstance(found, dict):
+            if unknown := sorted(set(found) - set(JOINT_NAMES)):
+                raise ValueError(f"joint {unknown[0]!r}")
+            found = [found.get(name) for name in JOINT_NAMES]
+        missing = [p is None for p in found]
+        joints = np.array([[0, 0] if p is None else p for p in found], dtype=np.float32)
         if joints.shape != (N_JOINTS, 2):
             raise ValueError(f"shape {joints.shape}")
     except (ValueError, TypeError) as error:
         raise SettingsError(
-            f"--pose: expected {N_JOINTS} x,y pairs or nulls ({', '.join(JOINT_NAMES)}), "
-            f"found {error}"
+            f"--pose: expected {N_JOINTS} x,y pairs or nulls, or an object of x,y pairs by name, "
+            f"as JSON or a JSON file ({', '.join(JOINT_NAMES)}), found {error}"
         ) from error
     state = np.where(missing, JointState.MISSING, JointState.VISIBLE).astype(np.uint8)
     return People(
@@ -151,10 +181,19 @@ def _one_person(pose: str) -> People:
     )
 
 
-def query_pose(workspace: Path, pose: str, k: int, picture: Path | None) -> pd.DataFrame:
-    """The k best bank poses of one 2D pose."""
+def query_pose(
+    workspace: Path, pose: str, k: int, picture: Path | None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Match and label one 2D pose.
+
+    Returns
+    -------
+    The k best bank poses; and the label: its 2D and 3D joints by name, its trust, its ambiguity
+    and the modes of its posterior.
+    """
     bank, person = load_bank(workspace), _one_person(pose)
-    settings = match_settings(workspace, _settings_of_matches(workspace).matcher, k)
+    decided = _settings_of_matches(workspace)
+    settings = match_settings(workspace, decided.matcher, max(k, decided.k))
     has_index = artefacts.find_manifest(workspace / "index") is not None
     index = (
         load_index(workspace / "index", content(workspace, "bank"))
@@ -164,14 +203,45 @@ def query_pose(workspace: Path, pose: str, k: int, picture: Path | None) -> pd.D
     matches, rejected = match(bank, person, settings, index)
     if rejected:
         raise SettingsError(f"--pose: {rejected[0].reason}")
+    found = np.flatnonzero(matches.pose_row[0] >= 0)[:k]
     if picture is not None:
-        match_picture(bank, person, matches, picture)
-    found = matches.pose_row[0] >= 0
-    return pd.DataFrame(
+        match_picture(bank, person, _first(matches, k), picture)
+    table = pd.DataFrame(
         {
-            "rank": np.arange(found.sum()),
+            "rank": found,
             "pose_id": bank.pose_id[matches.pose_row[0, found]],
             "error_norm": matches.error_norm[0, found],
             "error_mm": matches.error_mm[0, found],
         }
     )
+    return table, _label_of(bank, person, matches)
+
+
+def _first(matches: Matches, k: int) -> Matches:
+    """The k best of each person's matches."""
+    ranked = ("pose_row", "rotation", "scale", "translation", "error_norm", "error_mm")
+    return replace(matches, **{name: getattr(matches, name)[:, :k] for name in ranked})
+
+
+def _label_of(bank: PoseBank, person: People, matches: Matches) -> dict[str, Any]:
+    made = label(bank, person, matches, LabelSettings())
+    mixture = posterior(bank, matches, person.joints_2d, is_annotated(person.state))
+
+    def by_name(joints: NDArray[np.floating]) -> dict[str, list[float]]:
+        return dict(zip(JOINT_NAMES, np.round(joints.astype(float), 4).tolist(), strict=True))
+
+    return {
+        "trust": float(made.trust[0]),
+        "ambiguity_mm": float(made.ambiguity_mm[0]),
+        "joints_2d": by_name(made.joints_2d[0]),
+        "completed": [
+            name
+            for name, s in zip(JOINT_NAMES, made.state[0], strict=True)
+            if s == JointState.COMPLETED
+        ],
+        "joints_3d": by_name(made.joints_3d[0]),
+        "modes": [
+            {"weight": weight, "joints_3d": by_name(pose)}
+            for weight, pose in modes(mixture.poses[0], mixture.weight[0])
+        ],
+    }

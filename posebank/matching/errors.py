@@ -10,23 +10,26 @@ from numpy.typing import NDArray
 
 from posebank.errors import SettingsError
 from posebank.skeleton import JOINT_NAMES, is_annotated
-from posebank.types import Matches, People
+from posebank.types import Matches, People, PoseBank
 
 BY = ("joint", "dataset", "annotated", "rarity")
 PERCENTILES = (10, 25, 75, 90)
 _N_RARITY = 5
 
 
-def matching_error(matches: Matches, people: People, by: str) -> pd.DataFrame:
+def matching_error(
+    matches: Matches, people: People, by: str, bank: PoseBank | None = None
+) -> pd.DataFrame:
     """Mean, median and percentiles of the best matches' errors, group by group.
 
     Parameters
     ----------
     matches : as ``match`` returns them.
     people : any superset of the matches' people.
-    by : ``dataset``; ``annotated`` (number of annotated joints); ``joint`` (over the people in
-        whom it was annotated: what that person's error is); ``rarity`` (fifths of the people by
-        how far, in ``error_norm``, their k-th match is: 1 common, 5 rare).
+    by : ``dataset``; ``annotated`` (number of annotated joints); ``joint`` (each annotated joint's
+        own residual: their RMS over a person's joints is the person's error); ``rarity`` (fifths
+        of the people by how far, in ``error_norm``, their k-th match is: 1 common, 5 rare).
+    bank : that the matches refer to; only ``joint`` needs it.
 
     Returns
     -------
@@ -36,24 +39,50 @@ def matching_error(matches: Matches, people: People, by: str) -> pd.DataFrame:
     Raises
     ------
     SettingsError
-        If ``by`` is none of these.
+        If ``by`` is none of these, or ``joint`` without a bank.
     """
     if by not in BY:
         raise SettingsError(f"by: expected one of {', '.join(BY)}, found {by!r}")
     where = {p: i for i, p in enumerate(people.person_id)}
     who = people.take(np.array([where[p] for p in matches.person_id], dtype=np.intp))
+    if by == "joint":
+        if bank is None:
+            raise SettingsError("by: expected a bank beside 'joint', found none")
+        groups = _joints(matches, who, bank)
+    else:
+        groups = (
+            (name, matches.error_norm[members, 0], matches.error_mm[members, 0])
+            for name, members in _groups(matches, who, by)
+        )
     rows = []
-    for name, members in _groups(matches, who, by):
-        row: dict[str, object] = {by: name, "people": int(members.sum())}
-        for column in ("error_norm", "error_mm"):
-            values = getattr(matches, column)[members, 0]
-            values = values[np.isfinite(values)]
+    for name, norm, mm in groups:
+        row: dict[str, object] = {by: name, "people": len(norm)}
+        for column, errors in (("error_norm", norm), ("error_mm", mm)):
+            values = errors[np.isfinite(errors)]
             row[f"{column}_mean"] = float(values.mean()) if len(values) else None
             row[f"{column}_median"] = float(np.median(values)) if len(values) else None
             for q in PERCENTILES:
                 row[f"{column}_p{q}"] = float(np.percentile(values, q)) if len(values) else None
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _joints(
+    matches: Matches, people: People, bank: PoseBank
+) -> Iterator[tuple[str | int, NDArray[np.float64], NDArray[np.float64]]]:
+    """Each joint's residuals, over the RMS size of the person and in millimetres."""
+    annotated = is_annotated(people.state)
+    scale = matches.scale[:, 0, None, None]
+    image = bank.joints_3d[matches.pose_row[:, 0]] @ matches.rotation[:, 0, :2].swapaxes(1, 2)
+    image = scale * image + matches.translation[:, 0, None]
+    away = np.linalg.norm(people.joints_2d - image, axis=-1)
+    # RMS residual = error_mm * scale = error_norm * RMS size.
+    size = (
+        matches.error_mm[:, 0] / 1000 * scale[:, 0, 0] / np.maximum(matches.error_norm[:, 0], 1e-12)
+    )
+    for j, name in enumerate(JOINT_NAMES):
+        seen = annotated[:, j]
+        yield name, away[seen, j] / size[seen], 1000 * away[seen, j] / scale[seen, 0, 0]
 
 
 def _groups(
@@ -65,10 +94,6 @@ def _groups(
     elif by == "annotated":
         for count in sorted(set(matches.n_annotated.tolist())):
             yield count, matches.n_annotated == count
-    elif by == "joint":
-        annotated = is_annotated(people.state)
-        for j, name in enumerate(JOINT_NAMES):
-            yield name, annotated[:, j]
     else:
         last = np.where(np.isfinite(matches.error_norm), matches.error_norm, -np.inf).max(axis=1)
         rank = np.argsort(np.argsort(last, kind="stable"), kind="stable")

@@ -22,7 +22,7 @@ from posebank.report.evaluation import CAPTIONS
 from posebank.report.sheets import label_sheet
 from posebank.schemas import from_table, matches_from_table
 from posebank.skeleton import JointState
-from posebank.types import Anchors, Labels, People
+from posebank.types import Anchors, Labels, People, PoseBank
 
 _ARTEFACTS = ("bank", "annotations", "index", "matches", "labels", "anchors", "shards")
 
@@ -128,8 +128,9 @@ def _matching(workspace: Path) -> str:
 
     matches = matches_from_table(artefacts.read_table(workspace / "matches", "matches"))
     people = from_table(People, artefacts.read_table(workspace / "annotations", "annotations"))
+    bank = from_table(PoseBank, artefacts.read_table(workspace / "bank", "bank"))
     tables = [
-        f"<h3>by {by}</h3>\n{html_table(matching_error(matches, people, by), 3)}"
+        f"<h3>by {by}</h3>\n{html_table(matching_error(matches, people, by, bank), 3)}"
         for by in ("dataset", "joint", "annotated")
     ]
     return "".join(tables)
