@@ -252,8 +252,18 @@ def test_matching_error_by_every_grouping(bank, people):
     assert table["error_norm_mean"][0] == pytest.approx(matches.error_norm[:, 0].mean())
     by_count = matching_error(matches, people, "annotated")
     assert by_count["people"].sum() == N_PEOPLE
-    by_joint = matching_error(matches, people, "joint").set_index("joint")
-    assert by_joint["people"]["head"] == is_annotated(people.state)[:, 12].sum()
+    by_joint = matching_error(matches, people, "joint", bank).set_index("joint")
+    annotated = is_annotated(people.state)
+    assert by_joint["people"]["head"] == annotated[:, 12].sum()
+    with pytest.raises(SettingsError, match="bank"):
+        matching_error(matches, people, "joint")
+    # A person's error is the RMS of the joints' own.
+    for i in range(3):
+        one = matching_error(matches.take(slice(i, i + 1)), people, "joint", bank)
+        for column in ("error_norm", "error_mm"):
+            own = one[f"{column}_mean"].dropna().to_numpy(float)
+            expected = getattr(matches, column)[i, 0]
+            assert np.sqrt((own**2).mean()) == pytest.approx(expected, rel=1e-4)
     assert len(matching_error(matches, people, "rarity")) == 5
     with pytest.raises(SettingsError):
         matching_error(matches, people, "colour")
