@@ -351,7 +351,7 @@ def test_images_are_there_in_colour_and_of_the_stated_size(sources: DemoSources)
         with Image.open(path) as image:
             assert image.mode == "RGB"
             assert np.asarray(image).std() > 8
-            assert path in lspe or image.size == (320, 240)
+            assert path in lspe or image.size == (256, 192)
     people = read_annotations("lspe", sources.lspe).people
     with Image.open(sources.lspe / "images" / people.image[2]) as image:
         assert image.size == (people.image_width[2], people.image_height[2])

@@ -157,8 +157,8 @@ def score_predictions(
     """MPJPE and PCKh of predictions against the truth.
 
     The people scored are those of ``labels`` in ``split`` (all of them by default). The pose
-    selected for a person is chosen by overlap of boxes alone (``evaluation.selection``), the
-    person's box being that around the joints that are in the image. PCKh counts the joints in the
+    selected for a person is the best scored of those that overlap the person's box, which is that
+    around the joints in the image (``evaluation.selection``). PCKh counts the joints in the
     image, hidden or not, at half the true head size; a person for whom nothing was found counts as
     all wrong there, and is left out of the MPJPE, which the share of people found qualifies.
     """
@@ -169,7 +169,7 @@ def score_predictions(
         return []
     chosen = select(
         predictions.image_id, predictions.joints_2d, predictions.score,
-        people.image_id, people.joints_2d, people.inside, min_iou=_MIN_IOU,
+        people.image_id, people.joints_2d, people.inside, rule="overlap", min_iou=_MIN_IOU,
     )  # fmt: skip
     found = chosen >= 0
     pose_2d = np.full(people.joints_2d.shape, np.nan)

@@ -24,11 +24,13 @@ from posebank.errors import SettingsError
 _FOLDERS = ("cmu", "hdm05", "poseprior", "mpii", "lspe", "h36m")
 _TRUTH, _MARKER = "truth.npz", "demo.json"
 _JPEG_QUALITY = 90
-MPII_SIZE = (320, 240)
+MPII_SIZE = (256, 192)
 # Names that no real subject or actor has: some of CMU's are known to be recorded at 60 Hz.
 _FIRST_SUBJECT = 201
 _HDM05_ACTORS = ("ga", "gb", "gc", "gd", "ge")
 _PEOPLE_PER_IMAGE = (0.5, 0.32, 0.18)
+# Pixels of a metre, from and to, with so many people in the image: they fill most of it.
+_PIXELS_PER_METRE = {1: (75, 105), 2: (65, 95), 3: (55, 80)}
 _MPII_TEST_SHARE = 0.04
 
 
@@ -299,7 +301,7 @@ def _write_mpii(folder: Path, size: DemoSize, truth: _Truth, rng: np.random.Gene
                 cast(s, look, motion, place, rng)
                 for s, look, motion, place in zip(subjects, looks, motions, places, strict=True)
             ]
-            tall = rng.uniform(*((85, 130) if n_people == 1 else (70, 100)))
+            tall = rng.uniform(*_PIXELS_PER_METRE[n_people])
             camera = aim_camera(actors, rng, size=MPII_SIZE, tall=tall,
                                 off_centre=0.15 if n_people == 1 else 0.08)  # fmt: skip
             photo = shoot(actors, camera, scenery, rng, occluder=bool(rng.random() < 0.2))
