@@ -74,6 +74,8 @@ def query_banks(
     """Matching error with each combination of MoCap sets; reductions are against the first one."""
     _check_banks(load_bank(workspace), combinations)
     settings = _settings_of_matches(workspace)
+    if by != "rarity":  # which is the k-th match's error; the others ask for the best one alone
+        settings = replace(settings, k=1)
     people = load_people(workspace)
     tables = []
     for names in combinations:
