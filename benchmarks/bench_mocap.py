@@ -125,7 +125,7 @@ def _stage(workspace: Path, folders: dict[str, Path], workers: int) -> float:
 
 
 def _copies(folder: Path, copies: int) -> None:
-    """CMU's clips at hand as ``copies`` data sets of other subjects; no two files are equal."""
+    """CMU's clips at hand as ``copies`` sets of other subjects; no two files are equally long."""
     for clip in (s for s in all_sources() if s.dataset == "cmu"):
         for copy in range(copies):
             subject = f"{int(clip.subject) + 150 * copy:02d}"
@@ -133,7 +133,7 @@ def _copies(folder: Path, copies: int) -> None:
             home.mkdir(parents=True, exist_ok=True)
             if clip.skeleton and not (home / f"{subject}.asf").exists():
                 (home / f"{subject}.asf").symlink_to(clip.skeleton)
-            text = clip.path.read_bytes() + f"# copy {copy}\n".encode()
+            text = clip.path.read_bytes() + b"# copy\n" * copy
             (home / f"{subject}_{clip.name.split('_')[1]}.amc").write_bytes(text)
 
 

@@ -186,9 +186,11 @@ def _keep_distinct(
         near = last >= 0 and _nearer(
             poses[row], features[row], kept_poses[last], kept_features[last], limit2
         )
-        code = 0
-        while not near and code < n_neighbours:
-            rest = code
+        step = 0
+        while not near and step < n_neighbours:
+            # Its own cell first, which is the one in the middle, then alternately away from it.
+            rest = n_neighbours // 2 + ((step + 1) // 2 if step % 2 else -(step // 2))
+            step += 1
             for i in range(dims):
                 neighbour[i] = cells[row, i] + rest % 3 - 1
                 rest //= 3
@@ -201,7 +203,6 @@ def _keep_distinct(
                     last = other
                     break
                 other = following[other]
-            code += 1
         if not near:
             kept_poses[n_kept] = poses[row]
             kept_features[n_kept] = features[row]
