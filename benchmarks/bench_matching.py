@@ -1,6 +1,6 @@
 """The matchers on real people: exactness, error by number of views, time, a million poses.
 
-python benchmarks/bench_matching.py [exact] [curve] [time] [million]    # all of them by default
+python benchmarks/bench_matching.py [exact] [curve] [time] [million] [gpu]    # all by default
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from posebank.annotations import read_annotations
 from posebank.geometry.cameras import CameraLimits
 from posebank.matching import MatchSettings, match
+from posebank.matching.devices import device_name
 from posebank.matching.queries import make_queries
 from posebank.matching.views import view_rotations
 from posebank.mocap import (
@@ -219,25 +220,27 @@ def times(n_people: int = 5000, every: int = 24) -> dict[str, Any]:
     return found
 
 
-def a_million(n_people: int = 10_000) -> dict[str, Any]:
-    """A million poses: time, projected to 50,000 people, and the largest memory.
-
-    The people are LSPE's and MPII's, then the same again with every joint moved by some pixels.
-    """
-    big = million(real_bank(), 1_000_000)
+def many_people(n: int) -> People:
+    """LSPE's and MPII's people, then the same again with every joint moved by some pixels."""
     real = People.concat([lspe_people(), mpii_people()])
-    some = real.take(np.arange(n_people) % len(real))
-    again = np.arange(n_people) >= len(real)
+    some = real.take(np.arange(n) % len(real))
+    again = np.arange(n) >= len(real)
     noise = np.random.default_rng(0).normal(0, 2, some.joints_2d.shape) * again[:, None, None]
-    some = replace(
+    return replace(
         some,
-        person_id=texts(map(str, range(n_people))),
+        person_id=texts(map(str, range(n))),
         joints_2d=some.joints_2d + noise.astype(np.float32),
     )
-    match(big.take(slice(0, 50)), some.take(slice(0, 4)), MatchSettings(k=1))
+
+
+def a_million(n_people: int = 10_000) -> dict[str, Any]:
+    """A million poses: time, projected to 50,000 people, and the largest memory."""
+    big, some = million(real_bank(), 1_000_000), many_people(n_people)
+    settings = MatchSettings(k=1, device="cpu")
+    match(big.take(slice(0, 50)), some.take(slice(0, 4)), settings)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     cpu = time.process_time()
-    s, _ = timed(big, some, MatchSettings(matcher="viewfree", k=1))
+    s, _ = timed(big, some, settings)
     cpu = time.process_time() - cpu
     return {
         "people": len(some), "s": s, "ms_per_person": 1000 * s / len(some),
@@ -248,7 +251,46 @@ def a_million(n_people: int = 10_000) -> dict[str, Any]:
     }  # fmt: skip
 
 
-MODES = {"exact": exact, "curve": curve, "time": times, "million": a_million}
+def float32_rate() -> float:
+    """Multiplications and additions a second that the GPU reaches in a large float32 product."""
+    import torch  # noqa: PLC0415
+
+    a = torch.randn(8192, 8192, device="cuda")
+    a @ a
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(5):
+        a @ a
+    torch.cuda.synchronize()
+    return 5 * 2 * 8192**3 / (time.perf_counter() - start)
+
+
+def on_gpu(n_people: int = 50_000) -> dict[str, Any]:
+    """A million poses on a GPU: time, the part of its arithmetic used, equality with the CPU."""
+    device = device_name("auto")
+    if device == "cpu":
+        print("gpu: there is none here; nothing was run", file=sys.stderr)
+        return {"device": device}
+    big, some = million(real_bank(), 1_000_000), many_people(n_people)
+    settings = MatchSettings(k=1, device="cuda")
+    match(big.take(slice(0, 5000)), some.take(slice(0, 64)), settings)
+    start = time.perf_counter()
+    found, _ = match(big, some, settings)
+    s = time.perf_counter() - start
+    few = some.take(slice(0, 500))
+    a, b = (match(big, few, replace(settings, device=d))[0] for d in ("cuda", "cpu"))
+    # Six products over 13 joints for each pair, once for the first limits and once below them.
+    operations = 2 * 2 * 6 * 13 * len(big) * len(some)
+    return {
+        "device": device, "people": len(some), "s": s,
+        "part_of_float32_rate": operations / s / float32_rate(),
+        "error_norm_mean": float(found.error_norm[:, 0].mean()),
+        "same_as_cpu": all(np.array_equal(getattr(a, x.name), getattr(b, x.name))
+                           for x in fields(a)),
+    }  # fmt: skip
+
+
+MODES = {"exact": exact, "curve": curve, "time": times, "million": a_million, "gpu": on_gpu}
 
 
 def main() -> None:

@@ -169,7 +169,8 @@ class Matches(Records):
     error_mm : (n, k) float64, RMS residual / scale, millimetres.
     n_annotated : (n,) int32
     gap : (n,) float64, certificate: no pose and camera within the settings can have an
-        ``error_norm`` smaller than the best one minus ``gap``. 0 is exact, inf is unknown.
+        ``error_norm`` smaller than the best one minus ``gap``. 0 is exact, inf is unknown. With a
+        camera prior, poses are ranked by its cost, and ``gap`` is of that.
     """
 
     person_id: Texts

@@ -237,6 +237,16 @@ def test_more_asked_for_than_there_is(bank, people):
     assert np.isinf(matches.error_norm[:, 2:]).all()
 
 
+@pytest.mark.parametrize("matcher", ["refined", "viewfree"])
+def test_equal_poses_are_kept_where_no_distance_is_asked_for(bank, people, matcher):
+    twice = bank.take(np.concatenate([np.arange(N_POSES), np.arange(N_POSES)]))
+    settings = MatchSettings(matcher=matcher, k=4, min_distance_mm=0)
+    matches, _ = match(twice, people, settings)
+    np.testing.assert_array_equal(matches.pose_row[:, 1::2], matches.pose_row[:, ::2] + N_POSES)
+    one_each, _ = match(twice, people, replace(settings, min_distance_mm=1.0))
+    assert (one_each.pose_row < N_POSES).all()
+
+
 def test_distinct_keeps_poses_apart():
     seen = np.zeros((4, 13, 3))
     seen[1, :, 0], seen[2, :, 0], seen[3, :, 0] = 0.010, 0.030, 0.060

@@ -24,7 +24,7 @@ from posebank.matching import LabelSettings, MatchSettings
 from posebank.mocap import DATASETS
 from posebank.mocap.bank import BankSettings
 from posebank.shards import ShardSettings
-from posebank_pipelines.limits import limits_from_degrees
+from posebank_pipelines.limits import limits_from_degrees, prior_from_degrees
 from posebank_pipelines.workspace import run_name
 
 T = TypeVar("T")
@@ -249,10 +249,15 @@ def _once(names: Sequence[str], where: str, expected: str) -> None:
 
 def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     _only(raw, _TOP, "top level")
-    hints = get_type_hints(limits_from_degrees)
-    camera = _only(raw.get("camera", {}), [n for n in hints if n != "return"], "[camera]")
-    limits = {key: _typed(value, hints[key], f"[camera].{key}") for key, value in camera.items()}
-    common = {"seed": _seed(raw), "limits": limits_from_degrees(**limits)}
+    of_limits, of_prior = map(get_type_hints, (limits_from_degrees, prior_from_degrees))
+    hints = {name: hint for name, hint in (of_limits | of_prior).items() if name != "return"}
+    camera = _only(raw.get("camera", {}), list(hints), "[camera]")
+    camera = {key: _typed(value, hints[key], f"[camera].{key}") for key, value in camera.items()}
+    common = {
+        "seed": _seed(raw),
+        "limits": limits_from_degrees(**{k: v for k, v in camera.items() if k in of_limits}),
+        "prior": prior_from_degrees(**{k: v for k, v in camera.items() if k in of_prior}),
+    }
     mocap = [_mocap(t, base, f"[[mocap]] {i}") for i, t in enumerate(_tables(raw, "mocap"), 1)]
     annotations = [
         _annotations(t, base, f"[[annotations]] {i}")

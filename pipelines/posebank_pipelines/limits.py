@@ -1,11 +1,11 @@
-"""Camera limits from degrees, as options and configurations give them."""
+"""Camera limits and prior from degrees, as options and configurations give them."""
 
 from __future__ import annotations
 
 import math
 
 from posebank.errors import SettingsError
-from posebank.geometry.cameras import CameraLimits
+from posebank.geometry.cameras import CameraLimits, CameraPrior
 
 
 def limits_from_degrees(
@@ -34,3 +34,30 @@ def limits_from_degrees(
         )
     except ValueError as error:
         raise SettingsError(f"camera limits: {error}") from error
+
+
+def prior_from_degrees(
+    prior_elevation_deg: float | None = None,
+    prior_elevation_spread_deg: float | None = None,
+    prior_roll_spread_deg: float | None = None,
+) -> CameraPrior | None:
+    """Camera prior from degrees, None where nothing is given.
+
+    Raises
+    ------
+    SettingsError
+        If only some of the three are given, or a spread is not positive.
+    """
+    given = (prior_elevation_deg, prior_elevation_spread_deg, prior_roll_spread_deg)
+    if all(v is None for v in given):
+        return None
+    elevation, elevation_spread, roll_spread = (math.nan if v is None else v for v in given)
+    if any(map(math.isnan, (elevation, elevation_spread, roll_spread))):
+        raise SettingsError(
+            "camera prior: expected elevation, elevation spread and roll spread together, found "
+            f"{', '.join('none' if v is None else f'{v:g}' for v in given)}"
+        )
+    try:
+        return CameraPrior(*map(math.radians, (elevation, elevation_spread, roll_spread)))
+    except ValueError as error:
+        raise SettingsError(f"camera prior: {error}") from error

@@ -3,10 +3,11 @@
 from posebank.matching.errors import matching_error
 from posebank.matching.labels import label
 from posebank.matching.matcher import match
-from posebank.matching.settings import ESTIMATORS, MATCHERS, LabelSettings, MatchSettings
+from posebank.matching.settings import DEVICES, ESTIMATORS, MATCHERS, LabelSettings, MatchSettings
 from posebank.matching.views import ViewIndex, build_index, load_index
 
 __all__ = [
+    "DEVICES",
     "ESTIMATORS",
     "MATCHERS",
     "LabelSettings",

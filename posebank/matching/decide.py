@@ -45,7 +45,7 @@ Rows = NDArray[np.int64]
 
 TOLERANCE = 1e-5  # cost within which a bound and a cost count as equal
 OUT = np.float32(8.0)  # a bound that excludes
-_ROUNDING = 1e-10  # of the dual in float64, in cost squared
+DUAL_ROUNDING = 1e-10  # of the dual in float64, in cost squared
 _PARTS = 400  # parts of the cameras looked at before a proof is given up
 _FAILURES = 3  # proofs given up before the rest of a person's are not tried
 _NARROW = 1e-3  # radians
@@ -219,16 +219,16 @@ def try_poses(
             break
         asked += 1
         moments(query.unit, query.mask, poses, rows[i], tools.a, tools.g)
-        target = limit * limit + _ROUNDING
+        target = limit * limit + DUAL_ROUNDING
         m[:] = 0.0  # those of the pose before would make what is found depend on it
         bound = ascend(tools.a, tools.g, tools.cell, tools.used, target, 0.0, m, tools.work)
         if bound >= target:
-            floor = min(floor, math.sqrt(bound - _ROUNDING))
+            floor = min(floor, math.sqrt(bound - DUAL_ROUNDING))
             continue
         solved = with_room(solved)
         new = solved.number[0]
         solved.rows[new], value = rows[i], solved.values[new]
-        _solve_pair(tools.work[1], max(bound - _ROUNDING, 0.0), cameras, tools, value)
+        _solve_pair(tools.work[1], max(bound - DUAL_ROUNDING, 0.0), cameras, tools, value)
         if query.apart > 0:
             see(poses, rows[i], value, solved.seen[new])
         enter(solved, query.k, query.apart)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,11 +13,15 @@ from posebank.matching import kernels, search
 from posebank.matching.cameras import cameras_to_search
 from posebank.matching.candidates import Best
 from posebank.matching.decide import TOLERANCE
+from posebank.matching.devices import gpu
 from posebank.matching.queries import Queries, make_queries
 from posebank.matching.settings import MAX_K, MatchSettings
 from posebank.matching.views import ViewIndex, view_rotations
 from posebank.skeleton import N_JOINTS
 from posebank.types import Matches, People, PoseBank
+
+if TYPE_CHECKING:
+    import torch
 
 _CHUNK = 32  # people of one pattern per task of the view-free search
 _SCORES = 1 << 25  # scores of views held at once
@@ -48,6 +54,8 @@ def match(
     ------
     ArtefactError
         If the bank is empty or not finite, or the index does not fit the settings.
+    SettingsError
+        If there is not the device that the settings ask for.
 
     Notes
     -----
@@ -59,11 +67,12 @@ def match(
         raise ArtefactError("bank: expected finite joints, found NaN or infinity")
     if index is not None:
         index.fits(settings, len(bank))
+    device = gpu(settings.device)
     queries, rejected = make_queries(people, settings.min_annotated)
     best = Best.empty(len(queries), settings.k)
     columns = np.ascontiguousarray(bank.joints_3d.transpose(1, 2, 0))
     if settings.matcher == "viewfree":
-        _viewfree(bank, columns, queries, settings, best)
+        _viewfree(bank, columns, queries, settings, device, best)
     else:
         _views(bank, columns, queries, settings, index, best)
     unmatched = best.pose_row[:, 0] < 0
@@ -81,27 +90,28 @@ def _viewfree(
     columns: NDArray[np.float32],
     queries: Queries,
     settings: MatchSettings,
+    device: torch.device | None,
     best: Best,
 ) -> None:
     if len(queries) == 0:
         return
-    order, starts = [], [0]
-    for group in queries.groups():
-        order.append(group)
-        starts += [*range(starts[-1] + _CHUNK, starts[-1] + len(group), _CHUNK)]
-        starts.append(sum(map(len, order)))
-    rank = np.concatenate(order)
+    rank = np.concatenate(list(queries.groups()))
+    units, masks = queries.unit[rank], queries.mask[rank]
+    poses = np.ascontiguousarray(bank.joints_3d)
+    cameras = cameras_to_search(settings.limits, settings.prior)
     one_each = settings.k == 1 or settings.min_distance_mm <= 0
-    rows, values, floors, _ = search.search_viewfree(
-        queries.unit[rank],
-        queries.mask[rank],
-        np.array(starts, np.int64),
-        columns,
-        np.ascontiguousarray(bank.joints_3d),
-        cameras_to_search(settings.limits, settings.prior),
-        settings.k,
-        0.0 if one_each else N_JOINTS * (settings.min_distance_mm / 1000) ** 2,
-    )
+    apart = 0.0 if one_each else N_JOINTS * (settings.min_distance_mm / 1000) ** 2
+    if device is None:
+        chunks = _chunks(queries)
+        rows, values, floors, _ = search.search_viewfree(
+            units, masks, chunks, columns, poses, cameras, settings.k, apart
+        )
+    else:
+        from posebank.matching.search_torch import search_on_device  # noqa: PLC0415 - torch
+
+        rows, values, floors = search_on_device(
+            units, masks, poses, cameras, settings.k, apart, device
+        )
     for position, i in enumerate(rank):
         found = rows[position] >= 0
         camera = values[position, found]
@@ -109,6 +119,15 @@ def _viewfree(
         cost = best.put(i, queries, bank, rows[position, found], rotation, 0.0, settings.prior)
         if len(cost):
             best.gap[i] = max(cost[0] - floors[position] - TOLERANCE, 0.0)
+
+
+def _chunks(queries: Queries) -> NDArray[np.int64]:
+    """Where the chunks of the queries' groups begin, one after the other, and the end."""
+    starts = [0]
+    for group in queries.groups():
+        end = starts[-1] + len(group)
+        starts += [*range(starts[-1] + _CHUNK, end, _CHUNK), end]
+    return np.array(starts, np.int64)
 
 
 def _views(
@@ -209,7 +228,7 @@ def _from_index(
     vectors = np.ascontiguousarray(queries.unit[group].reshape(len(group), -1), np.float32)
     wanted = _wanted(settings, len(bank))
     # A pose brings several of its views among the nearest.
-    ids = index.search(vectors, min(MAX_K, _VIEWS_PER_POSE * wanted))
+    ids = index.search(vectors, min(MAX_K, _VIEWS_PER_POSE * wanted), settings.device)
     left = []
     for i, found in zip(group, ids, strict=True):
         rows, first = np.unique(found // index.n_views, return_index=True)

@@ -79,6 +79,8 @@ def see(poses: Array32, row: int, value: Array, seen: Array) -> None:
 @njit(nogil=True)
 def _near(a: Array, b: Array, apart: float) -> bool:
     """Whether the squared distance of two poses (39,) is below ``apart``."""
+    if apart <= 0:
+        return False
     total = 0.0
     for i in range(a.shape[0]):
         d = a[i] - b[i]

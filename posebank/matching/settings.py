@@ -26,7 +26,7 @@ class MatchSettings:
         every view, exactly; more is faster on large banks, with a recall that is measured when
         the index is built.
     limits : cameras allowed; prior : which of them are likely, None for no difference. With a prior
-        poses are ranked by its cost.
+        (of ``viewfree``) poses are ranked by its cost.
     min_distance_mm : the k poses differ pairwise by at least this (RMS over the 13 joints, as seen
         by their cameras), so that k hypotheses mean something.
     min_annotated : people with fewer annotated joints are set aside.
@@ -50,6 +50,8 @@ class MatchSettings:
             raise SettingsError(
                 f"matcher: expected one of {', '.join(MATCHERS)}, found {self.matcher!r}"
             )
+        if self.prior is not None and self.matcher != "viewfree":
+            raise SettingsError(f"prior: expected the matcher viewfree, found {self.matcher}")
         if self.device not in DEVICES:
             raise SettingsError(
                 f"device: expected one of {', '.join(DEVICES)}, found {self.device!r}"
@@ -75,8 +77,8 @@ class MatchSettings:
 class LabelSettings:
     """How the 3D pose of a person is made of the matches.
 
-    estimator : ``nearest`` (the paper's: the best match as it is) or ``posterior`` (mean of
-        the candidates, weighted by their likelihood, corrected by the annotated joints).
+    estimator : ``nearest`` (the paper's: the best match as it is) or ``posterior`` (a mixture of
+        the candidates, weighted by likelihood and corrected by the annotated joints: its median).
     ambiguity_margin : candidates whose ``error_norm`` is within this of the best count as equally
         good when the ambiguity is measured.
     """

@@ -77,13 +77,17 @@ class ViewIndex:
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_shards"}
 
-    def search(self, vectors: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    def search(
+        self, vectors: NDArray[np.float32], k: int, device: str = "cpu"
+    ) -> NDArray[np.int64]:
         """Ids ``pose_row * n_views + view`` of the k nearest views, best first.
 
         Parameters
         ----------
         vectors : (n, 26) centred, of norm 1.
         k : at most 2048.
+        device : as ``MatchSettings``. On GPUs (all that FAISS sees) one file of the index is at a
+            time.
 
         Returns
         -------
@@ -96,9 +100,10 @@ class ViewIndex:
         """
         if k > MAX_K:
             raise SettingsError(f"k: expected at most {MAX_K} views, found {k}")
-        scores, ids = [], []
-        for number, shard in enumerate(self._shards):
-            some, found = shard.search(vectors, min(k, shard.ntotal))
+        scores, ids, on_gpus = [], [], _uses_gpus(device)
+        for number, stored in enumerate(self._shards):
+            shard = faiss.index_cpu_to_all_gpus(stored) if on_gpus else stored
+            some, found = shard.search(vectors, min(k, stored.ntotal))
             scores.append(some)
             ids.append(found + number * self.poses_per_shard * self.n_views)
         score, row = np.concatenate(scores, axis=1), np.concatenate(ids, axis=1)
@@ -114,6 +119,16 @@ class ViewIndex:
                 f"{self.folder}: expected an index with (n_views, probes, limits, seed, poses) = "
                 f"{asked}, found {mine}; build it again"
             )
+
+
+def _uses_gpus(device: str) -> bool:
+    """Whether FAISS is to search on GPUs; SettingsError where it should and sees none."""
+    there = device != "cpu" and faiss.get_num_gpus() > 0
+    if device == "cuda" and not there:
+        raise SettingsError(
+            "device: expected a GPU that FAISS can use, found none; use cpu or auto"
+        )
+    return there
 
 
 def _shard_name(number: int) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from posebank.matching import MATCHERS, MatchSettings
+from posebank.matching import DEVICES, MATCHERS, MatchSettings
 from posebank_cli import options
+from posebank_pipelines.limits import prior_from_degrees
 from posebank_pipelines.stages.match import match_people, match_settings
 
 
@@ -27,16 +28,28 @@ from posebank_pipelines.stages.match import match_people, match_settings
     show_default=True,
     help="Matches kept per person.",
 )
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default=MatchSettings.device,
+    show_default=True,
+    help="Where bounds are computed; auto is a GPU where there is one. The matches are the same.",
+)
 @options.camera
+@options.camera_prior
 @options.cluster
 @options.as_json
 def match(
     workspace: Path,
     matcher: str,
     k: int,
+    device: str,
     workers: int,
     scheduler: str | None,
     as_json: bool,
+    prior_elevation_deg: float | None,
+    prior_elevation_spread_deg: float | None,
+    prior_roll_spread_deg: float | None,
     **camera: object,
 ) -> None:
     """Match every annotated person of the workspace with its bank.
@@ -45,6 +58,9 @@ def match(
 
     Example: posebank match -w workspace --matcher viewfree -k 10
     """
-    settings = match_settings(workspace, matcher, k, **camera)
+    prior = prior_from_degrees(
+        prior_elevation_deg, prior_elevation_spread_deg, prior_roll_spread_deg
+    )
+    settings = match_settings(workspace, matcher, k, device, prior, **camera)
     with options.runner(workers, scheduler) as runner:
         options.show([match_people(workspace, settings, runner)], as_json)

@@ -11,8 +11,9 @@ import numpy as np
 
 from posebank import artefacts
 from posebank.errors import Rejected
-from posebank.geometry.cameras import CameraLimits
+from posebank.geometry.cameras import CameraLimits, CameraPrior
 from posebank.matching import MatchSettings, ViewIndex, load_index, match
+from posebank.matching.devices import device_name
 from posebank.schemas import matches_to_table
 from posebank_pipelines.limits import limits_from_degrees
 from posebank_pipelines.runner import Runner
@@ -37,7 +38,7 @@ def _index(folder: Path, bank_content: str) -> ViewIndex:
 
 def _match_partition(
     item: tuple[int, int], workspace: Path, staging: Path, settings: MatchSettings
-) -> tuple[artefacts.Part, list[Rejected], list[float]]:
+) -> tuple[artefacts.Part, list[Rejected], list[float], str]:
     number, start = item
     bank = load_bank(workspace)
     people = load_people(workspace).take(slice(start, start + _PARTITION))
@@ -47,7 +48,7 @@ def _match_partition(
     matches, rejected = match(bank, people, settings, views)
     table = matches_to_table(matches, bank.pose_id)
     part = artefacts.write_part(staging, f"matches-{number:05d}.parquet", table, section="matches")
-    return part, rejected, matches.error_norm[:, 0].tolist()
+    return part, rejected, matches.error_norm[:, 0].tolist(), device_name(settings.device)
 
 
 def uses_index(settings: MatchSettings) -> bool:
@@ -55,12 +56,19 @@ def uses_index(settings: MatchSettings) -> bool:
     return settings.matcher in ("views", "refined")
 
 
-def match_settings(workspace: Path, matcher: str, k: int, **camera: Any) -> MatchSettings:
+def match_settings(
+    workspace: Path,
+    matcher: str,
+    k: int,
+    device: str = MatchSettings.device,
+    prior: CameraPrior | None = None,
+    **camera: Any,
+) -> MatchSettings:
     """Settings of a matcher over the views (number, limits, seed) of the workspace's index.
 
     Where there is no index, or camera limits in degrees are given, those or the defaults hold.
     """
-    base = MatchSettings(matcher=matcher, k=k)
+    base = MatchSettings(matcher=matcher, k=k, device=device, prior=prior)
     manifest = artefacts.find_manifest(workspace / "index")
     if manifest is not None:
         decided = manifest.sections["index"].settings
@@ -91,14 +99,15 @@ def match_people(workspace: Path, settings: MatchSettings, runner: Runner) -> St
         done = runner.map(
             "match", _match_partition, list(enumerate(starts)), workspace, staging, settings
         )
-        rejected = [r for _, some, _ in done for r in some]
-        errors = np.array([e for _, _, some in done for e in some])
+        rejected = [r for _, some, _, _ in done for r in some]
+        errors = np.array([e for _, _, some, _ in done for e in some])
         stats = {
             "people": int(len(errors) + len(rejected)),
             "matched": len(errors),
             "error_norm_mean": float(errors.mean()) if len(errors) else None,
+            "device": ", ".join(sorted({device for *_, device in done})),
         }
         section = artefacts.Section(stamp, decided, inputs, settings.seed, rejected, stats)
-        parts = [part for part, _, _ in done]
+        parts = [part for part, *_ in done]
         manifest = artefacts.commit(staging, folder, "matches", parts, {"matches": section})
     return stage_result("match", folder, manifest, "matches", made=True)

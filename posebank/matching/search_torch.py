@@ -1,0 +1,238 @@
+"""The view-free search with its bounds on a device of torch, for GPUs.
+
+The device computes the bounds of every person and pose: the affine one (``affine``) as matrix
+products, for as many people at once as fit its memory, and the dual one (``dual_torch``) of the
+pairs that pass. What is left, some poses for each person, is solved and proved by the same compiled
+loops as without a GPU, and since what these find of a pose depends on nothing else, the matches are
+the same, bit for bit.
+
+A bound may be lower than on the CPU, never higher than the cost: the affine one has the margins of
+``affine``, which hold for every order of summation, and its products are float32 proper (not TF32);
+the dual is float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from posebank.matching.affine import BLOCK, FLAT, ROUNDING, SAFETY
+from posebank.matching.cameras import Cameras
+from posebank.matching.decide import DUAL_ROUNDING, OUT
+from posebank.matching.dual_torch import dual_bounds, limits_of
+from posebank.matching.search import search_candidates
+
+Array = NDArray[np.float64]
+Array32 = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+
+_PAIRS = 1 << 26  # people x poses whose bounds are on the device at once, some 30 bytes each
+_DUALS = 1 << 19  # pairs whose duals are, some 3 KB each
+_FIRST = 256  # of 16, 64, 256 the one that leaves the fewest pairs, and few to solve for it
+
+
+class _Bank(NamedTuple):
+    """On the device: columns (13, 3, n) with n a multiple of ``BLOCK``, poses (n_poses, 13, 3)."""
+
+    columns: Tensor
+    poses: Tensor
+
+
+class _People(NamedTuple):
+    """On the device: units (n, 13, 2), masks (n, 13), squared limits of their costs (n,)."""
+
+    units: Tensor
+    masks: Tensor
+    squared: Tensor
+
+
+class _Pairs(NamedTuple):
+    """Pairs that may be among the best: person, row of the bank, bound of the cost squared."""
+
+    person: Tensor
+    row: Tensor
+    bound: Tensor
+
+    @classmethod
+    def joined(cls, parts: list[_Pairs]) -> _Pairs:
+        return cls(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+
+def search_on_device(
+    units: Array, masks: Flags, poses: Array32, cameras: Cameras, k: int, apart: float,
+    device: torch.device,
+) -> tuple[Rows, Array, Array]:  # fmt: skip
+    """The k best distinct poses of each person, as ``search.search_viewfree`` finds them.
+
+    Parameters
+    ----------
+    units : (n_people, 13, 2); masks : (n_people, 13), people with equal ones beside each other.
+    poses : (n_poses, 13, 3) of the bank.
+
+    Returns
+    -------
+    rows (n_people, k), values (n_people, k, 5), floors (n_people,).
+    """
+    n_people = len(units)
+    bank = _to_device(poses, device)
+    rows = np.full((n_people, k), -1, np.int64)
+    values, floors = np.full((n_people, k, 5), np.inf), np.ones(n_people)
+    with _float32_products(), torch.inference_mode():
+        first = _first(bank, units, masks, cameras, 4 * k + _FIRST)
+        limits = _decide(first, units, masks, poses, cameras, k, apart)[3]
+        left = np.arange(n_people)
+        while len(left):
+            asked = limits[left]
+            some = _below(bank, units[left], masks[left], cameras, asked)
+            found = _decide(some, units[left], masks[left], poses, cameras, k, apart)
+            rows[left], values[left], limits[left] = found[0], found[1], found[3]
+            floors[left] = np.minimum(found[2], asked)
+            # A pose near a better one gives way, so a limit can rise: search again.
+            left = left[found[3] > asked + 1e-9]
+    return rows, values, floors
+
+
+def _to_device(poses: Array32, device: torch.device) -> _Bank:
+    on_device = torch.from_numpy(poses).to(device)
+    columns = on_device.permute(1, 2, 0)
+    padded = torch.nn.functional.pad(columns, (0, -len(poses) % BLOCK))
+    return _Bank(padded.contiguous(), on_device)
+
+
+@contextmanager
+def _float32_products() -> Iterator[None]:
+    """Matrix products of float32 in float32, whatever else runs in this process."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _decide(
+    pairs: _Pairs, units: Array, masks: Flags, poses: Array32, cameras: Cameras, k: int,
+    apart: float,
+) -> tuple[Rows, Array, Array, Array]:  # fmt: skip
+    """The best of the pairs, ``search.search_candidates``; people in order."""
+    person, row, bound = (column.cpu().numpy() for column in pairs)
+    starts = np.searchsorted(person, np.arange(len(units) + 1))
+    found: tuple[Rows, Array, Array, Array] = search_candidates(
+        units, masks, starts, row, bound, poses, cameras, k, apart
+    )
+    return found
+
+
+def _whiten(columns: Tensor, n_poses: int) -> tuple[Tensor, Tensor]:
+    """Orthonormal columns w (3, m, n) of poses over m joints and their slack (n,).
+
+    As ``affine.whiten``. columns : (m, 3, n).
+    """
+    w = columns[:, [0, 2, 1]].transpose(0, 1).contiguous()
+    w -= w.mean(1, keepdim=True)
+    trace = (w * w).sum((0, 1))
+    least = torch.full_like(trace, torch.inf)
+    for d in range(3):
+        for e in range(d):
+            w[d] -= (w[d] * w[e]).sum(0) * w[e]
+        norm = (w[d] * w[d]).sum(0)
+        least = torch.minimum(least, norm)
+        w[d] /= norm.clamp(min=1e-20).sqrt()
+    slack = 1 - SAFETY - ROUNDING * (trace / least.clamp(min=1e-20)).sqrt()
+    flat = ~(least > FLAT * trace)
+    slack[flat] = -1.0
+    w.masked_fill_(flat, 0.0)
+    slack[n_poses:] = float(OUT)
+    return w, slack
+
+
+def _affine_bounds(unit: Tensor, w: Tensor, slack: Tensor, cameras: Cameras) -> Tensor:
+    """Lower bound (p, n) of the cost squared, as ``affine.affine_bounds``; unit : (p, m, 2)."""
+    n_people = len(unit)
+    both = unit.permute(2, 0, 1).reshape(2 * n_people, -1)
+    bounds = slack.repeat(n_people, 1)
+    for d in range(3):
+        a, b = (both @ w[d]).view(2, n_people, -1)
+        bounds.addcmul_(a, a, value=-1).addcmul_(b, b, value=-1)
+    if cameras.max_roll < np.pi / 2 - 1e-9:
+        a = a.abs()
+        away = (cameras.cos_roll * a).add_(b, alpha=cameras.sin_roll).clamp_(min=0)
+        along = (cameras.sin_roll * a).sub_(b, alpha=cameras.cos_roll).clamp_(max=0)
+        bounds.addcmul_(away, away).addcmul_(along, along.mul_(away > 0))
+    return bounds
+
+
+def _bounds(
+    bank: _Bank, units: Array, masks: Flags, cameras: Cameras
+) -> Iterator[tuple[int, Tensor]]:
+    """Bounds of all poses (p, n) of some people at a time, and the first one's index.
+
+    People share a pattern of annotated joints, for which the poses are whitened once.
+    """
+    device, size = bank.columns.device, max(1, _PAIRS // bank.columns.shape[2])
+    changes = np.flatnonzero((masks[1:] != masks[:-1]).any(axis=1)) + 1
+    for start, stop in zip([0, *changes], [*changes, len(masks)], strict=True):
+        joints = torch.from_numpy(np.flatnonzero(masks[start])).to(device)
+        w, slack = _whiten(bank.columns[joints], len(bank.poses))
+        unit = torch.from_numpy(units[start:stop]).to(device).float()[:, joints]
+        for at in range(0, stop - start, size):
+            yield start + at, _affine_bounds(unit[at : at + size], w, slack, cameras)
+
+
+def _first(bank: _Bank, units: Array, masks: Flags, cameras: Cameras, n: int) -> _Pairs:
+    """The best pose of each of the n best blocks of each person."""
+    parts = []
+    for start, bounds in _bounds(bank, units, masks, cameras):
+        least, place = bounds.view(len(bounds), -1, BLOCK).min(dim=2)
+        bound, block = least.topk(min(n, least.shape[1]), largest=False)
+        row = block * BLOCK + place.gather(1, block)
+        person = torch.arange(start, start + len(row), device=row.device).repeat_interleave(
+            row.shape[1]
+        )
+        parts.append(_Pairs(person, row.flatten(), bound.flatten()))
+    return _Pairs.joined(parts)
+
+
+def _below(bank: _Bank, units: Array, masks: Flags, cameras: Cameras, limits: Array) -> _Pairs:
+    """All poses that neither bound excludes below each person's limit (n_people,) of the cost."""
+    device = bank.columns.device
+    people = _People(*(torch.from_numpy(x).to(device) for x in (units, masks, limits**2)))
+    # Rounded to float32, but not below the limit.
+    squared = torch.nextafter(people.squared.float(), torch.tensor(2.0, device=device))
+    passed, waiting, n_waiting = [], [], 0
+    for start, bounds in _bounds(bank, units, masks, cameras):
+        person, row = (bounds < squared[start : start + len(bounds), None]).nonzero().T
+        for some in torch.arange(len(row), device=device).split(_DUALS):
+            who, what = person[some], row[some]
+            waiting.append(_Pairs(start + who, what, bounds[who, what]))
+            n_waiting += len(some)
+            if n_waiting >= _DUALS:
+                passed.append(_pass_dual(_Pairs.joined(waiting), bank, people, cameras))
+                waiting, n_waiting = [], 0
+    if waiting:
+        passed.append(_pass_dual(_Pairs.joined(waiting), bank, people, cameras))
+    return _Pairs.joined(passed)
+
+
+def _pass_dual(pairs: _Pairs, bank: _Bank, people: _People, cameras: Cameras) -> _Pairs:
+    """The pairs that the dual does not exclude, with its bound where it is higher; on the CPU."""
+    mask = people.masks[pairs.person].T[:, None].double()  # (13, 1, n)
+    p = bank.poses[pairs.row].permute(1, 2, 0).double()
+    p = (p - (p * mask).sum(0) / mask.sum(0)) * mask
+    q = people.units[pairs.person].permute(1, 2, 0)
+    a = torch.stack([(q[:, c] * p[:, d]).sum(0) for c in range(2) for d in range(3)])
+    entries = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+    g = torch.stack([(p[:, c] * p[:, d]).sum(0) for c, d in entries])
+    target = people.squared[pairs.person] + DUAL_ROUNDING
+    dual = dual_bounds(a, g, target, limits_of(cameras))
+    kept = dual < target
+    # Less what rounding it to float32 can add.
+    bound = torch.maximum(pairs.bound, (dual - 1e-6).float())
+    return _Pairs(pairs.person[kept].cpu(), pairs.row[kept].cpu(), bound[kept].cpu())
