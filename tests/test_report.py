@@ -331,7 +331,7 @@ def test_report_with_labels_anchors_training_and_evaluation(tmp_path):
         artefacts.commit(staging, ws / "evaluation", "evaluation", parts, {"default": section})
     text = html_report(ws, ws / "report" / "index.html").read_text()
     assert text.count("<img") == 7  # labels, histograms, anchors, training, Figures 5 to 7
-    assert "LCR-Net + PPI" in text and "by rarity" in text
+    assert "LCR-Net + PPI" in text and "after-ppi, by rarity of the pose" in text
     assert "a &lt;b&gt; workspace" in text and "<b>" not in text
     assert "100.0" in text and "matches artefact, found it missing" in text
     assert not re.search(r"(src|href)=\"http", text)  # nothing is fetched from elsewhere
