@@ -93,6 +93,11 @@ def _people(folder: Path, people_content: str) -> People:
     return from_table(People, read_table(folder, "annotations"))
 
 
+@lru_cache(maxsize=1)
+def _matches(folder: Path, matches_content: str) -> Matches:
+    return matches_from_table(read_table(folder, "matches"))
+
+
 @lru_cache(maxsize=2)
 def _labels(folder: Path, labels_content: str) -> Labels:
     return from_table(Labels, read_table(folder, "labels"))
@@ -110,7 +115,7 @@ def load_people(workspace: Path) -> People:
 
 def load_matches(workspace: Path) -> Matches:
     """All matches of the workspace."""
-    return matches_from_table(read_table(workspace / "matches", "matches"))
+    return _matches(workspace / "matches", content(workspace, "matches"))
 
 
 def load_labels(workspace: Path) -> Labels:
