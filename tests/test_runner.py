@@ -1,6 +1,7 @@
 """Where tasks run: order, errors, progress, and equality of in-process and worker processes."""
 
 import os
+import signal
 
 import pytest
 
@@ -26,6 +27,10 @@ def die_on_three(item):
     if item == 3:
         os._exit(9)
     return item
+
+
+def interrupts_reach_it(_item=None):
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,11 @@ def test_running_scheduler_is_used(two_workers):
     address = two_workers._client.scheduler.address
     with Runner(scheduler=address) as runner:
         assert runner.map("square", square, [2, 3], 1) == [5, 10]
+
+
+def test_interrupts_are_for_this_process_alone(two_workers):
+    assert two_workers.map("square", interrupts_reach_it, [1, 2, 3]) == [False] * 3
+    assert interrupts_reach_it()
 
 
 def test_workers_must_be_positive():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import repeat
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -29,6 +32,24 @@ _CAN_FORK = "fork" in multiprocessing.get_all_start_methods() and sys.platform !
 
 def silent(label: str, done: int, total: int) -> None:
     """Report nothing."""
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait, and keep it for good from the processes that are started meanwhile.
+
+    Half-started workers cannot be closed in order, and every worker would print a traceback of its
+    own; this process closes them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # when multiprocessing starts it, it lets interrupts in
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Runner:
@@ -89,12 +110,13 @@ class Runner:
                 # told to stop while it sends its heartbeat.
                 logging.getLogger("distributed").setLevel(logging.CRITICAL)
                 multiprocessing.set_start_method("spawn", force=True)
-                self._cluster = LocalCluster(
-                    n_workers=self.workers,
-                    threads_per_worker=1,
-                    dashboard_address=":0",  # any free port: several runs may share a machine
-                    silence_logs=logging.CRITICAL,
-                )
+                with _interrupts_held_back():
+                    self._cluster = LocalCluster(
+                        n_workers=self.workers,
+                        threads_per_worker=1,
+                        dashboard_address=":0",  # any free port: several runs may share a machine
+                        silence_logs=logging.CRITICAL,
+                    )
                 self._client = Client(self._cluster)
         return self._client
 
