@@ -144,6 +144,12 @@ def test_mocap_must_be_tables(tmp_path):
     one_line_error(invoke("run", config), "[[mocap]]", "3")
 
 
+def test_wrong_camera_limits_are_told_in_degrees(tmp_path):
+    asked = ("--min-elevation-deg", 50, "--max-elevation-deg", 10)
+    line = one_line_error(invoke("match", "-w", tmp_path, *asked), "min_elevation_deg", "50, 10")
+    assert "0.87" not in line
+
+
 def test_what_the_system_refuses_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     below = tmp_path / "file" / "ws"

@@ -22,18 +22,22 @@ def limits_from_degrees(
         If the limits contradict each other.
     """
     base = CameraLimits.free() if free else CameraLimits()
-
-    def radians(value: float | None, default: float) -> float:
-        return default if value is None else math.radians(value)
-
-    try:
-        return CameraLimits(
-            radians(min_elevation_deg, base.min_elevation),
-            radians(max_elevation_deg, base.max_elevation),
-            radians(max_roll_deg, base.max_roll),
+    low, high, roll = (
+        default if value is None else math.radians(value)
+        for value, default in (
+            (min_elevation_deg, base.min_elevation),
+            (max_elevation_deg, base.max_elevation),
+            (max_roll_deg, base.max_roll),
         )
+    )
+    try:
+        return CameraLimits(low, high, roll)
     except ValueError as error:
-        raise SettingsError(f"camera limits: {error}") from error
+        found = ", ".join(f"{math.degrees(v):g}" for v in (low, high, roll))
+        raise SettingsError(
+            "camera limits: expected -90 <= min_elevation_deg <= max_elevation_deg <= 90 and "
+            f"max_roll_deg from 0 to 180, found {found}"
+        ) from error
 
 
 def prior_from_degrees(
