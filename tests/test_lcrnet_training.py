@@ -255,8 +255,8 @@ def test_overfits_eight_real_images(shared_data, tmp_path):
     labels = make_labels(people.image.tolist(), people.joints_2d, pose_3d)
     shards = write_shards(tmp_path / "shards", labels, anchors, shared_data / "lspet" / "images")
     settings = tiny(
-        iterations=200, images_per_batch=8, short_side=128, long_side=192, upper_body=False,
-        mirror=False, anchor_sizes=(32, 64, 128), checkpoint_every=200, fc_channels=256,
+        iterations=300, images_per_batch=8, short_side=128, long_side=192, upper_body=False,
+        mirror=False, anchor_sizes=(32, 64, 128), checkpoint_every=300, fc_channels=256,
         boxes_per_image=32, learning_rate=1e-3, regression_weight=1.0,
     )  # fmt: skip
     train(shards, anchors, tmp_path / "run", settings)
