@@ -161,8 +161,11 @@ def _prove(limit: float, cameras: Cameras, tools: Tools, out: Array) -> None:
     for _ in range(_PARTS):
         if waiting == 0:
             break
+        # The part with the lowest bound first: given up, the rest then says the most.
+        first = np.argmin(parts[:waiting, 6])
+        part[:] = parts[first]
         waiting -= 1
-        part[:] = parts[waiting]
+        parts[first] = parts[waiting]
         penalty = _least_penalty(part, cameras)
         goal = max(min(out[COST], limit) - TOLERANCE, 0.0)
         if penalty >= goal * goal:
