@@ -9,7 +9,14 @@ from PIL import Image
 
 from posebank import artefacts
 from posebank.anchors import AnchorSettings, fit_anchors
-from posebank.shards import IMAGE_COLUMNS, ShardSettings, dataset_card, plan_shards, shard_table
+from posebank.shards import (
+    IMAGE_COLUMNS,
+    ShardSettings,
+    dataset_card,
+    plan_shards,
+    shard_table,
+    write_anchors,
+)
 from posebank.skeleton import N_JOINTS, J, centred
 from posebank.types import Anchors, Labels, texts
 
@@ -101,6 +108,7 @@ def write_shards(
                 )
         card = staging / "dataset_card.md"
         card.write_text(dataset_card(labels, anchors, rejected=rejected), encoding="utf-8")
-        files = [*parts, artefacts.adopt_part(staging, card)]
+        beside = (card, write_anchors(staging, anchors))
+        files = [*parts, *(artefacts.adopt_part(staging, file) for file in beside)]
         section = artefacts.Section("test", rejected=rejected)
         return artefacts.commit(staging, folder, "shards", files, {"shards": section})

@@ -41,6 +41,7 @@ def test_shards(names: dict[str, object], capsys: pytest.CaptureFixture[str]) ->
     assert "13 (" in printed  # images in the table
     assert "'l_shoulder', 'head']" in printed
     assert "left of" in printed
+    assert "images from threads" in printed
     if _at_hand("datasets"):
         assert "mpii/train0.jpg 1" in printed
 

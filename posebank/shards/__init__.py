@@ -14,7 +14,7 @@ from posebank.shards.describe import describe_shards
 from posebank.shards.export import export_webdataset
 from posebank.shards.plan import ShardPlan, ShardSettings, plan_shards
 from posebank.shards.read import ShardFiles, ShardFilter
-from posebank.shards.write import IMAGE_COLUMNS, shard_table
+from posebank.shards.write import IMAGE_COLUMNS, shard_table, write_anchors
 
 if TYPE_CHECKING:
     from posebank.shards.augment import Augmentation, crop_sample, flip_sample, resize_sample
@@ -50,6 +50,7 @@ __all__ = [
     "plan_shards",
     "resize_sample",
     "shard_table",
+    "write_anchors",
 ]
 
 

@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
+from pyarrow.feather import write_feather
 
 from posebank.anchors import assign
 from posebank.errors import PosebankError, Rejected, SourceError
 from posebank.geometry.boxes import boxes_around
-from posebank.schemas import SHARD_PERSON, SHARDS, column_from
+from posebank.schemas import ANCHORS, SHARD_PERSON, SHARDS, column_from, to_table
 from posebank.shards.plan import ShardSettings, group_by_image, image_id
 from posebank.skeleton import is_annotated, mirrored_3d
 from posebank.types import Anchors, Labels, Records, Texts
@@ -27,6 +28,8 @@ _POSE_ID = re.compile(r"(?P<dataset>[^/]+)/(?P<clip>.+):(?P<frame>\d+)(?P<mirror
 
 IMAGE_COLUMNS = ("image_bytes",)
 """Columns of a shard that hold files which are compressed already."""
+
+_ANCHORS_FILE = "anchors.feather"
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,16 @@ def shard_table(
         for f in SHARDS
     ]
     return pa.Table.from_arrays(arrays, schema=SHARDS), rejected
+
+
+def write_anchors(folder: Path, anchors: Anchors) -> Path:
+    """Write the anchor-poses that ``anchor_id`` refers to beside the shards.
+
+    Feather, not Parquet, so that no reader of the folder takes them for a shard.
+    """
+    path = folder / _ANCHORS_FILE
+    write_feather(to_table(anchors, ANCHORS), path)
+    return path
 
 
 def _read_image(path: Path) -> _ImageFile:

@@ -6,12 +6,16 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from pyarrow.feather import write_feather
-
 from posebank import artefacts
 from posebank.errors import ArtefactError, Rejected
-from posebank.schemas import ANCHORS, to_table
-from posebank.shards import IMAGE_COLUMNS, ShardPlan, ShardSettings, plan_shards, shard_table
+from posebank.shards import (
+    IMAGE_COLUMNS,
+    ShardPlan,
+    ShardSettings,
+    plan_shards,
+    shard_table,
+    write_anchors,
+)
 from posebank.shards.card import dataset_card
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.workspace import (
@@ -25,10 +29,6 @@ from posebank_pipelines.workspace import (
     settings_dict,
     stage_result,
 )
-
-ANCHORS_FILE = "anchors.feather"
-"""The anchor-poses that ``anchor_id`` refers to; not Parquet, so that no reader takes it for one
-of the shards."""
 
 
 def _write_shard(
@@ -70,7 +70,6 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
             raise ArtefactError(f"{folder}: expected at least one image to write: {reason}")
         stats = {"images": sum(p.rows for p in parts), "images_set_aside": len(rejected)}
         anchors = load_anchors(workspace)
-        write_feather(to_table(anchors, ANCHORS), staging / ANCHORS_FILE)
         card = staging / "dataset_card.md"
         bank = artefacts.read_manifest(workspace / "bank", "bank")
         card.write_text(
@@ -83,7 +82,7 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
             ),
             encoding="utf-8",
         )
-        beside = (staging / ANCHORS_FILE, card)
+        beside = (card, write_anchors(staging, anchors))
         files = [*parts, *(artefacts.adopt_part(staging, f, section="shards") for f in beside)]
         section = artefacts.Section(
             stamp, json.loads(json.dumps(decided)), inputs, 0, rejected, stats
