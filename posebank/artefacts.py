@@ -40,7 +40,7 @@ MANIFEST = "_manifest.json"
 
 _MADE_BY = {
     "bank": "ingest", "annotations": "annotate", "index": "index", "matches": "match",
-    "labels": "label", "anchors": "anchors", "shards": "shards", "runs": "train",
+    "lifter": "label", "labels": "label", "anchors": "anchors", "shards": "shards", "runs": "train",
     "evaluation": "evaluate", "predictions": "predict",
 }  # fmt: skip
 _RANDOM_NAME = "[0-9a-f]" * 8

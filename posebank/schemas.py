@@ -24,6 +24,7 @@ R = TypeVar("R", bound=Records)
 
 VERSIONS = {
     "bank": 1, "annotations": 1, "index": 1, "matches": 1, "labels": 1, "anchors": 1,
+    "lifter": 1,
     "shards": 1, "runs": 1, "evaluation": 1, "predictions": 1,
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from posebank.errors import ArtefactError, SettingsError
 from posebank.matching import ESTIMATORS, LabelSettings, MatchSettings, estimators, label, match
 from posebank.matching.estimators import (
     INFLATION,
+    LIFTED,
     REACH,
     SIGMA,
     candidate_poses,
@@ -18,6 +19,7 @@ from posebank.matching.estimators import (
     posterior,
 )
 from posebank.matching.labels import ambiguity_mm
+from posebank.matching.lifter import LifterSettings, lift, train_lifter
 from posebank.matching.limbs import keep_limb_lengths, limb_lengths, with_limb_lengths
 from posebank.matching.perspective import (
     FREE,
@@ -73,11 +75,16 @@ def matched():
     return bank, people, match(bank, people, MatchSettings(k=5))[0]
 
 
+@pytest.fixture(scope="module")
+def lifter(matched):
+    return train_lifter(matched[0], LifterSettings(width=16, steps=3, batch=8, threads=1))
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_labels(matched, estimator):
+def test_labels(matched, lifter, estimator):
     bank, people, matches = matched
     more = people.take(np.arange(7)[::-1])  # any order
-    labels = label(bank, more, matches, LabelSettings(estimator=estimator))
+    labels = label(bank, more, matches, LabelSettings(estimator=estimator), lifter)
     assert labels.person_id.tolist() == matches.person_id.tolist()
     seen = is_annotated(people.state)
     assert (labels.joints_2d[seen] == people.joints_2d[seen]).all()
@@ -96,6 +103,22 @@ def test_nearest_is_the_best_match_in_its_camera(matched):
         "njd,ncd->njc", bank.joints_3d[matches.pose_row[:, 0]], matches.rotation[:, 0]
     )
     np.testing.assert_allclose(labels.joints_3d, expected, atol=1e-6)
+
+
+def test_mixture_is_the_weighted_mean_of_posterior_and_lifter(matched, lifter):
+    bank, people, matches = matched
+    seen = is_annotated(people.state)
+    ours = posterior(bank, matches, people.joints_2d, seen).pose
+    lifted = lift(lifter, people.joints_2d, seen)
+    made = label(bank, people, matches, LabelSettings("mixture"), lifter)
+    np.testing.assert_allclose(made.joints_3d, (1 - LIFTED) * ours + LIFTED * lifted, atol=1e-6)
+    # Completed from the mixture, not from one of the two.
+    expected = complete(people.joints_2d, people.state, made.joints_3d)[0]
+    np.testing.assert_allclose(made.joints_2d, expected, atol=1e-3)
+    alone = label(bank, people, matches.take(slice(3, 4)), LabelSettings("mixture"), lifter)
+    assert (alone.joints_3d[0] == made.joints_3d[3]).all()
+    with pytest.raises(SettingsError, match="mixture: expected a network"):
+        label(bank, people, matches, LabelSettings("mixture"))
 
 
 def test_posterior_honours_the_annotated_joints():
@@ -330,12 +353,13 @@ def test_joints_are_hidden_as_in_people():
         see_people(bank, 3, settings, patterns)
 
 
-def test_truth_benchmark_divides_by_subject():
+def test_truth_benchmark_divides_by_subject(lifter):
     bank, out = without_subjects(random_bank(20), ["cmu/1"])
     assert set(bank.subject) == {"0", "2"}
     assert set(out.subject) == {"1"}
     settings = TruthSettings(n_people=5, hidden=(0, 3))
-    table = truth_benchmark(bank, out, [MatchSettings(k=3)], ESTIMATORS, settings)
+    matcher = MatchSettings(k=3)
+    table = truth_benchmark(bank, out, [matcher], ESTIMATORS, settings, lifter=lifter)
     assert len(table) == 2 * len(ESTIMATORS)
     assert (table["aligned_mm"] < table["error_mm"]).all()
     assert table["completion_px"].notna().tolist() == [h > 0 for h in table["hidden"]]

@@ -1,7 +1,15 @@
 import numpy as np
+import torch
 from matching_oracle import random_bank
 
-from posebank.matching.lifter import LifterSettings, lift, lifter_input, train_lifter
+from posebank.matching.lifter import (
+    LifterSettings,
+    lift,
+    lifter_input,
+    load_lifter,
+    save_lifter,
+    train_lifter,
+)
 from posebank.matching.truth import TruthSettings, pose_errors_mm, see_people
 from posebank.skeleton import is_annotated
 
@@ -31,3 +39,20 @@ def test_training_learns_and_repeats():
     np.testing.assert_array_equal(
         lift(net, seen.people.joints_2d, annotated), lift(again, seen.people.joints_2d, annotated)
     )
+
+
+def test_saved_network_is_the_same(tmp_path):
+    bank = random_bank(9)
+    net = train_lifter(bank, LifterSettings(width=16, steps=4, batch=8, threads=1))
+    save_lifter(net, tmp_path / "weights.npz")
+    seen = see_people(bank, 3, TruthSettings(n_people=9))
+    asked = seen.people.joints_2d, is_annotated(seen.people.state)
+    lifted = lift(net, *asked)
+    np.testing.assert_array_equal(lift(load_lifter(tmp_path / "weights.npz"), *asked), lifted)
+
+
+def test_training_leaves_torch_as_it_was():
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    train_lifter(random_bank(5), LifterSettings(width=16, steps=2, batch=8, threads=threads + 1))
+    assert torch.get_num_threads() == threads
+    assert (torch.random.get_rng_state() == state).all()

@@ -127,6 +127,33 @@ def test_same_bytes_with_two_workers(made, tmp_path):
         assert parts_of(tmp_path / "ws" / kind) == parts_of(made / "ws" / kind), kind
 
 
+def test_mixture_trains_its_network_once(made, tmp_path):
+    shutil.copytree(made / "ws", tmp_path / "ws")
+    lifter = tmp_path / "ws" / "lifter"
+
+    def label(steps, *more):
+        asked = ["label", "-w", str(tmp_path / "ws"), "--estimator", "mixture"]
+        asked += ["--lifter-steps", str(steps), "--workers", "1", "--json", *more]
+        done = CliRunner().invoke(main, asked)
+        assert done.exit_code == 0, done.output
+        written = (lifter / artefacts.MANIFEST).stat().st_mtime_ns
+        content = artefacts.read_manifest(lifter, "lifter").content
+        return json.loads(done.stdout)["stages"][0]["status"], written, content
+
+    status, written, content = label(3)
+    assert status == "made"
+    labels = from_table(Labels, artefacts.read_table(tmp_path / "ws/labels", "labels"))
+    assert {p for p in labels.provenance if p != "measured"} == {"views mixture"}
+    assert label(3) == ("up to date", written, content)
+    artefacts.remove(tmp_path / "ws" / "labels")
+    assert label(3) == ("made", written, content)  # labelled again by the same network
+    assert artefacts.verify(lifter, "lifter") == []
+    artefacts.remove(lifter)
+    status, _, again = label(3)
+    assert (status, again) == ("up to date", content)  # the seed makes the same network
+    assert label(4)[2] != content
+
+
 def test_labels_keep_what_was_annotated_and_complete_the_rest(made):
     people = from_table(People, artefacts.read_table(made / "ws/annotations", "annotations"))
     labels = from_table(Labels, artefacts.read_table(made / "ws/labels", "labels"))

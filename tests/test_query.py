@@ -102,3 +102,11 @@ def test_truth_hides_what_the_people_lack(made):
     rows = json.loads(query(*asked))["rows"]
     lacking = set((~is_annotated(people.state)).sum(axis=1).tolist())
     assert {r["hidden"] for r in rows} == lacking & {0, 2, 4, 6, 8}
+
+
+def test_truth_of_mixture_is_measured_when_asked(made):
+    asked = ["-w", made[0], "--truth", "cmu/1", "--people", 3, "--json"]
+    rows = json.loads(query(*asked, "--lifter-steps", 2))["rows"]
+    without = json.loads(query(*asked))["rows"]
+    assert [r for r in rows if r["estimator"] != "mixture"] == without
+    assert {r["hidden"] for r in rows if r["estimator"] == "mixture"} == {0, 2, 4, 6, 8}

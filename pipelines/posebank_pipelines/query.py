@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from posebank import artefacts
 from posebank.errors import SettingsError
-from posebank.geometry.cameras import CameraLimits, CameraPrior
 from posebank.matching import (
     ESTIMATORS,
     LabelSettings,
@@ -25,28 +24,17 @@ from posebank.matching import (
     matching_error,
 )
 from posebank.matching.estimators import modes, posterior
+from posebank.matching.lifter import LifterSettings, train_lifter
 from posebank.matching.truth import TruthSettings, truth_benchmark, without_subjects
 from posebank.report import match_picture
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
 from posebank.types import Matches, People, PoseBank, texts
 from posebank_pipelines.runner import Runner
-from posebank_pipelines.stages.match import match_settings, uses_index
+from posebank_pipelines.stages.match import match_settings, settings_of_matches, uses_index
 from posebank_pipelines.workspace import content, load_bank, load_matches, load_people
 
 QUERY_BY = ("joint", "dataset", "annotated", "rarity")
 _PARTITION = 1024
-
-
-def _settings_of_matches(workspace: Path) -> MatchSettings:
-    """The settings the workspace was matched with; the defaults where it was not."""
-    manifest = artefacts.find_manifest(workspace / "matches")
-    if manifest is None:
-        return MatchSettings()
-    decided = dict(manifest.sections["matches"].settings)
-    decided["limits"] = CameraLimits(**decided["limits"])
-    if decided.get("prior") is not None:
-        decided["prior"] = CameraPrior(**decided["prior"])
-    return MatchSettings(**decided)
 
 
 def query_workspace(workspace: Path, by: str) -> pd.DataFrame:
@@ -73,7 +61,7 @@ def query_banks(
 ) -> pd.DataFrame:
     """Matching error with each combination of MoCap sets; reductions are against the first one."""
     _check_banks(load_bank(workspace), combinations)
-    settings = _settings_of_matches(workspace)
+    settings = settings_of_matches(workspace)
     if by != "rarity":  # which is the k-th match's error; the others ask for the best one alone
         settings = replace(settings, k=1)
     people = load_people(workspace)
@@ -110,6 +98,7 @@ def query_truth(
     combinations: Sequence[Sequence[str]],
     n_people: int,
     hiding: str = "random",
+    lifter_steps: int = 0,
 ) -> pd.DataFrame:
     """3D error of labels of people who are not in the bank (``posebank.matching.truth``).
 
@@ -119,17 +108,20 @@ def query_truth(
         for each number of hidden joints. combinations : MoCap sets of the bank; all if empty.
     hiding : which joints are hidden (``TruthSettings``); ``people`` hides those that the
         workspace's people lack, for the numbers of joints that some of them lack.
+    lifter_steps : training steps of the lifting network of ``mixture`` for each combination; 0
+        leaves ``mixture`` out.
 
     Returns
     -------
     The paper's way (nearest of 128 views) and each estimator on the best cameras.
     """
+    asked = settings_of_matches(workspace)
     rest, held_out = without_subjects(load_bank(workspace), subjects)
     every = sorted(set(rest.dataset))
     _check_banks(rest, combinations)
     ways = [
         (MatchSettings(matcher="views", k=1), ("nearest",)),
-        (_settings_of_matches(workspace), ESTIMATORS),
+        (asked, [name for name in ESTIMATORS if lifter_steps or name != "mixture"]),
     ]
     hidden, patterns = TruthSettings.hidden, None
     if hiding == "people":
@@ -138,9 +130,11 @@ def query_truth(
     tables = []
     for names in combinations or [every]:
         bank = rest.take(np.isin(rest.dataset.astype(str), list(names)))
-        for asked, estimators in ways:
-            chosen = TruthSettings(n_people, hidden, hiding, limits=asked.limits)
-            table = truth_benchmark(bank, held_out, [asked], estimators, chosen, patterns)
+        training = LifterSettings(steps=lifter_steps, limits=asked.limits)
+        net = train_lifter(bank, training) if lifter_steps else None
+        for way, estimators in ways:
+            chosen = TruthSettings(n_people, hidden, hiding, limits=way.limits)
+            table = truth_benchmark(bank, held_out, [way], estimators, chosen, patterns, net)
             table.insert(0, "banks", ",".join(names))
             tables.append(table)
     table = pd.concat(tables, ignore_index=True)
@@ -194,7 +188,7 @@ def query_pose(
     and the modes of its posterior.
     """
     bank, person = load_bank(workspace), _one_person(pose)
-    decided = _settings_of_matches(workspace)
+    decided = settings_of_matches(workspace)
     settings = match_settings(workspace, decided.matcher, max(k, decided.k))
     has_index = artefacts.find_manifest(workspace / "index") is not None
     index = (

@@ -28,6 +28,8 @@ INFLATION = 2.0
 """Covariance about a candidate, in covariances of all candidates."""
 REACH = 8.0
 """Joints so many limbs apart, times 2.7, say little of each other: arms move without legs."""
+LIFTED = 0.3
+"""Weight of the lifting network in the mixture."""
 _MODE_M = 0.15
 _BLOCK = 128  # people at a time, to bound the memory
 
@@ -126,6 +128,11 @@ def _posterior(
         spread_mm=1000 * (weight * _mean_distance(corrected - pose[:, None])).sum(axis=1),
         reach_mm=1000 * reach,
     )
+
+
+def mixture(found: Posterior, lifted: Array) -> Array:
+    """Weighted mean (n, 13, 3) of the posterior's label and of a lifting network's poses."""
+    return (1 - LIFTED) * found.pose + LIFTED * lifted
 
 
 def modes(poses: Array, weight: Array) -> list[tuple[float, Array]]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from posebank.completion import complete
-from posebank.errors import ArtefactError
+from posebank.errors import ArtefactError, SettingsError
 from posebank.matching import estimators
+from posebank.matching.lifter import lift
 from posebank.matching.settings import LabelSettings
 from posebank.matching.trust import MODELS, trust_features
 from posebank.skeleton import is_annotated
 from posebank.types import Labels, Matches, People, PoseBank, texts
+
+if TYPE_CHECKING:
+    import torch
 
 _PERSON_COLUMNS = (
     "person_id", "dataset", "split", "image", "image_width", "image_height", "head_box", "scale",
@@ -19,7 +25,13 @@ _PERSON_COLUMNS = (
 )  # fmt: skip
 
 
-def label(bank: PoseBank, people: People, matches: Matches, settings: LabelSettings) -> Labels:
+def label(
+    bank: PoseBank,
+    people: People,
+    matches: Matches,
+    settings: LabelSettings,
+    lifter: torch.nn.Module | None = None,
+) -> Labels:
     """Make a full-body label of every match.
 
     Parameters
@@ -27,6 +39,7 @@ def label(bank: PoseBank, people: People, matches: Matches, settings: LabelSetti
     bank : the bank that the matches refer to.
     people : any superset of the matches' people.
     settings : the estimator of the 3D pose.
+    lifter : network trained on the bank (``lifter.train_lifter``), which ``mixture`` needs.
 
     Returns
     -------
@@ -37,6 +50,8 @@ def label(bank: PoseBank, people: People, matches: Matches, settings: LabelSetti
     ------
     ArtefactError
         If a match's person is not among the people, or its pose not in the bank.
+    SettingsError
+        If the estimator needs a lifting network and there is none.
     """
     where = {p: i for i, p in enumerate(people.person_id)}
     lost = [p for p in matches.person_id if p not in where]
@@ -52,6 +67,10 @@ def label(bank: PoseBank, people: People, matches: Matches, settings: LabelSetti
     joints_3d = found.pose
     if settings.estimator == "nearest":
         joints_3d = estimators.nearest(bank, matches)
+    elif settings.estimator == "mixture":
+        if lifter is None:
+            raise SettingsError("estimator mixture: expected a network of train_lifter, found none")
+        joints_3d = estimators.mixture(found, lift(lifter, who.joints_2d, annotated))
     spread = ambiguity_mm(bank, matches, settings.ambiguity_margin)
     measured = np.asarray(np.isfinite(who.joints_3d).all(axis=(1, 2)))
     joints_3d = np.where(measured[:, None, None], who.joints_3d, joints_3d)

@@ -1,4 +1,4 @@
-"""A 2D-to-3D lifting network: what a user would pick instead of matching.
+"""A 2D-to-3D lifting network: what a user would pick instead of matching, and a help to it.
 
 The residual MLP of Martinez et al. (ICCV 2017), trained on the bank's poses seen through random
 perspective cameras, with noise and random hidden joints. It needs torch, which is imported when it
@@ -7,7 +7,10 @@ is used.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,12 +88,37 @@ def lifter_input(
     return np.concatenate([unit, annotated], axis=1).astype(np.float32)
 
 
-def train_lifter(bank: PoseBank, settings: LifterSettings) -> torch.nn.Module:
-    """Train the network on a bank; the same for a seed on one machine."""
+@contextmanager
+def _own_torch(settings: LifterSettings) -> Iterator[None]:
+    """Torch's threads and seed as the settings say, and as they were afterwards."""
     import torch  # noqa: PLC0415
 
-    torch.set_num_threads(settings.threads)
-    torch.manual_seed(settings.seed)
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        torch.set_num_threads(settings.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def train_lifter(
+    bank: PoseBank, settings: LifterSettings, progress: Callable[[int, int], None] | None = None
+) -> torch.nn.Module:
+    """Train the network on a bank; the same for a seed on one machine.
+
+    progress : called with steps done and in all.
+    """
+    with _own_torch(settings):
+        return _train(bank, settings, progress)
+
+
+def _train(
+    bank: PoseBank, settings: LifterSettings, progress: Callable[[int, int], None] | None
+) -> torch.nn.Module:
+    import torch  # noqa: PLC0415
+
     rng = np.random.default_rng(settings.seed)
     net = network(settings.width)
     optimiser = torch.optim.Adam(net.parameters(), lr=settings.learning_rate)
@@ -99,7 +127,7 @@ def train_lifter(bank: PoseBank, settings: LifterSettings) -> torch.nn.Module:
     )
     poses = bank.joints_3d.astype(np.float64)
     net.train()
-    for _ in range(settings.steps):
+    for step in range(settings.steps):
         rows = rng.integers(0, len(bank), settings.batch)
         rotation = sample_rotations(settings.batch, settings.limits, rng)
         seen = np.einsum("njd,ncd->njc", poses[rows], rotation)
@@ -116,7 +144,32 @@ def train_lifter(bank: PoseBank, settings: LifterSettings) -> torch.nn.Module:
         loss.backward()
         optimiser.step()
         schedule.step()
-    net.eval()
+        if progress:
+            progress(step + 1, settings.steps)
+    return _ready(net)
+
+
+def _ready(net: torch.nn.Module) -> torch.nn.Module:
+    """The network as ``lift`` uses it; float64, so that a label owes nothing to who else is seen.
+
+    The order of float32 sums depends on the number of people.
+    """
+    return net.eval().double()
+
+
+def save_lifter(net: torch.nn.Module, path: Path) -> None:
+    """Write the weights."""
+    np.savez(path, **{name: value.numpy() for name, value in net.state_dict().items()})
+
+
+def load_lifter(path: Path) -> torch.nn.Module:
+    """Read what ``save_lifter`` wrote."""
+    import torch  # noqa: PLC0415
+
+    with np.load(path) as stored:
+        state = {name: torch.from_numpy(stored[name]) for name in stored.files}
+    net = _ready(network(len(state["0.weight"])))
+    net.load_state_dict(state)
     return net
 
 
@@ -127,6 +180,6 @@ def lift(
     import torch  # noqa: PLC0415
 
     with torch.no_grad():
-        out = net(torch.from_numpy(lifter_input(joints_2d, annotated))).numpy()
-    result: NDArray[np.float64] = centred(out.reshape(-1, N_JOINTS, 3).astype(np.float64))
+        out = net(torch.from_numpy(lifter_input(joints_2d, annotated)).double()).numpy()
+    result: NDArray[np.float64] = centred(out.reshape(-1, N_JOINTS, 3))
     return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from posebank.matching.matcher import match
 from posebank.matching.settings import LabelSettings, MatchSettings
 from posebank.skeleton import N_JOINTS, JointState, is_annotated
 from posebank.types import People, PoseBank, texts
+
+if TYPE_CHECKING:
+    import torch
 
 PERSON_PX = 200.0
 HIDING = ("random", "truncated", "people")
@@ -174,6 +178,7 @@ def truth_benchmark(
     estimators: Sequence[str],
     settings: TruthSettings,
     patterns: NDArray[np.bool_] | None = None,
+    lifter: torch.nn.Module | None = None,
 ) -> pd.DataFrame:
     """3D error and completion error of every matcher and estimator, by number of hidden joints.
 
@@ -181,7 +186,7 @@ def truth_benchmark(
     ----------
     bank : poses of other subjects than ``held_out``.
     matchers : each is combined with each of the estimators.
-    patterns : of ``see_people``.
+    patterns : of ``see_people``. lifter : of ``label``.
 
     Returns
     -------
@@ -197,7 +202,7 @@ def truth_benchmark(
             matches, rejected = match(bank, seen.people, asked)
             kept = ~np.isin(seen.people.person_id.astype(str), [r.where for r in rejected] or [""])
             for name in estimators:
-                labels = label(bank, seen.people, matches, LabelSettings(estimator=name))
+                labels = label(bank, seen.people, matches, LabelSettings(name), lifter)
                 plain, aligned = pose_errors_mm(labels.joints_3d, seen.joints_3d[kept])
                 away = np.linalg.norm(labels.joints_2d - seen.joints_2d[kept], axis=-1)
                 miss = away[~annotated[kept]]

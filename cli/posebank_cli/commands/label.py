@@ -20,14 +20,27 @@ from posebank_pipelines.stages.label import label_people
     show_default=True,
     help="How the 3D pose is made of the matches.",
 )
+@click.option(
+    "--lifter-steps",
+    type=click.IntRange(min=2),
+    default=LabelSettings.lifter_steps,
+    show_default=True,
+    help="Training steps of the lifting network of mixture, which is trained once for a bank.",
+)
 @options.cluster
 @options.as_json
 def label(
-    workspace: Path, estimator: str, workers: int, scheduler: str | None, as_json: bool
+    workspace: Path,
+    estimator: str,
+    lifter_steps: int,
+    workers: int,
+    scheduler: str | None,
+    as_json: bool,
 ) -> None:
     """Make a full-body 2D + 3D label for every matched person.
 
     Example: posebank label -w workspace --estimator posterior
     """
     with options.runner(workers, scheduler) as runner:
-        options.show([label_people(workspace, LabelSettings(estimator=estimator), runner)], as_json)
+        settings = LabelSettings(estimator=estimator, lifter_steps=lifter_steps)
+        options.show([label_people(workspace, settings, runner)], as_json)

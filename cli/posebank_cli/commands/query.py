@@ -52,6 +52,12 @@ _MEASURES = ("error_norm", "error_mm")
     help="Joints hidden by --truth: any, the lowest, or those that the workspace's people lack.",
 )
 @click.option(
+    "--lifter-steps",
+    type=click.IntRange(min=2),
+    help="Measure the estimator mixture in --truth too, its lifting network trained in so many "
+    "steps (label takes 3000: minutes) for each bank.",
+)
+@click.option(
     "--pose",
     metavar="JSON",
     help="One 2D pose, as JSON or a JSON file: 13 x,y pairs (null for a missing joint), or an "
@@ -68,6 +74,7 @@ def query(
     truth: str | None,
     people: int,
     hiding: str,
+    lifter_steps: int | None,
     pose: str | None,
     k: int,
     picture: Path | None,
@@ -89,7 +96,9 @@ def query(
             given = Path(pose).read_text() if pose.endswith(".json") else pose
             table, label = query_pose(workspace, given, k, picture)
         elif truth is not None:
-            table = query_truth(workspace, truth.split(","), combinations, people, hiding)
+            subjects = truth.split(",")
+            steps = lifter_steps or 0
+            table = query_truth(workspace, subjects, combinations, people, hiding, steps)
         elif banks:
             table = query_banks(workspace, combinations, by, runner)
         else:

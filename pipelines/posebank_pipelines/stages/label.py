@@ -9,9 +9,12 @@ import numpy as np
 
 from posebank import artefacts
 from posebank.matching import LabelSettings, label
+from posebank.matching.lifter import LifterSettings
 from posebank.schemas import LABELS, to_table
 from posebank.types import texts
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages.lifter import lifter, read_lifter
+from posebank_pipelines.stages.match import settings_of_matches
 from posebank_pipelines.workspace import (
     StageResult,
     content,
@@ -31,7 +34,8 @@ def _label_partition(
 ) -> artefacts.Part:
     number, start = item
     matches = load_matches(workspace).take(slice(start, start + _PARTITION))
-    labels = label(load_bank(workspace), load_people(workspace), matches, settings)
+    net = read_lifter(workspace) if settings.estimator == "mixture" else None
+    labels = label(load_bank(workspace), load_people(workspace), matches, settings, net)
     made_by = artefacts.read_manifest(workspace / "matches", "matches").sections["matches"].settings
     provenance = texts(
         p if p == "measured" else f"{made_by['matcher']} {p}" for p in labels.provenance
@@ -41,10 +45,17 @@ def _label_partition(
 
 
 def label_people(workspace: Path, settings: LabelSettings, runner: Runner) -> StageResult:
-    """Label every matched person of the workspace."""
+    """Label every matched person of the workspace, training the lifter first where needed."""
     folder = workspace / "labels"
     inputs = {kind: content(workspace, kind) for kind in ("bank", "annotations", "matches")}
     decided = settings_dict(settings)
+    if settings.estimator == "mixture":
+        # The people's cameras are thought to be those that they were matched with.
+        limits = settings_of_matches(workspace).limits
+        training = LifterSettings(steps=settings.lifter_steps, limits=limits)
+        inputs["lifter"] = lifter(workspace, training, runner.progress)
+    else:
+        del decided["lifter_steps"]
     stamp = artefacts.fingerprint("labels", decided, inputs)
     if (manifest := current(folder, "labels", "labels", stamp)) is not None:
         return stage_result("label", folder, manifest, "labels", made=False)

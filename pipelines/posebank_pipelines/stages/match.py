@@ -84,6 +84,18 @@ def match_settings(
     return base
 
 
+def settings_of_matches(workspace: Path) -> MatchSettings:
+    """The settings the workspace was matched with; the defaults where it was not."""
+    manifest = artefacts.find_manifest(workspace / "matches")
+    if manifest is None:
+        return MatchSettings()
+    decided = dict(manifest.sections["matches"].settings)
+    decided["limits"] = CameraLimits(**decided["limits"])
+    if decided.get("prior") is not None:
+        decided["prior"] = CameraPrior(**decided["prior"])
+    return MatchSettings(**decided)
+
+
 def match_people(workspace: Path, settings: MatchSettings, runner: Runner) -> StageResult:
     """Match the workspace's people against its bank, building the index first where needed."""
     folder = workspace / "matches"
