@@ -72,8 +72,14 @@ def test_no_proposal_is_no_pose(predictor):
 
 
 def test_shards(predictor, trained):
-    found = predict_shards(predictor, trained[0], "train", settings=ALL)
-    assert set(found.image_id) == {f"own/{i:03d}.png" for i in range(5)}
+    found = predict_shards(
+        predictor, trained[0], "train", integrations=("nms", "ppi"), settings=ALL
+    )
+    for name, some in found.items():
+        assert set(some.image_id) == {f"own/{i:03d}.png" for i in range(5)}
+        alone = predict_shards(predictor, trained[0], "train", integrations=[name], settings=ALL)
+        np.testing.assert_array_equal(alone[name].joints_2d, some.joints_2d)
+    assert len(found["nms"]) != len(found["ppi"])
 
 
 def test_images_of_every_kind_and_bad_ones(predictor, tmp_path):

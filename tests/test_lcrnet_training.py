@@ -261,7 +261,7 @@ def test_overfits_eight_real_images(shared_data, tmp_path):
     )  # fmt: skip
     train(shards, anchors, tmp_path / "run", settings)
     predictor = Predictor.from_checkpoint(tmp_path / "run" / "checkpoint.pt", "cpu")
-    predictions = predict_shards(predictor, shards, "train")
+    predictions = predict_shards(predictor, shards, "train")["ppi"]
     truth = ground_truth_from_shards(shards, "train")
     result = evaluate(predictions, truth, EvaluationSettings()).headline()
     assert result["pckh_percent"] == 100

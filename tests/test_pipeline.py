@@ -328,3 +328,27 @@ def test_export_gives_back_the_labels(made, tmp_path):
     np.testing.assert_array_equal(np.load(npz)["joints_3d"], labels.joints_3d)
     files = json.loads(invoke("export", "webdataset", "-w", made / "ws", "-o", tars, "--json"))
     assert {Path(f).name.split("-")[0] for f in files["files"]} == set(labels.split)
+
+
+def test_run_keeps_the_data_sets_of_its_configuration_alone(made, tmp_path):
+    """Also where the data set has another name than its kind."""
+    (tmp_path / "sources").symlink_to(made / "sources")
+    people = [{"image": "1.png", "width": 9, "height": 9, "joints": {"head": [3, 4]}}]
+    own = {"dataset": "mine", "people": people}
+    (tmp_path / "own.json").write_text(json.dumps(own))
+    first = CONFIG.format(estimator="posterior")
+    second = first.replace(
+        'kind = "mpii"\nsource = "sources/mpii"', 'kind = "json"\nsource = "own.json"'
+    )
+    for text, names, status in (
+        (first, {"mpii", "lspe"}, {"made"}),
+        (second, {"mine", "lspe"}, {"made", "up to date"}),
+        (second, {"mine", "lspe"}, {"up to date"}),
+    ):
+        (tmp_path / "run.toml").write_text(text)
+        with Runner(1) as runner:
+            config = load_config(tmp_path / "run.toml")
+            results = list(run(config, tmp_path / "ws", runner, until="annotate"))
+        assert {r.status for r in results} == status
+        sections = artefacts.read_manifest(tmp_path / "ws/annotations", "annotations").sections
+        assert set(sections) == names

@@ -19,7 +19,7 @@ from posebank.anchors import AnchorSettings
 from posebank.annotations import SOURCES, SPLITS, read_annotations
 from posebank.errors import SettingsError
 from posebank.evaluation import EvaluationSettings
-from posebank.lcrnet import TrainSettings, preset
+from posebank.lcrnet import IntegrationSettings, TrainSettings, preset
 from posebank.matching import LabelSettings, MatchSettings
 from posebank.mocap import DATASETS
 from posebank.mocap.bank import BankSettings
@@ -63,6 +63,7 @@ class RunConfig:
     shards: ShardSettings
     train: TrainSettings | None
     evaluate: EvaluationSettings | None
+    integration: IntegrationSettings = field(default_factory=IntegrationSettings)
     splits: tuple[str, ...] = ("val",)
     run: str = "default"
 
@@ -155,7 +156,7 @@ _ANNOTATION_OPTIONS = {
 _UNITS = ("m", "cm", "mm", "in")
 _TOP = (
     "seed", "run", "split", "camera", "mocap", "annotations", "bank", "matching", "labels",
-    "anchors", "shards", "train", "evaluate",
+    "anchors", "shards", "train", "evaluate", "integration",
 )  # fmt: skip
 
 
@@ -285,6 +286,7 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
             if "evaluate" in raw
             else None
         ),
+        integration=_settings(IntegrationSettings, raw.get("integration", {}), "[integration]"),
         splits=_splits(raw.get("split", "val")),
         run=run_name(raw.get("run", "default")),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from posebank import artefacts
@@ -81,22 +82,13 @@ def steps(config: RunConfig, workspace: Path, runner: Runner, *, strict: bool) -
                         workspace,
                         config.run,
                         scoring,
+                        config.integration,
                         splits=config.splits,
                         progress=runner.progress,
                     ),
                 )
             )
     return todo
-
-
-def _drop_other_sections(config: RunConfig, workspace: Path) -> None:
-    """Take data sets that the configuration does not name out of the bank and the annotations."""
-    named = {
-        "bank": {m.dataset for m in config.mocap},
-        "annotations": {a.kind for a in config.annotations},
-    }
-    for kind, names in named.items():
-        artefacts.keep_sections(workspace / kind, kind, names)
 
 
 def run(
@@ -125,11 +117,17 @@ def run(
                 else workspace / _FOLDERS[stage]
             )
             artefacts.remove(folder)
-    _drop_other_sections(config, workspace)
     last = STAGES.index(until) if until is not None else len(STAGES)
-    for stage, step in steps(config, workspace, runner, strict=strict):
+    todo = steps(config, workspace, runner, strict=strict)
+    for stage, some in groupby(todo, key=lambda step: step[0]):
         if STAGES.index(stage) > last:
             break
-        start = time.perf_counter()
-        result = step()
-        yield replace(result, seconds=round(time.perf_counter() - start, 3))
+        sections = set()
+        for _, step in some:
+            start = time.perf_counter()
+            result = step()
+            sections.add(result.section)
+            yield replace(result, seconds=round(time.perf_counter() - start, 3))
+        if stage in ("ingest", "annotate"):  # data sets that the configuration does not name go
+            kind = _FOLDERS[stage]
+            artefacts.keep_sections(workspace / kind, kind, sections)

@@ -21,6 +21,7 @@ class StageResult:
 
     stage: str
     path: Path
+    section: str
     status: str
     rows: int
     rejected: tuple[Rejected, ...]
@@ -69,6 +70,7 @@ def stage_result(
     return StageResult(
         stage=stage,
         path=path,
+        section=section,
         status="made" if made else "up to date",
         rows=sum(p.rows for p in manifest.parts if p.section == section),
         rejected=tuple(part.rejected),

@@ -79,9 +79,21 @@ class Predictor:
         SourceError
             If an image is not such an array.
         """
-        if integration not in INTEGRATIONS:
+        return self.predict_with((integration,), images, image_ids, settings=settings)[integration]
+
+    def predict_with(
+        self,
+        integrations: Sequence[str],
+        images: Sequence[NDArray[np.uint8]],
+        image_ids: Sequence[str],
+        *,
+        settings: IntegrationSettings | None = None,
+    ) -> dict[str, Predictions]:
+        """As ``predict``, with several integrations of the same proposals."""
+        unknown = [name for name in integrations if name not in INTEGRATIONS]
+        if unknown:
             raise SettingsError(
-                f"integration: expected one of {', '.join(INTEGRATIONS)}, got {integration!r}"
+                f"integration: expected one of {', '.join(INTEGRATIONS)}, got {unknown[0]!r}"
             )
         for image, image_id in zip(images, image_ids, strict=True):
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -91,16 +103,16 @@ class Predictor:
                 )
         chosen = settings or IntegrationSettings()
         tensors = [torch.from_numpy(np.ascontiguousarray(i)).permute(2, 0, 1) for i in images]
-        parts = []
+        parts = {name: [_nothing()] for name in integrations}
         for proposals, image_id in zip(self.propose(tensors, chosen), image_ids, strict=True):
-            poses = INTEGRATIONS[integration](
-                proposals.joints_2d.cpu().double().numpy(),
-                proposals.joints_3d.cpu().double().numpy(),
-                proposals.score.cpu().double().numpy(),
-                chosen,
+            joints_2d, joints_3d, score = (
+                values.cpu().double().numpy()
+                for values in (proposals.joints_2d, proposals.joints_3d, proposals.score)
             )
-            parts.append(_predictions(poses, image_id))
-        return Predictions.concat(parts) if parts else _nothing()
+            for name in integrations:
+                poses = INTEGRATIONS[name](joints_2d, joints_3d, score, chosen)
+                parts[name].append(_predictions(poses, image_id))
+        return {name: Predictions.concat(some) for name, some in parts.items()}
 
 
 def _predictions(poses: Poses, image_id: str) -> Predictions:
@@ -122,24 +134,32 @@ def predict_shards(
     shards: Path,
     split: str | None,
     *,
-    integration: str = "ppi",
+    integrations: Sequence[str] = ("ppi",),
     settings: IntegrationSettings | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Predictions:
-    """Predict every image of a split of the shards; ``progress`` gets images done, and of how many.
-    """  # fmt: skip
+) -> dict[str, Predictions]:
+    """Predict every image of a split of the shards, with one pass of the network for all.
+
+    Parameters
+    ----------
+    progress : gets the images done, and of how many.
+
+    Returns
+    -------
+    The poses by integration.
+    """
     data = PoseShards(shards, split)
-    parts = [_nothing()]
+    parts = {name: [_nothing()] for name in integrations}
     for row in range(len(data)):
         sample = data[row]
         image = sample["image"].permute(1, 2, 0).numpy()
-        parts.append(
-            predictor.predict(
-                [image], [sample["image_id"]], integration=integration, settings=settings
-            )
+        found = predictor.predict_with(
+            integrations, [image], [sample["image_id"]], settings=settings
         )
+        for name, poses in found.items():
+            parts[name].append(poses)
         progress(row + 1, len(data))
-    return Predictions.concat(parts)
+    return {name: Predictions.concat(some) for name, some in parts.items()}
 
 
 def predict_images(

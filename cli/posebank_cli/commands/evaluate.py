@@ -11,7 +11,7 @@ from posebank.annotations import SPLITS
 from posebank.evaluation import EvaluationSettings
 from posebank.evaluation.distances import ROOTS
 from posebank.evaluation.selection import SELECTIONS
-from posebank_cli import options
+from posebank_cli import options, ppi_options
 from posebank_pipelines.stages.evaluate import (
     evaluate_checkpoint,
     evaluate_network,
@@ -115,6 +115,7 @@ from posebank_pipelines.stages.evaluate import (
     show_default=True,
     help="Of mAP: how far outside a group's box, in box sides, a prediction is still the group's.",
 )
+@ppi_options.ppi
 @click.option("--min-score", type=float, help="Leave out predictions of a lower score.")
 @click.option(
     "--bootstrap",
@@ -141,6 +142,8 @@ def evaluate(
     truth: str,
     output: Path | None,
     coco: Path | None,
+    ppi_iou: float,
+    ppi_distance_mm: float,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -155,13 +158,14 @@ def evaluate(
              posebank evaluate -w workspace --predictions found.json --truth annotations
     """
     settings = EvaluationSettings(**chosen)
+    integration = ppi_options.integration_settings(ppi_iou, ppi_distance_mm)
     if checkpoint is not None and predictions:
         raise click.UsageError("expected --checkpoint or --predictions, found both")
     if not predictions and truth != "shards":
         raise click.UsageError("--truth: expected --predictions beside it")
     if checkpoint is not None:
         results = evaluate_checkpoint(
-            workspace, checkpoint, settings, splits=splits, output=output, coco=coco,
+            workspace, checkpoint, settings, integration, splits=splits, output=output, coco=coco,
             progress=options.progress(),
         )  # fmt: skip
     elif predictions:
@@ -174,7 +178,7 @@ def evaluate(
                 "--output, --coco: expected --checkpoint or --predictions beside them"
             )
         made = evaluate_network(
-            workspace, name, settings, splits=splits, progress=options.progress()
+            workspace, name, settings, integration, splits=splits, progress=options.progress()
         )
         options.show([made], as_json)
         return

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from posebank.lcrnet import IntegrationSettings
-from posebank_cli import options
+from posebank_cli import options, ppi_options
 from posebank_pipelines.predict import predict as predict_files
 
 
@@ -31,18 +30,7 @@ from posebank_pipelines.predict import predict as predict_files
     show_default=True,
     help="How pose proposals become poses.",
 )
-@click.option(
-    "--iou",
-    default=IntegrationSettings.iou,
-    show_default=True,
-    help="Overlap of the boxes around 2D poses from which PPI takes them for one person's.",
-)
-@click.option(
-    "--distance-mm",
-    default=1000 * IntegrationSettings.distance_m,
-    show_default=True,
-    help="3D distance within which PPI averages a person's poses.",
-)
+@ppi_options.ppi
 @click.option(
     "--min-score",
     default=0.5,
@@ -56,8 +44,8 @@ def predict(
     checkpoint: Path,
     output: Path,
     integration: str,
-    iou: float,
-    distance_mm: float,
+    ppi_iou: float,
+    ppi_distance_mm: float,
     min_score: float,
     pictures: bool,
     as_json: bool,
@@ -71,7 +59,7 @@ def predict(
         checkpoint,
         output,
         integration=integration,
-        settings=IntegrationSettings(iou=iou, distance_m=distance_mm / 1000),
+        settings=ppi_options.integration_settings(ppi_iou, ppi_distance_mm),
         min_score=min_score,
         pictures=pictures,
         progress=options.progress(),

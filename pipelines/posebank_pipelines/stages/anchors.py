@@ -17,6 +17,7 @@ from posebank.anchors import (
     drawn_rows,
     fit_anchors,
 )
+from posebank.errors import ArtefactError
 from posebank.report import anchors_picture, poses_picture
 from posebank.schemas import ANCHORS, to_table
 from posebank.types import Anchors
@@ -80,6 +81,10 @@ def _poses(
         rows = drawn_rows(len(bank), settings)
         return poses, bank.dataset[rows], bank.pose_id[rows]
     labels = load_labels(workspace)
+    training = labels.split == "train"
+    if not training.any():
+        raise ArtefactError(f"{workspace / 'labels'}: expected people to train on, found none")
+    labels = labels.take(training)
     return labels.joints_3d, labels.dataset, labels.person_id
 
 

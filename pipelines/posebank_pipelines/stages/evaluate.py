@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ from posebank.evaluation import (
     ground_truth_from_shards,
     read_predictions,
 )
-from posebank.lcrnet import Predictor, predict_shards
+from posebank.lcrnet import IntegrationSettings, Predictor, predict_shards
 from posebank.report import write_evaluation
 from posebank.report.images import ImageOf, images_in_folders, images_in_shards
 from posebank.schemas import PREDICTIONS, from_table, to_table
@@ -51,6 +52,7 @@ def evaluate_network(
     workspace: Path,
     name: str,
     settings: EvaluationSettings,
+    integration: IntegrationSettings,
     *,
     splits: Sequence[str] = ("val",),
     progress: Progress = silent,
@@ -60,7 +62,9 @@ def evaluate_network(
     run = artefacts.read_manifest(run_folder(workspace, name), "runs")
     inputs = {kind: content(workspace, kind) for kind in ("shards", "anchors")}
     inputs["run"] = run.content
-    decided = settings_dict(settings, run=name, splits=list(splits))
+    decided = settings_dict(
+        settings, integration=asdict(integration), run=name, splits=list(splits)
+    )
     stamp = artefacts.fingerprint("evaluation", decided, inputs)
     if (manifest := current(folder, "evaluation", name, stamp)) is not None:
         return stage_result("evaluate", folder, manifest, name, made=False)
@@ -70,7 +74,7 @@ def evaluate_network(
         # Untrained, one integration is enough: there is nothing yet to integrate.
         integrations = INTEGRATIONS if moment == "after" else INTEGRATIONS[:1]
         checkpoint = run_folder(workspace, name) / file
-        found = _predict(workspace, checkpoint, splits, integrations, progress)
+        found = _predict(workspace, checkpoint, splits, integrations, integration, progress)
         methods |= {f"{moment}-{key}": poses for key, poses in found.items()}
     with artefacts.staging_folder(folder) as staging:
         own = staging / name
@@ -96,6 +100,7 @@ def evaluate_checkpoint(
     workspace: Path,
     checkpoint: Path,
     settings: EvaluationSettings,
+    integration: IntegrationSettings,
     *,
     splits: Sequence[str] = ("val",),
     output: Path | None = None,
@@ -109,7 +114,7 @@ def evaluate_checkpoint(
     output : folder for the numbers, the tables and the figures. coco : as for ``evaluate``.
     """
     truth = _shards_truth(workspace, splits)
-    found = _predict(workspace, checkpoint, splits, INTEGRATIONS, progress)
+    found = _predict(workspace, checkpoint, splits, INTEGRATIONS, integration, progress)
     methods = {f"{checkpoint.stem}-{key}": poses for key, poses in found.items()}
     image_of = images_in_shards(workspace / "shards")
     return _score(workspace, methods, truth, settings, output, coco, image_of)
@@ -169,20 +174,23 @@ def _predict(
     checkpoint: Path,
     splits: Sequence[str],
     integrations: Sequence[str],
+    settings: IntegrationSettings,
     progress: Progress,
 ) -> dict[str, Predictions]:
     """Integration -> the checkpoint's poses in the images of the splits."""
     predictor = Predictor.from_checkpoint(checkpoint)
 
-    def found(split: str, integration: str) -> Predictions:
+    def found(split: str) -> dict[str, Predictions]:
         def told(done: int, total: int) -> None:
-            progress(f"{integration} on {split}", done, total)
+            progress(f"predict {split}", done, total)
 
         return predict_shards(
-            predictor, workspace / "shards", split, integration=integration, progress=told
-        )
+            predictor, workspace / "shards", split,
+            integrations=integrations, settings=settings, progress=told,
+        )  # fmt: skip
 
-    return {i: Predictions.concat([found(split, i) for split in splits]) for i in integrations}
+    parts = [found(split) for split in splits]
+    return {name: Predictions.concat([part[name] for part in parts]) for name in integrations}
 
 
 def _shards_truth(workspace: Path, splits: Sequence[str]) -> GroundTruth:
