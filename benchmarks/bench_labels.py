@@ -4,10 +4,12 @@
 
 All of them by default. ``truth``: HDM05 actors, bank CMU, joints hidden at random and cut off by
 the image's border. ``people``: joints hidden as they are missing in LSPE and MPII people.
-``banks``: CMU subjects left out of banks of the other CMU subjects, HDM05, and both. ``lifter``:
-a lifting network trained on the same bank, and its mean with ``posterior``. ``trust``: fitted on
-the CMU subjects, each left out of a bank of the others in turn, and tested on the HDM05 actors,
-whom nothing was chosen on; ``reliability.png`` is drawn beside the results.
+``banks``: CMU subjects left out of banks of the other CMU subjects, HDM05, and both, without
+``mixture``. ``lifter``: the lifting network of ``mixture`` alone. ``trust``: fitted on the CMU
+subjects, each left out of a bank of the others in turn, and tested on the HDM05 actors, whom
+nothing was chosen on; in both, a third as many people each are seen by any camera or matched with a
+bank of three clips. ``reliability.png`` is drawn beside the results. A network is trained for the
+test, and for ``trust`` one more for each bank: minutes each.
 """
 
 from __future__ import annotations
@@ -20,14 +22,16 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from _common import ROOT, report
 from bench_matching import lspe_people, mpii_people, real_bank
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from posebank.completion import complete
+from posebank.geometry.cameras import CameraLimits
 from posebank.matching import ESTIMATORS, MatchSettings, match
-from posebank.matching.estimators import Posterior, nearest, posterior
+from posebank.matching.estimators import Posterior, mixture, nearest, posterior
 from posebank.matching.lifter import LifterSettings, lift, train_lifter
 from posebank.matching.trust import FEATURES, TRUSTED_MM, TrustModel, fit_trust, trust_features
 from posebank.matching.truth import (
@@ -49,21 +53,48 @@ PICTURE = ROOT / "benchmarks" / "results" / "reliability.png"
 
 
 def labelled(
-    bank: PoseBank, seen: SeenPeople
+    bank: PoseBank, seen: SeenPeople, net: torch.nn.Module
 ) -> tuple[Matches, Posterior, dict[str, NDArray[np.float64]]]:
     """Matches, what the estimators made of them, and each one's poses."""
     matches, rejected = match(bank, seen.people, MatchSettings())
     assert not rejected
-    found = posterior(bank, matches, seen.people.joints_2d, is_annotated(seen.people.state))
-    return matches, found, {"nearest": nearest(bank, matches), "posterior": found.pose}
+    given = seen.people.joints_2d, is_annotated(seen.people.state)
+    found = posterior(bank, matches, *given)
+    poses = {
+        "nearest": nearest(bank, matches),
+        "posterior": found.pose,
+        "mixture": mixture(found, lift(net, *given)),
+    }
+    return matches, found, poses
 
 
-def trust_data(bank: PoseBank, held_out: PoseBank, settings: TruthSettings) -> pd.DataFrame:
+def trust_data(
+    bank: PoseBank, held_out: PoseBank, settings: TruthSettings, training: LifterSettings
+) -> pd.DataFrame:
+    """``trust_rows`` of people like those of the bank, and of two kinds that it does not explain.
+
+    The kinds: ``within``, ``any camera`` (most are beyond the limits of matching), ``few clips``.
+    """
+    net = train_lifter(bank, training)
+    fewer = replace(settings, n_people=max(settings.n_people // 3, 1))
+    clips = np.random.default_rng(settings.seed).choice(np.unique(bank.clip.astype(str)), 3)
+    few = bank.take(np.isin(bank.clip.astype(str), clips))
+    tables = {
+        "within": trust_rows(bank, held_out, settings, net),
+        "any camera": trust_rows(bank, held_out, replace(fewer, limits=CameraLimits.free()), net),
+        "few clips": trust_rows(few, held_out, fewer, train_lifter(few, training)),
+    }
+    return pd.concat([table.assign(kind=kind) for kind, table in tables.items()], ignore_index=True)
+
+
+def trust_rows(
+    bank: PoseBank, held_out: PoseBank, settings: TruthSettings, net: torch.nn.Module
+) -> pd.DataFrame:
     """Features, hidden count and true errors of labelled people whose pose is known."""
     tables = []
     for count in settings.hidden:
         seen = see_people(held_out, count, settings)
-        matches, found, poses = labelled(bank, seen)
+        matches, found, poses = labelled(bank, seen, net)
         table = pd.DataFrame(trust_features(matches, found), columns=list(FEATURES))
         table["hidden"] = count
         for name, pose in poses.items():
@@ -72,40 +103,35 @@ def trust_data(bank: PoseBank, held_out: PoseBank, settings: TruthSettings) -> p
     return pd.concat(tables, ignore_index=True)
 
 
-def left_out_in_turn(bank: PoseBank, settings: TruthSettings) -> pd.DataFrame:
-    """``trust_data`` of a bank's own subjects."""
-    subjects = sorted({f"{d}/{s}" for d, s in zip(bank.dataset, bank.subject, strict=True)})
-    return pd.concat(
-        [trust_data(*without_subjects(bank, [subject]), settings) for subject in subjects]
-    )
-
-
-def lifter_rows(
-    bank: PoseBank, held_out: PoseBank, settings: TruthSettings, training: LifterSettings
+def left_out_in_turn(
+    bank: PoseBank, settings: TruthSettings, training: LifterSettings
 ) -> pd.DataFrame:
-    """Errors of the lifting network, and of its mean with ``posterior``."""
-    net = train_lifter(bank, training)
+    """``trust_data`` of a bank's own subjects."""
+    tables = []
+    for subject in sorted({f"{d}/{s}" for d, s in zip(bank.dataset, bank.subject, strict=True)}):
+        tables.append(trust_data(*without_subjects(bank, [subject]), settings, training))
+    return pd.concat(tables, ignore_index=True)
+
+
+def lifter_alone(held_out: PoseBank, settings: TruthSettings, net: torch.nn.Module) -> pd.DataFrame:
+    """Errors of the lifting network."""
     rows = []
     for count in settings.hidden:
         seen = see_people(held_out, count, settings)
         annotated = is_annotated(seen.people.state)
-        lifted = lift(net, seen.people.joints_2d, annotated)
-        ours = labelled(bank, seen)[2]["posterior"]
-        ways = {"lifter": lifted, "posterior": ours, "mean of both": (lifted + ours) / 2}
-        for name, pose in ways.items():
-            filled, _ = complete(seen.people.joints_2d, seen.people.state, pose)
-            miss = np.linalg.norm(filled - seen.joints_2d, axis=-1)[~annotated]
-            plain, aligned = pose_errors_mm(pose, seen.joints_3d)
-            rows.append(
-                {
-                    "hidden": count,
-                    "estimator": name,
-                    "people": len(pose),
-                    "error_mm": float(plain.mean()),
-                    "aligned_mm": float(aligned.mean()),
-                    "completion_px": float(miss.mean()) if len(miss) else None,
-                }
-            )
+        pose = lift(net, seen.people.joints_2d, annotated)
+        filled, _ = complete(seen.people.joints_2d, seen.people.state, pose)
+        miss = np.linalg.norm(filled - seen.joints_2d, axis=-1)[~annotated]
+        plain, aligned = pose_errors_mm(pose, seen.joints_3d)
+        rows.append(
+            {
+                "hidden": count,
+                "people": len(pose),
+                "error_mm": float(plain.mean()),
+                "aligned_mm": float(aligned.mean()),
+                "completion_px": float(miss.mean()) if len(miss) else None,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -122,8 +148,9 @@ def draw(diagrams: dict[str, list[dict[str, float]]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def reliability(model: TrustModel, features: np.ndarray, errors: np.ndarray) -> dict[str, Any]:
+def reliability(model: TrustModel, people: pd.DataFrame, estimator: str) -> dict[str, Any]:
     """Rank correlation, the better half, and the reliability diagram."""
+    features, errors = people[list(FEATURES)].to_numpy(), people[estimator].to_numpy()
     trust = model.trust(features)
     better = trust >= np.median(trust)
     bins = np.array_split(np.argsort(trust), 8)
@@ -149,13 +176,18 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def truth(
-    bank: PoseBank, held_out: PoseBank, settings: TruthSettings, patterns: Any = None
+    bank: PoseBank,
+    held_out: PoseBank,
+    settings: TruthSettings,
+    net: torch.nn.Module | None,
+    patterns: Any = None,
 ) -> list[dict[str, Any]]:
-    """Both estimators on the best cameras, beside the paper's way."""
+    """Every estimator on the best cameras, beside the paper's way; mixture if there is a net."""
+    names = [name for name in ESTIMATORS if net is not None or name != "mixture"]
     table = pd.concat(
         [
             truth_benchmark(bank, held_out, [PAPER], ["nearest"], settings, patterns),
-            truth_benchmark(bank, held_out, [MatchSettings()], ESTIMATORS, settings, patterns),
+            truth_benchmark(bank, held_out, [MatchSettings()], names, settings, patterns, net),
         ]
     ).sort_values("hidden", kind="stable")
     paper = table[table["matcher"] == "views k=1"].set_index("hidden")["error_mm"]
@@ -169,19 +201,27 @@ def show(table: pd.DataFrame) -> list[dict[str, Any]]:
     return records(table)
 
 
-def trust(bank: PoseBank, held_out: PoseBank, settings: TruthSettings) -> dict[str, Any]:
+def trust(
+    bank: PoseBank,
+    held_out: PoseBank,
+    settings: TruthSettings,
+    training: LifterSettings,
+) -> dict[str, Any]:
     """Fit the trust of each estimator, and test it."""
-    known, tested = left_out_in_turn(bank, settings), trust_data(bank, held_out, settings)
+    known = left_out_in_turn(bank, settings, training)
+    tested = trust_data(bank, held_out, settings, training)
+    within = tested[tested["kind"] == "within"]
     results: dict[str, Any] = {}
     for name in ESTIMATORS:
         model = fit_trust(known[list(FEATURES)].to_numpy(), known[name].to_numpy())
-        features, errors = tested[list(FEATURES)].to_numpy(), tested[name].to_numpy()
-        results[name] = {"model": asdict(model), **reliability(model, features, errors)}
+        results[name] = {"model": asdict(model)}
+        for kind, people in tested.groupby("kind"):
+            results[name][kind] = reliability(model, people, name)
         results[name]["rank_correlation_by_hidden"] = {
-            int(count): reliability(model, features[rows], errors[rows])["rank_correlation"]
-            for count, rows in tested.groupby("hidden").indices.items()
+            count: reliability(model, within[within["hidden"] == count], name)["rank_correlation"]
+            for count in settings.hidden
         }
-    draw({name: r["reliability"] for name, r in results.items()}, PICTURE)
+    draw({name: r["within"]["reliability"] for name, r in results.items()}, PICTURE)
     return results
 
 
@@ -198,26 +238,27 @@ def main() -> None:
     bank = real_bank()
     settings = TruthSettings(n_people=chosen.people)
     test = without_subjects(bank, TEST_SUBJECTS)
+    training = LifterSettings(width=chosen.lifter_width, steps=chosen.lifter_steps)
+    net = train_lifter(test[0], training) if set(parts) & {"truth", "people", "lifter"} else None
     results: dict[str, Any] = {}
     if "truth" in parts:
-        results["random"] = truth(*test, settings)
+        results["random"] = truth(*test, settings, net)
         cut = replace(settings, hiding="truncated", hidden=(2, 4, 6))
-        results["truncated"] = truth(*test, cut)
+        results["truncated"] = truth(*test, cut, net)
     if "people" in parts:
         real = replace(settings, hiding="people", hidden=(1, 2, 4, 6))
         for name, people in (("lspe", lspe_people()), ("mpii", mpii_people())):
-            results[f"hidden as in {name}"] = truth(*test, real, is_annotated(people.state))
+            results[f"hidden as in {name}"] = truth(*test, real, net, is_annotated(people.state))
     if "banks" in parts:
         rest, held_out = without_subjects(bank, BANK_SUBJECTS)
         for names in (("cmu",), ("hdm05",), ("cmu", "hdm05")):
             print(f"bank {'+'.join(names)}")
             some = rest.take(np.isin(rest.dataset.astype(str), names))
-            results[f"bank {'+'.join(names)}"] = truth(some, held_out, settings)
-    if "lifter" in parts:
-        training = LifterSettings(width=chosen.lifter_width, steps=chosen.lifter_steps)
-        results["lifter"] = show(lifter_rows(*test, settings, training))
+            results[f"bank {'+'.join(names)}"] = truth(some, held_out, settings, None)
+    if net is not None and "lifter" in parts:
+        results["lifter"] = show(lifter_alone(test[1], settings, net))
     if "trust" in parts:
-        results["trust"] = {"features": FEATURES, **trust(*test, settings)}
+        results["trust"] = {"features": FEATURES, **trust(*test, settings, training)}
     report("labels", results)
 
 

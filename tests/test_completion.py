@@ -29,7 +29,7 @@ from posebank.matching.perspective import (
     perspective_error,
     turned,
 )
-from posebank.matching.trust import fit_trust, trust_features
+from posebank.matching.trust import RESIDUAL_MM, fit_trust, trust_features
 from posebank.matching.truth import (
     TruthSettings,
     pose_errors_mm,
@@ -322,7 +322,8 @@ def test_trust_features_of_a_match(matched):
     np.testing.assert_array_equal(features[:, 2], 1 + (people.state == 0).sum(axis=1))
     poses, there = candidate_poses(bank, matches)
     away = 1000 * np.linalg.norm(found.poses - found.pose[:, None], axis=-1).mean(axis=-1)
-    np.testing.assert_allclose(features[:, 3], (found.weight * away).sum(axis=1))
+    uncertain = (found.weight * away).sum(axis=1) ** 2 + (RESIDUAL_MM * features[:, 0]) ** 2
+    np.testing.assert_allclose(features[:, 3] ** 2, uncertain)
     away = 1000 * np.linalg.norm(poses - poses[:, :1], axis=-1).mean(axis=-1)
     np.testing.assert_allclose(features[:, 4], np.where(there, away, 0).max(axis=1))
     assert ((features[:, 5] >= 1) & (features[:, 5] <= 5)).all()

@@ -2,8 +2,9 @@
 
 The mean joint error of a label, in millimetres and unaligned, is modelled as log-normal: its log is
 linear in the logs of six things that are known without the truth. The coefficients below were
-fitted by ``benchmarks/bench_labels.py`` on CMU subjects, each left out of the bank in turn, and are
-tested there on HDM05 actors that neither the bank nor the fit has seen.
+fitted by ``benchmarks/bench_labels.py`` on CMU subjects, each left out of the bank in turn, some of
+them people whom the bank does not explain (seen by any camera, or matched with a few clips), and
+are tested there on HDM05 actors that neither the bank nor the fit has seen.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from posebank.types import Matches
 Array = NDArray[np.float64]
 
 TRUSTED_MM = 150.0
-FEATURES = ("error_norm", "margin", "missing", "spread_mm", "reach_mm", "effective")
+FEATURES = ("error_norm", "margin", "missing", "uncertain_mm", "reach_mm", "effective")
+RESIDUAL_MM = 200.0
+"""What an ``error_norm`` of 1 adds to the spread: candidates that agree may all be wrong."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ class TrustModel:
 
 
 MODELS = {
-    "nearest": TrustModel((2.0153, 0.1064, -0.143, 0.0079, 0.6946, 0.1835, -0.2834), 0.3952),
-    "posterior": TrustModel((2.4394, 0.0862, -0.1137, 0.0701, 0.6589, 0.0929, -0.3031), 0.3755),
-    "mixture": TrustModel((2.4394, 0.0862, -0.1137, 0.0701, 0.6589, 0.0929, -0.3031), 0.3755),
+    "nearest": TrustModel((1.0789, 0.1835, -0.1239, 0.0369, 0.8443, 0.1741, -0.1739), 0.406),
+    "posterior": TrustModel((1.4933, 0.1795, -0.0994, 0.1338, 0.8098, 0.0644, -0.1737), 0.3957),
+    "mixture": TrustModel((1.4933, 0.1795, -0.0994, 0.1338, 0.8098, 0.0644, -0.1737), 0.3957),
 }
 
 
@@ -58,7 +61,8 @@ def trust_features(matches: Matches, found: Posterior) -> Array:
     """What the trust model looks at, (n, 6).
 
     The best ``error_norm`` in perspective; the margin to the worst candidate's; missing joints + 1;
-    the spread and reach of ``Posterior``; how many candidates share the weight.
+    the spread of ``Posterior``, together with the residual; its reach; how many candidates share
+    the weight.
     """
     best = found.error_norm.min(axis=1)
     worst = np.where(np.isfinite(found.error_norm), found.error_norm, 0.0).max(axis=1)
@@ -67,7 +71,7 @@ def trust_features(matches: Matches, found: Posterior) -> Array:
             best,
             worst - best,
             N_JOINTS + 1 - matches.n_annotated,
-            found.spread_mm,
+            np.hypot(found.spread_mm, RESIDUAL_MM * best),
             found.reach_mm,
             1 / (found.weight**2).sum(axis=1),
         ]
