@@ -7,7 +7,7 @@ the image's border. ``people``: joints hidden as they are missing in LSPE and MP
 ``banks``: CMU subjects left out of banks of the other CMU subjects, HDM05, and both, without
 ``mixture``. ``lifter``: the lifting network of ``mixture`` alone. ``trust``: fitted on the CMU
 subjects, each left out of a bank of the others in turn, and tested on the HDM05 actors, whom
-nothing was chosen on; in both, a third as many people each are seen by any camera or matched with a
+nothing was chosen on; in both, a fifth as many people each are seen by any camera or matched with a
 bank of three clips. ``reliability.png`` is drawn beside the results. A network is trained for the
 test, and for ``trust`` one more for each bank: minutes each.
 """
@@ -76,7 +76,7 @@ def trust_data(
     The kinds: ``within``, ``any camera`` (most are beyond the limits of matching), ``few clips``.
     """
     net = train_lifter(bank, training)
-    fewer = replace(settings, n_people=max(settings.n_people // 3, 1))
+    fewer = replace(settings, n_people=max(settings.n_people // 5, 1))
     clips = np.random.default_rng(settings.seed).choice(np.unique(bank.clip.astype(str)), 3)
     few = bank.take(np.isin(bank.clip.astype(str), clips))
     tables = {

@@ -28,7 +28,7 @@ INFLATION = 2.0
 """Covariance about a candidate, in covariances of all candidates."""
 REACH = 8.0
 """Joints so many limbs apart, times 2.7, say little of each other: arms move without legs."""
-LIFTED = 0.3
+LIFTED = 0.2
 """Weight of the lifting network in the mixture."""
 _MODE_M = 0.15
 _BLOCK = 128  # people at a time, to bound the memory
