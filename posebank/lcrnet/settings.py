@@ -114,7 +114,7 @@ def preset(backbone: str) -> TrainSettings:
         # people are in an image, and each regressor sees the few of its class: many boxes of them.
         return replace(
             base,
-            iterations=1200,
+            iterations=900,
             images_per_batch=12,
             boxes_per_image=10,
             people_fraction=0.8,
