@@ -7,6 +7,7 @@ import io
 import pickle
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -495,17 +496,18 @@ def test_batches_arrive_from_workers_unchanged(folder: Path) -> None:
         assert two["joints_2d"].dtype == torch.float32
 
 
+def add_fields(sample: dict, same: bool) -> dict:
+    odd = not same and sample["image_id"].endswith("1.jpg")
+    pixels = sample["image"].float() if odd else sample["image"]
+    added = {"count": torch.tensor(3), "grid": torch.zeros(2, 3 if odd else 4)}
+    if odd:
+        added["extra"] = torch.ones(2)
+    return {**sample, **added, "image": pixels}
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_what_a_transform_adds_arrives_too(folder: Path, same: bool) -> None:
-    def change(sample: dict) -> dict:
-        odd = not same and sample["image_id"].endswith("1.jpg")
-        pixels = sample["image"].float() if odd else sample["image"]
-        added = {"count": torch.tensor(3), "grid": torch.zeros(2, 3 if odd else 4)}
-        if odd:
-            added["extra"] = torch.ones(2)
-        return {**sample, **added, "image": pixels}
-
-    shards = PoseShards(folder, "val", transform=change)
+    shards = PoseShards(folder, "val", transform=partial(add_fields, same=same))
     here = [shards[i] for i in range(len(shards))]
     loader = DataLoader(shards, batch_size=3, num_workers=1, collate_fn=collate_samples)
     there = [sample for batch in loader for sample in batch]

@@ -109,7 +109,6 @@ class Runner:
                 # An error of a task is raised here; what else Dask would log is a worker that is
                 # told to stop while it sends its heartbeat.
                 logging.getLogger("distributed").setLevel(logging.CRITICAL)
-                multiprocessing.set_start_method("spawn", force=True)
                 with _interrupts_held_back():
                     self._cluster = LocalCluster(
                         n_workers=self.workers,
