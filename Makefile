@@ -18,7 +18,7 @@ help: ## list the targets
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	$(BIN)/python -m posebank.matching.warm_up  # else the first match waits for it
+	$(BIN)/python -m posebank.warm_up  # else the first match waits for it
 	touch $(STAMP)
 
 setup: $(STAMP) ## make .venv and install posebank into it

@@ -28,13 +28,13 @@ from bench_matching import lspe_people, mpii_people, real_bank
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from posebank.completion import complete
 from posebank.geometry.cameras import CameraLimits
-from posebank.matching import ESTIMATORS, MatchSettings, match
-from posebank.matching.estimators import Posterior, mixture, nearest, posterior
-from posebank.matching.lifter import LifterSettings, lift, train_lifter
-from posebank.matching.trust import FEATURES, TRUSTED_MM, TrustModel, fit_trust, trust_features
-from posebank.matching.truth import (
+from posebank.labelling import ESTIMATORS
+from posebank.labelling.completion import complete
+from posebank.labelling.estimators import Posterior, mixture, nearest, posterior
+from posebank.labelling.lifter import LifterSettings, lift, train_lifter
+from posebank.labelling.trust import FEATURES, TRUSTED_MM, TrustModel, fit_trust, trust_features
+from posebank.labelling.truth import (
     SeenPeople,
     TruthSettings,
     pose_errors_mm,
@@ -42,6 +42,7 @@ from posebank.matching.truth import (
     truth_benchmark,
     without_subjects,
 )
+from posebank.matching import MatchSettings, match
 from posebank.skeleton import is_annotated
 from posebank.types import Matches, PoseBank
 

@@ -33,13 +33,13 @@ from torchvision.transforms.functional import pil_to_tensor
 from posebank import artefacts
 from posebank.anchors import AnchorSettings, fit_anchors
 from posebank.annotations import read_annotations
+from posebank.export import export_webdataset
 from posebank.shards import (
     IMAGE_COLUMNS,
     PoseShards,
     PoseStream,
     ShardSettings,
     collate_samples,
-    export_webdataset,
     plan_shards,
     shard_table,
 )

@@ -15,8 +15,6 @@ from posebank.annotations import (
     assign_mpii_splits,
     assign_splits,
     read_annotations,
-    write_coco,
-    write_npz,
 )
 from posebank.annotations.hips import (
     HipCorrection,
@@ -28,6 +26,7 @@ from posebank.annotations.hips import (
 )
 from posebank.annotations.people import make_people
 from posebank.errors import SettingsError
+from posebank.export import write_coco, write_npz
 from posebank.geometry.cameras import CameraLimits
 from posebank.schemas import LABELS
 from posebank.skeleton import JOINT_NAMES, J, JointState

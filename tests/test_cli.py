@@ -9,9 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from posebank.workspace import image_roots, load_people
 from posebank_cli import options
 from posebank_cli.main import COMMANDS, main
-from posebank_pipelines.workspace import image_roots, load_people
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

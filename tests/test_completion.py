@@ -5,10 +5,10 @@ import pytest
 from matching_oracle import people_from, random_bank, random_people
 from scipy.spatial.transform import Rotation
 
-from posebank.completion import complete, fit_camera, project
 from posebank.errors import ArtefactError, SettingsError
-from posebank.matching import ESTIMATORS, LabelSettings, MatchSettings, estimators, label, match
-from posebank.matching.estimators import (
+from posebank.labelling import ESTIMATORS, LabelSettings, estimators, label
+from posebank.labelling.completion import complete, fit_camera, project
+from posebank.labelling.estimators import (
     INFLATION,
     LIFTED,
     REACH,
@@ -18,10 +18,10 @@ from posebank.matching.estimators import (
     modes,
     posterior,
 )
-from posebank.matching.labels import ambiguity_mm
-from posebank.matching.lifter import LifterSettings, lift, train_lifter
-from posebank.matching.limbs import keep_limb_lengths, limb_lengths, with_limb_lengths
-from posebank.matching.perspective import (
+from posebank.labelling.labels import ambiguity_mm
+from posebank.labelling.lifter import LifterSettings, lift, train_lifter
+from posebank.labelling.limbs import keep_limb_lengths, limb_lengths, with_limb_lengths
+from posebank.labelling.perspective import (
     FREE,
     NOISE_M,
     SPREAD_M,
@@ -29,14 +29,15 @@ from posebank.matching.perspective import (
     perspective_error,
     turned,
 )
-from posebank.matching.trust import RESIDUAL_MM, fit_trust, trust_features
-from posebank.matching.truth import (
+from posebank.labelling.trust import RESIDUAL_MM, fit_trust, trust_features
+from posebank.labelling.truth import (
     TruthSettings,
     pose_errors_mm,
     see_people,
     truth_benchmark,
     without_subjects,
 )
+from posebank.matching import MatchSettings, match
 from posebank.skeleton import J, body_centre, centred, is_annotated
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posebank.geometry.cameras import camera_rotation
-from posebank.matching.dual import N_MULTIPLIERS, ascend, bound_cell, camera_of, scratch
-from posebank.matching.kernels import moments
+from posebank.matching.viewfree.dual import N_MULTIPLIERS, ascend, bound_cell, camera_of, scratch
+from posebank.matching.viewfree.kernels import moments
 
 EVERYWHERE = (-np.pi / 2, np.pi / 2, -np.pi, np.pi, -np.pi, np.pi)
 

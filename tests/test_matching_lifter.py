@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from matching_oracle import random_bank
 
-from posebank.matching.lifter import (
+from posebank.labelling.lifter import (
     LifterSettings,
     lift,
     lifter_input,
@@ -10,7 +10,7 @@ from posebank.matching.lifter import (
     save_lifter,
     train_lifter,
 )
-from posebank.matching.truth import TruthSettings, pose_errors_mm, see_people
+from posebank.labelling.truth import TruthSettings, pose_errors_mm, see_people
 from posebank.skeleton import is_annotated
 
 

@@ -10,7 +10,7 @@ from posebank.errors import SettingsError
 from posebank.geometry.cameras import CameraLimits, CameraPrior, camera_rotation, elevation_roll
 from posebank.matching import MatchSettings, match, matcher
 from posebank.skeleton import is_annotated
-from posebank_pipelines.limits import prior_from_degrees
+from posebank_pipelines.camera_degrees import prior_from_degrees
 
 PRIOR = CameraPrior(np.radians(10), np.radians(15), np.radians(8))
 

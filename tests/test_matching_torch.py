@@ -17,12 +17,12 @@ from posebank.matching import (
     load_index,
     match,
     matcher,
-    search_torch,
 )
-from posebank.matching.cameras import cameras_to_search
-from posebank.matching.dual_torch import dual_bounds, limits_of
-from posebank.matching.kernels import moments
 from posebank.matching.queries import make_queries
+from posebank.matching.viewfree import search_torch
+from posebank.matching.viewfree.cameras import cameras_to_search
+from posebank.matching.viewfree.dual_torch import dual_bounds, limits_of
+from posebank.matching.viewfree.kernels import moments
 from posebank.types import Matches, PoseBank
 
 SIDEWAYS = CameraLimits(-0.2, 0.3, np.pi)

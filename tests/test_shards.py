@@ -19,13 +19,13 @@ from shard_files import make_anchors, make_images, make_labels, write_shards
 from posebank import artefacts
 from posebank.anchors import assign
 from posebank.errors import ArtefactError, Rejected, SettingsError
+from posebank.export import export_webdataset
 from posebank.geometry.boxes import boxes_around
 from posebank.schemas import SHARDS
 from posebank.shards import (
     ShardSettings,
     dataset_card,
     describe_shards,
-    export_webdataset,
     plan_shards,
     shard_table,
 )

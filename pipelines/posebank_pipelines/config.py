@@ -19,12 +19,13 @@ from posebank.anchors import AnchorSettings
 from posebank.annotations import SOURCES, SPLITS, read_annotations
 from posebank.errors import SettingsError
 from posebank.evaluation import EvaluationSettings
+from posebank.labelling import LabelSettings
 from posebank.lcrnet import IntegrationSettings, TrainSettings, preset
-from posebank.matching import LabelSettings, MatchSettings
+from posebank.matching import MatchSettings
 from posebank.mocap import DATASETS
 from posebank.mocap.bank import BankSettings
 from posebank.shards import ShardSettings
-from posebank_pipelines.limits import limits_from_degrees, prior_from_degrees
+from posebank_pipelines.camera_degrees import limits_from_degrees, prior_from_degrees
 from posebank_pipelines.workspace import run_name
 
 T = TypeVar("T")

@@ -10,13 +10,14 @@ from typing import Any
 from posebank.artefacts import write_text_atomic
 from posebank.demo import DemoSize, demo_sources, load_truth, score_labels, score_predictions
 from posebank.report import label_sheet
+from posebank.workspace import image_roots, load_labels
 from posebank_pipelines.config import load_config
 from posebank_pipelines.query import query_banks
 from posebank_pipelines.run import run
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.evaluate import load_predictions
 from posebank_pipelines.stages.report import report
-from posebank_pipelines.workspace import StageResult, image_roots, load_labels
+from posebank_pipelines.workspace import StageResult
 
 Row = dict[str, Any]
 """One row of the demo's table: what, value, unit."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posebank.annotations import write_coco, write_npz
 from posebank.artefacts import read_manifest
-from posebank.shards import export_webdataset
-from posebank_pipelines.workspace import image_roots, load_labels
+from posebank.export import export_webdataset, write_coco, write_npz
+from posebank.workspace import image_roots, load_labels
 
 FORMATS = ("coco", "npz", "webdataset")
 

@@ -14,24 +14,22 @@ from numpy.typing import NDArray
 
 from posebank import artefacts
 from posebank.errors import SettingsError
+from posebank.labelling import ESTIMATORS, LabelSettings, label
+from posebank.labelling.estimators import modes, posterior
+from posebank.labelling.lifter import LifterSettings, train_lifter
+from posebank.labelling.truth import TruthSettings, truth_benchmark, without_subjects
 from posebank.matching import (
-    ESTIMATORS,
-    LabelSettings,
     MatchSettings,
-    label,
     load_index,
     match,
     matching_error,
 )
-from posebank.matching.estimators import modes, posterior
-from posebank.matching.lifter import LifterSettings, train_lifter
-from posebank.matching.truth import TruthSettings, truth_benchmark, without_subjects
 from posebank.report import match_picture
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
 from posebank.types import Matches, People, PoseBank, texts
+from posebank.workspace import content, load_bank, load_matches, load_people
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.match import match_settings, settings_of_matches, uses_index
-from posebank_pipelines.workspace import content, load_bank, load_matches, load_people
 
 QUERY_BY = ("joint", "dataset", "annotated", "rarity")
 _PARTITION = 1024
@@ -100,7 +98,7 @@ def query_truth(
     hiding: str = "random",
     lifter_steps: int = 0,
 ) -> pd.DataFrame:
-    """3D error of labels of people who are not in the bank (``posebank.matching.truth``).
+    """3D error of labels of people who are not in the bank (``posebank.labelling.truth``).
 
     Parameters
     ----------

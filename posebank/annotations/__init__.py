@@ -25,7 +25,6 @@ from posebank.annotations.people import (
     summary,
 )
 from posebank.annotations.splits import MPII_VAL_IMAGES, assign_mpii_splits, assign_splits
-from posebank.annotations.write import write_coco, write_npz
 from posebank.errors import Rejected, SettingsError, SourceError
 from posebank.types import People, texts
 
@@ -39,8 +38,6 @@ __all__ = [
     "outside_image",
     "read_annotations",
     "summary",
-    "write_coco",
-    "write_npz",
 ]
 
 SOURCES = ("mpii", "lspe", "lsp", "coco", "h36m", "json", "csv")

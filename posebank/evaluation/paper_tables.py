@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posebank.evaluation import paper
+from posebank.evaluation import paper_numbers
 from posebank.evaluation.bootstrap import Interval
 from posebank.evaluation.h36m import ProtocolScore
 from posebank.evaluation.h36m_names import ACTIONS
@@ -46,11 +46,11 @@ def table1(ours: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> pd.DataFrame:
     ours : method -> K -> numbers ``absolute`` and ``rigid``, mm, of one data set and training
         length, and ``absolute_interval`` and ``rigid_interval`` if known.
     """
-    columns = sorted({*paper.TABLE1_K, *(k for scores in ours.values() for k in scores)})
+    columns = sorted({*paper_numbers.TABLE1_K, *(k for scores in ours.values() for k in scores)})
     rows: list[list[Any]] = []
     intervals: list[list[Interval | None]] = []
-    for method, values in paper.TABLE1.items():
-        known = dict(zip(paper.TABLE1_K, values, strict=True))
+    for method, values in paper_numbers.TABLE1.items():
+        known = dict(zip(paper_numbers.TABLE1_K, values, strict=True))
         rows.append(["paper", method, *[known.get(k) for k in columns]])
     for method, scores in ours.items():
         for suffix, metric in (("", "absolute"), (" + Align.", "rigid")):
@@ -68,7 +68,9 @@ def table2(ours: Mapping[str, Mapping[str, ProtocolScore]]) -> pd.DataFrame:
     ----------
     ours : method -> protocol (``p1``, ``p2``, ``p3``) -> score; protocols may be missing.
     """
-    rows: list[list[Any]] = [["paper", name, *values] for name, values in paper.TABLE2.items()]
+    rows: list[list[Any]] = [
+        ["paper", name, *values] for name, values in paper_numbers.TABLE2.items()
+    ]
     cells = [("p1", "absolute"), ("p1", "rigid"), ("p2", "absolute"), ("p2", "rigid"),
              ("p3", "rigid")]  # fmt: skip
     intervals: list[list[Interval | None]] = []
@@ -80,7 +82,7 @@ def table2(ours: Mapping[str, Mapping[str, ProtocolScore]]) -> pd.DataFrame:
             bounds.append(score.intervals[key] if score is not None else None)
         rows.append(["ours", method, *values])
         intervals.append(bounds)
-    return _frame(rows, ["source", "method", *paper.TABLE2_COLUMNS], intervals)
+    return _frame(rows, ["source", "method", *paper_numbers.TABLE2_COLUMNS], intervals)
 
 
 def table3(ours: Mapping[str, ProtocolScore]) -> pd.DataFrame:
@@ -90,7 +92,9 @@ def table3(ours: Mapping[str, ProtocolScore]) -> pd.DataFrame:
     ----------
     ours : method -> score of P2.
     """
-    rows: list[list[Any]] = [["paper", name, *values] for name, values in paper.TABLE3.items()]
+    rows: list[list[Any]] = [
+        ["paper", name, *values] for name, values in paper_numbers.TABLE3.items()
+    ]
     intervals: list[list[Interval | None]] = []
     for method, score in ours.items():
         actions = score.actions.set_index("action")["absolute"].reindex(ACTIONS).tolist()
@@ -110,7 +114,9 @@ def table4(
     ----------
     ours : method -> both numbers, None for one that is not measured. intervals : of these.
     """
-    rows: list[list[Any]] = [["paper", name, *values] for name, values in paper.TABLE4.items()]
+    rows: list[list[Any]] = [
+        ["paper", name, *values] for name, values in paper_numbers.TABLE4.items()
+    ]
     rows += [["ours", method, *values] for method, values in ours.items()]
     bounds = [list((intervals or {}).get(method, (None, None))) for method in ours]
     return _frame(
@@ -125,7 +131,7 @@ def section42(ours: Mapping[str, EvaluationResult]) -> pd.DataFrame:
     for the threshold of the settings, 0.5 unless changed.
     """
     rows: list[list[Any]] = [
-        ["paper", "LCR-Net + PPI", *paper.MPII_VALIDATION.values(), None, None]
+        ["paper", "LCR-Net + PPI", *paper_numbers.MPII_VALIDATION.values(), None, None]
     ]
     intervals: list[list[Interval | None]] = []
     cells = [("pckh", "weighted", "interval"), ("pckh", "at_1", "at_1_interval"),
@@ -136,6 +142,6 @@ def section42(ours: Mapping[str, EvaluationResult]) -> pd.DataFrame:
         n = result.numbers
         rows.append(["ours", method, *(n[part][value] for part, value, _ in cells)])
         intervals.append([n[part][bounds] for part, _, bounds in cells])
-    columns = [f"{name} (%)" for name in paper.MPII_VALIDATION]
+    columns = [f"{name} (%)" for name in paper_numbers.MPII_VALIDATION]
     columns += ["3D error (mm)", "3D error, aligned (mm)"]
     return _frame(rows, ["source", "method", *columns], intervals)

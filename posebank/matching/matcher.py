@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from posebank.errors import ArtefactError, Rejected
 from posebank.geometry.cameras import camera_rotation
-from posebank.matching import kernels, search
-from posebank.matching.cameras import cameras_to_search
 from posebank.matching.candidates import Best
-from posebank.matching.decide import TOLERANCE
 from posebank.matching.devices import gpu
 from posebank.matching.queries import Queries, make_queries
 from posebank.matching.settings import MAX_K, MatchSettings
+from posebank.matching.viewfree import kernels, search
+from posebank.matching.viewfree.cameras import cameras_to_search
+from posebank.matching.viewfree.decide import TOLERANCE
 from posebank.matching.views import ViewIndex, view_rotations
 from posebank.skeleton import N_JOINTS
 from posebank.types import Matches, People, PoseBank
@@ -107,7 +107,7 @@ def _viewfree(
             units, masks, chunks, columns, poses, cameras, settings.k, apart
         )
     else:
-        from posebank.matching.search_torch import search_on_device  # noqa: PLC0415 - torch
+        from posebank.matching.viewfree.search_torch import search_on_device  # noqa: PLC0415 - torch
 
         rows, values, floors = search_on_device(
             units, masks, poses, cameras, settings.k, apart, device

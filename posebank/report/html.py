@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,16 @@ from posebank.report.anchors import anchors_picture
 from posebank.report.curves import histogram, training_picture
 from posebank.report.evaluation import CAPTIONS
 from posebank.report.sheets import label_sheet
-from posebank.schemas import from_table, matches_from_table
 from posebank.skeleton import JointState
-from posebank.types import Anchors, Labels, People, PoseBank
+from posebank.types import Labels
+from posebank.workspace import (
+    image_roots,
+    load_anchors,
+    load_bank,
+    load_labels,
+    load_matches,
+    load_people,
+)
 
 _ARTEFACTS = ("bank", "annotations", "index", "matches", "labels", "anchors", "shards")
 
@@ -130,25 +137,13 @@ def _matching(workspace: Path) -> str:
     # Imported here: matching brings torch and FAISS with it, which a report of labels needs not.
     from posebank.matching import matching_error  # noqa: PLC0415
 
-    matches = matches_from_table(artefacts.read_table(workspace / "matches", "matches"))
-    people = from_table(People, artefacts.read_table(workspace / "annotations", "annotations"))
-    bank = from_table(PoseBank, artefacts.read_table(workspace / "bank", "bank"))
+    matches, people = load_matches(workspace), load_people(workspace)
+    bank = load_bank(workspace)
     tables = [
         f"<h3>by {by}</h3>\n{html_table(matching_error(matches, people, by, bank), 3)}"
         for by in ("dataset", "joint", "annotated")
     ]
     return "".join(tables)
-
-
-def _image_roots(workspace: Path) -> Mapping[str, Path]:
-    manifest = artefacts.find_manifest(workspace / "annotations")
-    if manifest is None:
-        return {}
-    return {
-        name: Path(section.settings["images"])
-        for name, section in manifest.sections.items()
-        if section.settings.get("images")
-    }
 
 
 def label_statistics(labels: Labels) -> pd.DataFrame:
@@ -173,8 +168,8 @@ def label_statistics(labels: Labels) -> pd.DataFrame:
 
 
 def _labels(workspace: Path) -> str:
-    labels = from_table(Labels, artefacts.read_table(workspace / "labels", "labels"))
-    roots = _image_roots(workspace)
+    labels = load_labels(workspace)
+    roots = image_roots(workspace)
     parts = [html_table(label_statistics(labels), 2)]
     if len(labels):
         parts.append(_picture(lambda p: label_sheet(labels, roots, p, 12, 0), "labelled people"))
@@ -184,7 +179,7 @@ def _labels(workspace: Path) -> str:
 
 
 def _anchors(workspace: Path) -> str:
-    anchors = from_table(Anchors, artefacts.read_table(workspace / "anchors", "anchors"))
+    anchors = load_anchors(workspace)
     return (
         "<p>Each in its box as the camera sees it (dashes: the upper-body box), and from a side, "
         "with the number of poses in its cluster.</p>\n"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from posebank.shards.card import dataset_card
 from posebank.shards.describe import describe_shards
-from posebank.shards.export import export_webdataset
 from posebank.shards.plan import ShardPlan, ShardSettings, plan_shards
 from posebank.shards.read import ShardFiles, ShardFilter
 from posebank.shards.write import IMAGE_COLUMNS, shard_table, write_anchors
@@ -45,7 +44,6 @@ __all__ = [
     "crop_sample",
     "dataset_card",
     "describe_shards",
-    "export_webdataset",
     "flip_sample",
     "plan_shards",
     "resize_sample",

@@ -10,7 +10,7 @@ import click
 
 from posebank.anchors import AnchorSettings
 from posebank_cli import options
-from posebank_pipelines.limits import limits_from_degrees
+from posebank_pipelines.camera_degrees import limits_from_degrees
 from posebank_pipelines.stages.anchors import anchors as anchors_stage
 from posebank_pipelines.stages.anchors import coverage_report
 

@@ -8,7 +8,7 @@ import click
 
 from posebank.matching import MatchSettings
 from posebank_cli import options
-from posebank_pipelines.limits import limits_from_degrees
+from posebank_pipelines.camera_degrees import limits_from_degrees
 from posebank_pipelines.stages.index import index as index_stage
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from posebank.matching import ESTIMATORS, LabelSettings
+from posebank.labelling import ESTIMATORS, LabelSettings
 from posebank_cli import options
 from posebank_pipelines.stages.label import label_people
 

@@ -8,7 +8,7 @@ import click
 
 from posebank.matching import DEVICES, MATCHERS, MatchSettings
 from posebank_cli import options
-from posebank_pipelines.limits import prior_from_degrees
+from posebank_pipelines.camera_degrees import prior_from_degrees
 from posebank_pipelines.stages.match import match_people, match_settings
 
 

@@ -10,7 +10,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from posebank.matching.truth import HIDING, TruthSettings
+from posebank.labelling.truth import HIDING, TruthSettings
 from posebank_cli import options
 from posebank_pipelines.query import (
     QUERY_BY,

@@ -21,15 +21,8 @@ from posebank.errors import ArtefactError
 from posebank.report import anchors_picture, poses_picture
 from posebank.schemas import ANCHORS, to_table
 from posebank.types import Anchors
-from posebank_pipelines.workspace import (
-    StageResult,
-    content,
-    current,
-    load_bank,
-    load_labels,
-    settings_dict,
-    stage_result,
-)
+from posebank.workspace import content, load_bank, load_labels
+from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
 
 COVERAGE = "coverage.json"
 

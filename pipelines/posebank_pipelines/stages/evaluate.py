@@ -24,18 +24,10 @@ from posebank.report import write_evaluation
 from posebank.report.images import ImageOf, images_in_folders, images_in_shards
 from posebank.schemas import PREDICTIONS, from_table, to_table
 from posebank.types import Predictions
+from posebank.workspace import content, image_roots, load_anchors, load_people
 from posebank_pipelines.runner import Progress, silent
 from posebank_pipelines.stages.train import run_folder
-from posebank_pipelines.workspace import (
-    StageResult,
-    content,
-    current,
-    image_roots,
-    load_anchors,
-    load_people,
-    settings_dict,
-    stage_result,
-)
+from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
 
 CHECKPOINTS = {"before": "checkpoint_initial.pt", "after": "checkpoint.pt"}
 """The network before and after training."""

@@ -6,14 +6,8 @@ from pathlib import Path
 
 from posebank import artefacts
 from posebank.matching import MatchSettings, build_index
-from posebank_pipelines.workspace import (
-    StageResult,
-    content,
-    current,
-    load_bank,
-    settings_dict,
-    stage_result,
-)
+from posebank.workspace import content, load_bank
+from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
 
 _VIEW_FIELDS = ("n_views", "probes", "limits", "seed")
 

@@ -22,12 +22,7 @@ from posebank.mocap import (
 from posebank.schemas import BANK, to_table
 from posebank.types import PoseBank
 from posebank_pipelines.runner import Runner
-from posebank_pipelines.workspace import (
-    StageResult,
-    current,
-    settings_dict,
-    stage_result,
-)
+from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
 
 _BATCH_BYTES = 1 << 20  # of clip text per task: a hundredth of a second of work
 _PART_ROWS = 1 << 16

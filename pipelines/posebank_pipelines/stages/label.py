@@ -8,23 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from posebank import artefacts
-from posebank.matching import LabelSettings, label
-from posebank.matching.lifter import LifterSettings
+from posebank.labelling import LabelSettings, label
+from posebank.labelling.lifter import LifterSettings
 from posebank.schemas import LABELS, to_table
 from posebank.types import texts
+from posebank.workspace import content, load_bank, load_matches, load_people
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.lifter import lifter, read_lifter
 from posebank_pipelines.stages.match import settings_of_matches
-from posebank_pipelines.workspace import (
-    StageResult,
-    content,
-    current,
-    load_bank,
-    load_matches,
-    load_people,
-    settings_dict,
-    stage_result,
-)
+from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
 
 _PARTITION = 2048  # people per task
 

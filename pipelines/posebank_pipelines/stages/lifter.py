@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posebank import artefacts
-from posebank.matching.lifter import LifterSettings, load_lifter, save_lifter, train_lifter
+from posebank.labelling.lifter import LifterSettings, load_lifter, save_lifter, train_lifter
+from posebank.workspace import content, load_bank
 from posebank_pipelines.runner import Progress
-from posebank_pipelines.workspace import content, current, load_bank, settings_dict
+from posebank_pipelines.workspace import current, settings_dict
 
 if TYPE_CHECKING:
     import torch

@@ -15,18 +15,11 @@ from posebank.geometry.cameras import CameraLimits, CameraPrior
 from posebank.matching import MatchSettings, ViewIndex, load_index, match
 from posebank.matching.devices import device_name
 from posebank.schemas import matches_to_table
-from posebank_pipelines.limits import limits_from_degrees
+from posebank.workspace import content, load_bank, load_people
+from posebank_pipelines.camera_degrees import limits_from_degrees
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.index import index
-from posebank_pipelines.workspace import (
-    StageResult,
-    content,
-    current,
-    load_bank,
-    load_people,
-    settings_dict,
-    stage_result,
-)
+from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
 
 _PARTITION = 1024  # people per task
 

@@ -17,15 +17,12 @@ from posebank.shards import (
     write_anchors,
 )
 from posebank.shards.card import dataset_card
+from posebank.workspace import content, image_roots, load_anchors, load_labels
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.workspace import (
     StageResult,
-    content,
     current,
-    image_roots,
     images_stamp,
-    load_anchors,
-    load_labels,
     settings_dict,
     stage_result,
 )

@@ -9,16 +9,9 @@ from pathlib import Path
 
 from posebank import artefacts
 from posebank.lcrnet import TrainSettings, processes, train
+from posebank.workspace import content, load_anchors
 from posebank_pipelines.runner import Progress, silent
-from posebank_pipelines.workspace import (
-    StageResult,
-    content,
-    current,
-    load_anchors,
-    run_name,
-    settings_dict,
-    stage_result,
-)
+from posebank_pipelines.workspace import StageResult, current, run_name, settings_dict, stage_result
 
 _STARTED = "started.json"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.matching.perspective import SPREAD_M
+from posebank.labelling.perspective import SPREAD_M
 from posebank.skeleton import LIMBS, N_JOINTS, J, centred
 
 Array = NDArray[np.float64]

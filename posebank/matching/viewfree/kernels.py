@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from posebank.matching.cameras import Cameras
+from posebank.matching.viewfree.cameras import Cameras
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]

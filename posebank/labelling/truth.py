@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from posebank.errors import SettingsError
 from posebank.geometry.cameras import CameraLimits, sample_rotations
 from posebank.geometry.procrustes import align
-from posebank.matching.labels import label
+from posebank.labelling.labels import label
+from posebank.labelling.settings import LabelSettings
 from posebank.matching.matcher import match
-from posebank.matching.settings import LabelSettings, MatchSettings
+from posebank.matching.settings import MatchSettings
 from posebank.skeleton import N_JOINTS, JointState, is_annotated
 from posebank.types import People, PoseBank, texts
 

@@ -14,9 +14,9 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from posebank.matching.affine import BLOCK, affine_bounds, whiten
-from posebank.matching.cameras import Cameras
-from posebank.matching.decide import (
+from posebank.matching.viewfree.affine import BLOCK, affine_bounds, whiten
+from posebank.matching.viewfree.cameras import Cameras
+from posebank.matching.viewfree.decide import (
     OUT,
     Query,
     Tools,
@@ -26,7 +26,7 @@ from posebank.matching.decide import (
     unproved,
     write_best,
 )
-from posebank.matching.ranking import Solved, nothing_solved
+from posebank.matching.viewfree.ranking import Solved, nothing_solved
 from posebank.skeleton import N_JOINTS
 
 Array = NDArray[np.float64]

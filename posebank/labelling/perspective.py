@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from posebank.completion import DISTANCE_M, fit_camera, project
+from posebank.labelling.completion import DISTANCE_M, fit_camera, project
 
 Array = NDArray[np.float64]
 Annotated = NDArray[np.bool_]

@@ -15,8 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from posebank.matching.cameras import Cameras
-from posebank.matching.dual import (
+from posebank.matching.viewfree.cameras import Cameras
+from posebank.matching.viewfree.dual import (
     N_MULTIPLIERS,
     Scratch,
     ascend,
@@ -24,8 +24,8 @@ from posebank.matching.dual import (
     camera_of,
     scratch,
 )
-from posebank.matching.kernels import best_roll, climb, moments, solve
-from posebank.matching.ranking import (
+from posebank.matching.viewfree.kernels import best_roll, climb, moments, solve
+from posebank.matching.viewfree.ranking import (
     AZIMUTH,
     BOUND,
     COST,

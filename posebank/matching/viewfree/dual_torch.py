@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from posebank.matching.cameras import Cameras
+from posebank.matching.viewfree.cameras import Cameras
 
 _ROUNDS = 12
 _SHORTER = 0.3  # of a step that was too long

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.matching.limbs import keep_limb_lengths
-from posebank.matching.perspective import (
+from posebank.labelling.limbs import keep_limb_lengths
+from posebank.labelling.perspective import (
     SPREAD_M,
     observe,
     perspective_error,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from posebank.matching.estimators import Posterior
+from posebank.labelling.estimators import Posterior
 from posebank.skeleton import N_JOINTS
 from posebank.types import Matches
 

@@ -1,4 +1,4 @@
-"""Compile the search ahead of its first use: ``python -m posebank.matching.warm_up``.
+"""Compile the search ahead of its first use: ``python -m posebank.warm_up``.
 
 Numba keeps what it compiles beside the sources, for every later process. Without this, the first
 match of an installation waits for it, about a minute.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from posebank.labelling.truth import TruthSettings, see_people
 from posebank.matching.matcher import match
 from posebank.matching.settings import MatchSettings
-from posebank.matching.truth import TruthSettings, see_people
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import PoseBank, texts
 

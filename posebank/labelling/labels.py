@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.completion import complete
 from posebank.errors import ArtefactError, SettingsError
-from posebank.matching import estimators
-from posebank.matching.lifter import lift
-from posebank.matching.settings import LabelSettings
-from posebank.matching.trust import MODELS, trust_features
+from posebank.labelling import estimators
+from posebank.labelling.completion import complete
+from posebank.labelling.lifter import lift
+from posebank.labelling.settings import LabelSettings
+from posebank.labelling.trust import MODELS, trust_features
 from posebank.skeleton import is_annotated
 from posebank.types import Labels, Matches, People, PoseBank, texts
 

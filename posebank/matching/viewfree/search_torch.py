@@ -22,11 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posebank.matching.affine import BLOCK, FLAT, ROUNDING, SAFETY
-from posebank.matching.cameras import Cameras
-from posebank.matching.decide import DUAL_ROUNDING, OUT
-from posebank.matching.dual_torch import dual_bounds, limits_of
-from posebank.matching.search import search_candidates
+from posebank.matching.viewfree.affine import BLOCK, FLAT, ROUNDING, SAFETY
+from posebank.matching.viewfree.cameras import Cameras
+from posebank.matching.viewfree.decide import DUAL_ROUNDING, OUT
+from posebank.matching.viewfree.dual_torch import dual_bounds, limits_of
+from posebank.matching.viewfree.search import search_candidates
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]

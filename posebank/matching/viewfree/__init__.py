@@ -1,0 +1,1 @@
+"""The exact search over every camera: bounds, certificates and ranking."""

@@ -1,0 +1,73 @@
+"""Read the artefacts of a workspace folder as records."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from posebank.artefacts import read_manifest, read_table
+from posebank.schemas import from_table, matches_from_table
+from posebank.types import Anchors, Labels, Matches, People, PoseBank
+
+
+def content(workspace: Path, kind: str) -> str:
+    """Hash of a finished artefact's parts."""
+    return read_manifest(workspace / kind, kind).content
+
+
+# Worker processes run many partitions over one bank; read it once. The content hash is part of the
+# key, so a bank that was made again is read again.
+@lru_cache(maxsize=2)
+def _bank(folder: Path, bank_content: str) -> PoseBank:
+    return from_table(PoseBank, read_table(folder, "bank"))
+
+
+@lru_cache(maxsize=2)
+def _people(folder: Path, people_content: str) -> People:
+    return from_table(People, read_table(folder, "annotations"))
+
+
+@lru_cache(maxsize=1)
+def _matches(folder: Path, matches_content: str) -> Matches:
+    return matches_from_table(read_table(folder, "matches"))
+
+
+@lru_cache(maxsize=2)
+def _labels(folder: Path, labels_content: str) -> Labels:
+    return from_table(Labels, read_table(folder, "labels"))
+
+
+def load_bank(workspace: Path) -> PoseBank:
+    """All poses of the workspace's bank."""
+    return _bank(workspace / "bank", content(workspace, "bank"))
+
+
+def load_people(workspace: Path) -> People:
+    """All annotated people of the workspace."""
+    return _people(workspace / "annotations", content(workspace, "annotations"))
+
+
+def load_matches(workspace: Path) -> Matches:
+    """All matches of the workspace."""
+    return _matches(workspace / "matches", content(workspace, "matches"))
+
+
+def load_labels(workspace: Path) -> Labels:
+    """All labels of the workspace."""
+    return _labels(workspace / "labels", content(workspace, "labels"))
+
+
+def load_anchors(workspace: Path) -> Anchors:
+    """The anchor-poses of the workspace."""
+    return from_table(Anchors, read_table(workspace / "anchors", "anchors"))
+
+
+def image_roots(workspace: Path) -> dict[str, Path]:
+    """Image folder of each annotation data set, as given when it was annotated."""
+    sections = read_manifest(workspace / "annotations", "annotations").sections
+    return {
+        dataset: Path(section.settings["images"])
+        for name, section in sections.items()
+        if section.settings.get("images")
+        for dataset in section.settings.get("datasets", [name])
+    }
