@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from posebank.artefacts import read_manifest, read_table
+from posebank.artefacts import find_manifest, read_manifest, read_table
 from posebank.schemas import from_table, matches_from_table
 from posebank.types import Anchors, Labels, Matches, People, PoseBank
 
@@ -63,8 +63,12 @@ def load_anchors(workspace: Path) -> Anchors:
 
 
 def image_roots(workspace: Path) -> dict[str, Path]:
-    """Image folder of each annotation data set, as given when it was annotated."""
-    sections = read_manifest(workspace / "annotations", "annotations").sections
+    """Image folder of each annotation data set, as given when it was annotated.
+
+    Empty where the workspace has labels but no annotations.
+    """
+    manifest = find_manifest(workspace / "annotations")
+    sections = manifest.sections if manifest is not None else {}
     return {
         dataset: Path(section.settings["images"])
         for name, section in sections.items()

@@ -174,7 +174,9 @@ def test_fetch_by_hand_explains(tmp_path):
     result = invoke("fetch", "poseprior", "-o", tmp_path, "--json")
     assert result.exit_code == 0
     facts = json.loads(result.output)
-    assert facts["files"] == [] and "posebank ingest poseprior" in facts["by_hand"]
+    assert facts["files"] == []
+    assert facts["by_hand"][0].startswith("Register at")
+    assert facts["next"] == f"posebank ingest poseprior {tmp_path} -w workspace"
 
 
 def test_query_pose_must_have_13_joints(tmp_path):

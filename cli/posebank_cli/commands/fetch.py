@@ -64,6 +64,7 @@ def fetch(
                 "by_hand": list(known.by_hand),
                 "found": found,
                 "missing": missing,
+                "next": _next(known, output),
             }
         )
         return
@@ -101,5 +102,9 @@ def _echo_layout(known: Download, output: Path, found: list[str], missing: list[
         click.echo(f"found {line}")
     for line in missing:
         click.echo(f"missing {line}")
-    if not missing and known.then:
-        click.echo(f"Next: {known.then} {output} -w workspace")
+    if not missing:
+        click.echo(f"Next: {_next(known, output)}")
+
+
+def _next(known: Download, output: Path) -> str:
+    return f"{known.then} {output} -w workspace"
