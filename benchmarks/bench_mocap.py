@@ -37,6 +37,7 @@ from posebank.mocap.bank import (
     poses_from_clip,
 )
 from posebank.mocap.joints import acclaim_points
+from posebank.mocap.options import ReadOptions
 from posebank.mocap.sources import ClipSource, discover, read_clip
 from posebank.types import PoseBank
 from posebank_pipelines.runner import Runner
@@ -120,7 +121,7 @@ def _stage(workspace: Path, folders: dict[str, Path], workers: int) -> float:
     start = time.perf_counter()
     with Runner(workers) as runner:
         for dataset, folder in folders.items():
-            ingest(workspace, dataset, [folder], BankSettings(), runner)
+            ingest(workspace, dataset, {folder: ReadOptions()}, BankSettings(), runner)
     return time.perf_counter() - start
 
 
@@ -173,7 +174,7 @@ def two_workers(pairs: int = 7) -> dict[str, Any]:
 
 def _ingest(folder: Path, workspace: Path) -> dict[str, float]:
     with Runner() as runner:
-        ingest(workspace, "cmu", [folder], BankSettings(), runner)
+        ingest(workspace, "cmu", {folder: ReadOptions()}, BankSettings(), runner)
     return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
 
 

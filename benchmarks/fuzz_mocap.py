@@ -171,7 +171,8 @@ def _read(
     if kind in H36M_KINDS:
         return _read_h36m(kind, data, case)
     dataset = {"asf": "cmu", "amc": "cmu", "bvh": ("bvh", "poseprior")[case // 4 % 2], "c3d": "c3d"}
-    source = ClipSource(dataset[kind], Path(f"01_01.{kind}"), Path("01.asf"), "01", "01_01")
+    path = Path(f"01_01.{kind.replace('asf', 'amc')}")
+    source = ClipSource(dataset[kind], path, Path("01.asf"), "01", "01_01")
     if kind == "asf":
         return source, read_data(source, files["amc"][which], asf=data)
     return source, read_data(source, data, asf=files["asf"][which] if kind == "amc" else None)

@@ -72,6 +72,7 @@ class MotionClip:
     frames : (n_frames,) int, frame numbers as in the source (some may have been lost).
     fps : frames per second of the source.
     lost : what was set aside while reading, in words.
+    notes : what was guessed or completed while reading, in words.
     """
 
     dataset: str
@@ -82,6 +83,7 @@ class MotionClip:
     fps: float
     source_sha256: str = ""
     lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.joints.shape != (len(self.frames), N_JOINTS, 3):

@@ -124,7 +124,11 @@ SOURCES = {
         ('[[mocap]]\ndataset = "cmu"\nsources = "a"', ("[[mocap]] 2.sources", "list", "'a'")),
         ('[[mocap]]\ndataset = "bvh"\nsources = ["a"]\nunit = "mile"', ("unit", "mm", "mile")),
         ('[[mocap]]\ndataset = "bvh"\nsources = ["a"]\nfps = "x"', ("fps", "float", "'x'")),
-        ('[[mocap]]\ndataset = "cmu"\nsources = ["b"]', ("[[mocap]]", "one table", "cmu")),
+        ('[[mocap]]\ndataset = "bvh"\nsources = ["a"]\nup = "w"', ("[[mocap]] 2", "up", "'w'")),
+        (
+            '[[mocap]]\ndataset = "bvh"\nsources = ["a"]\njoints = {wing = "Wing"}',
+            ("joints", "r_ankle", "wing"),
+        ),
         ('[[annotations]]\nkind = "lspe"\nsource = "c"', ("[[annotations]]", "one", "lspe")),
         ('[[annotations]]\nkind = "zzz"\nsource = "b"', ("2.kind", "mpii", "zzz")),
         ('[[annotations]]\nkind = "mpii"\nsource = "b"\nimages = 3', ("2.images", "path", "3")),

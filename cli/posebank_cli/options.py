@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from posebank.errors import Rejected
+from posebank.errors import Rejected, SettingsError
+from posebank.mocap.options import UP_AXES, ReadOptions, metres_per_unit, read_joint_map
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.workspace import StageResult
 
@@ -32,11 +33,6 @@ as_json: Decorator = click.option(
 )
 strict: Decorator = click.option(
     "--strict", is_flag=True, help="Stop at the first bad file instead of setting it aside."
-)
-unit: Decorator = click.option(
-    "--unit",
-    type=click.Choice(["m", "cm", "mm", "in"]),
-    help="Length unit of BVH files, which do not say; by default known from the names of joints.",
 )
 seed: Decorator = click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
 
@@ -57,6 +53,69 @@ class Numbers(click.ParamType):
 
 
 NUMBERS = Numbers()
+
+
+class Unit(click.ParamType):
+    """A length unit: a name, or metres per unit."""
+
+    name = "unit"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check that it is one."""
+        try:
+            metres_per_unit(str(value))
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+def reading(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say about MoCap files what they do not state; see ``read_options``."""
+    for option in reversed(
+        (
+            click.option(
+                "--fps",
+                type=click.FloatRange(min=0, min_open=True),
+                help="Frame rate of the clips, instead of the one that the files state.",
+            ),
+            click.option(
+                "--unit",
+                type=Unit(),
+                metavar="m|cm|mm|in|METRES",
+                help="Length unit of files that do not state it, or metres per unit; by default "
+                "known from the names of the joints or the length of the legs.",
+            ),
+            click.option(
+                "--up",
+                type=click.Choice(UP_AXES),
+                default="auto",
+                show_default=True,
+                help="Upward axis of the files.",
+            ),
+            click.option(
+                "--joints",
+                type=click.Path(path_type=Path, dir_okay=False),
+                metavar="MAP.toml",
+                help='Names of the joints in the files, one line each: r_knee = "RightShin".',
+            ),
+            click.option(
+                "--skeleton",
+                type=click.Path(path_type=Path, dir_okay=False),
+                metavar="FILE.asf",
+                help="Skeleton of AMC files, instead of the one found near them.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def read_options(
+    fps: float | None, unit: str | None, up: str, joints: Path | None, skeleton: Path | None
+) -> ReadOptions:
+    """Return what the options of ``reading`` say."""
+    names = None if joints is None else read_joint_map(joints)
+    return ReadOptions(fps=fps, unit=unit, up=up, joints=names, skeleton=skeleton)
 
 
 def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -156,7 +215,7 @@ def echo_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 # Statistics too long for a line, or told below it; --json and the manifest have them.
-_LONG = ("limbs_mm", "set_aside")
+_LONG = ("limbs_mm", "set_aside", "notes")
 
 
 def describe(result: StageResult) -> str:
@@ -193,6 +252,14 @@ def show_rejected(rejected: Sequence[Rejected], most: int = 10, alike: int = 3) 
         click.echo(f"set aside: {left.total():,} more, listed in the manifest", err=True)
 
 
+def show_notes(notes: Mapping[str, int], most: int = 5) -> None:
+    """List on standard error what was guessed or completed while reading, with its clips."""
+    for note, clips in list(notes.items())[:most]:
+        click.echo(f"note: {note} ({clips:,} clip{'s' * (clips != 1)})", err=True)
+    if len(notes) > most:
+        click.echo(f"note: {len(notes) - most:,} more, listed in the manifest", err=True)
+
+
 def shown(results: Iterable[StageResult], json_wanted: bool) -> list[dict[str, Any]]:
     """Print stage results as they come, unless JSON is wanted; return them as plain values."""
     done = []
@@ -200,6 +267,7 @@ def shown(results: Iterable[StageResult], json_wanted: bool) -> list[dict[str, A
         done.append(result.as_json())
         if not json_wanted:
             click.echo(describe(result))
+            show_notes(result.stats.get("notes", {}))
             show_rejected(result.rejected)
     return done
 

@@ -22,8 +22,9 @@ from posebank.evaluation import EvaluationSettings
 from posebank.labelling import LabelSettings
 from posebank.lcrnet import IntegrationSettings, TrainSettings, preset
 from posebank.matching import MatchSettings
-from posebank.mocap import DATASETS
+from posebank.mocap import DATASETS, ReadOptions, read_joint_map
 from posebank.mocap.bank import BankSettings
+from posebank.mocap.options import checked_joint_map
 from posebank.shards import ShardSettings
 from posebank_pipelines.camera_degrees import limits_from_degrees, prior_from_degrees
 from posebank_pipelines.workspace import run_name
@@ -37,8 +38,7 @@ class MocapSource:
 
     dataset: str
     sources: Sequence[Path]
-    fps: float | None = None
-    unit: str | None = None
+    options: ReadOptions = field(default_factory=ReadOptions)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ _ANNOTATION_OPTIONS = {
 }
 """Options of ``read_annotations`` with their types: the other keys of ``[[annotations]]``."""
 
-_UNITS = ("m", "cm", "mm", "in")
+_READ_OPTIONS = tuple(f.name for f in fields(ReadOptions))
 _TOP = (
     "seed", "run", "split", "camera", "mocap", "annotations", "bank", "matching", "labels",
     "anchors", "shards", "train", "evaluate", "integration",
@@ -214,17 +214,40 @@ def load_config(path: Path) -> RunConfig:
 
 
 def _mocap(table: Any, base: Path, where: str) -> MocapSource:
-    _only(table, ("dataset", "sources", "fps", "unit"), where)
+    _only(table, ("dataset", "sources", *_READ_OPTIONS), where)
     sources = table.get("sources")
     if not isinstance(sources, list) or not sources:
         raise SettingsError(f"{where}.sources: expected a list of paths, found {sources!r}")
-    fps = _typed(table["fps"], float, f"{where}.fps") if "fps" in table else None
     return MocapSource(
         dataset=_one_of(table.get("dataset"), DATASETS, f"{where}.dataset"),
         sources=[_path(base, source, f"{where}.sources") for source in sources],
-        fps=fps,
-        unit=_one_of(table["unit"], _UNITS, f"{where}.unit") if "unit" in table else None,
+        options=_read_options(table, base, where),
     )
+
+
+def _read_options(table: Mapping[str, Any], base: Path, where: str) -> ReadOptions:
+    """Return the options of a ``[[mocap]]`` table; ``joints`` is a table or a TOML file of one."""
+    options: dict[str, Any] = {}
+    for key in [key for key in _READ_OPTIONS if key in table]:
+        value = table[key]
+        if key in ("skeleton", "body_model"):
+            options[key] = _path(base, value, f"{where}.{key}")
+        elif key == "joints" and isinstance(value, str):
+            options[key] = read_joint_map(base / value)
+        elif key == "joints" and isinstance(value, Mapping):
+            options[key] = checked_joint_map(value)
+        elif key == "fps":
+            options[key] = _typed(value, float, f"{where}.fps")
+        elif key == "unit" and isinstance(value, int | float) and not isinstance(value, bool):
+            options[key] = str(value)
+        elif isinstance(value, str):
+            options[key] = value
+        else:
+            raise SettingsError(f"{where}.{key}: expected text, found {value!r}")
+    try:
+        return ReadOptions(**options)
+    except SettingsError as error:
+        raise SettingsError(f"{where}.{error}") from error
 
 
 def _annotations(table: Any, base: Path, where: str) -> AnnotationSource:
@@ -268,7 +291,6 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     if not mocap or not annotations:
         raise SettingsError("expected at least one [[mocap]] and one [[annotations]] table")
     # A second table of a data set would take the place of the first. (One's own have their names.)
-    _once([m.dataset for m in mocap], "[[mocap]]", "all its sources in one table")
     kinds = [a.kind for a in annotations if a.kind not in ("json", "csv")]
     _once(kinds, "[[annotations]]", "one source")
     return RunConfig(

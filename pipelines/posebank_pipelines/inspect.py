@@ -7,15 +7,28 @@ from typing import Any
 
 from posebank import artefacts
 from posebank.errors import SourceError
-from posebank.mocap import ClipSource, describe_clip, describe_skeleton, discover, read_clip
+from posebank.mocap import (
+    ClipSource,
+    ReadOptions,
+    describe_clip,
+    describe_skeleton,
+    discover,
+    read_clip,
+)
 from posebank.report import clip_picture, shard_sheet
 from posebank.shards import describe_shards
 
 
 def inspect(
-    path: Path, *, fps: float | None = None, unit: str | None = None, picture: Path | None = None
+    path: Path, *, options: ReadOptions | None = None, picture: Path | None = None
 ) -> dict[str, Any]:
-    """Facts of an artefact folder (its hashes checked) or of a MoCap file.
+    """Return facts of an artefact folder (its hashes checked) or of a MoCap file.
+
+    Parameters
+    ----------
+    path : the folder or the file.
+    options : how to read a MoCap file.
+    picture : where to draw what was understood.
 
     Raises
     ------
@@ -28,16 +41,16 @@ def inspect(
         return _inspect_artefact(path, picture)
     if path.suffix.lower() == ".asf":
         return describe_skeleton(path)
-    source, *others = _clip_sources(path)
+    source, *others = _clip_sources(path, options)
     if picture is not None:
-        clip_picture(read_clip(source, fps, unit=unit), picture)
-    facts = describe_clip(source, fps, unit=unit)
+        clip_picture(read_clip(source), picture)
+    facts = describe_clip(source)
     if others:
         facts["further_clips"] = ", ".join(other.name for other in others)
     return facts
 
 
-def _clip_sources(path: Path) -> list[ClipSource]:
+def _clip_sources(path: Path, options: ReadOptions | None) -> list[ClipSource]:
     """The clips in a file; an AMC is HDM05's if its name says so, else in CMU's form."""
     datasets = {
         ".amc": "cmu", ".bvh": "bvh", ".c3d": "c3d", ".cdf": "h36m", ".h5": "h36m", ".npz": "h36m",
@@ -47,7 +60,7 @@ def _clip_sources(path: Path) -> list[ClipSource]:
         raise SourceError(path, f"expected a file ending in .asf, {', '.join(datasets)}")
     if dataset == "cmu" and path.name.upper().startswith("HDM_"):
         dataset = "hdm05"
-    found, rejected = discover(dataset, [path])
+    found, rejected = discover(dataset, [path], options)
     if not found:
         raise SourceError(path, rejected[0].reason)
     return found

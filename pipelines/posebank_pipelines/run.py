@@ -37,19 +37,13 @@ Step = tuple[str, Callable[[], StageResult]]
 def steps(config: RunConfig, workspace: Path, runner: Runner, *, strict: bool) -> list[Step]:
     """The stages of a configuration, each with the call that does it."""
     todo: list[Step] = []
-    for mocap in config.mocap:
+    for dataset in dict.fromkeys(mocap.dataset for mocap in config.mocap):
+        sources = {p: m.options for m in config.mocap if m.dataset == dataset for p in m.sources}
         todo.append(
             (
                 "ingest",
-                lambda m=mocap: ingest(  # type: ignore[misc]
-                    workspace,
-                    m.dataset,
-                    m.sources,
-                    config.bank,
-                    runner,
-                    fps=m.fps,
-                    unit=m.unit,
-                    strict=strict,
+                lambda d=dataset, s=sources: ingest(  # type: ignore[misc]
+                    workspace, d, s, config.bank, runner, strict=strict
                 ),
             )
         )

@@ -9,6 +9,7 @@ from posebank.mocap.bank import (
     poses_from_clip,
 )
 from posebank.mocap.inspection import describe_clip, describe_skeleton
+from posebank.mocap.options import ReadOptions, read_joint_map
 from posebank.mocap.sources import DATASETS, ClipSource, discover, read_clip
 from posebank.mocap.statistics import limbs_by_subject
 
@@ -18,6 +19,7 @@ __all__ = [
     "ClipSource",
     "ClipStats",
     "DistinctPoses",
+    "ReadOptions",
     "add_mirrored",
     "describe_clip",
     "describe_skeleton",
@@ -26,4 +28,5 @@ __all__ = [
     "limbs_by_subject",
     "poses_from_clip",
     "read_clip",
+    "read_joint_map",
 ]

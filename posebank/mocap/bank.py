@@ -65,6 +65,7 @@ class ClipStats:
 
     jumped, stretched, still : frames set aside because a joint jumped, a limb changed its length,
         or nothing moved at all. limbs_mm : median length of each rigid limb, millimetres.
+    lost, notes : what was set aside, and what was guessed or completed, while reading.
     """
 
     clip: str
@@ -77,6 +78,7 @@ class ClipStats:
     poses: int
     limbs_mm: Mapping[str, float] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank, ClipStats]:
@@ -122,7 +124,7 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
     limbs = {limb_name(limb): float(v) * 1000 for limb, v in zip(RIGID_LIMBS, usual, strict=True)}
     stats = ClipStats(
         clip.name, clip.subject, clip.fps, len(clip.frames), int(jumped.sum()),
-        int(stretched.sum()), int(still.sum()), n, limbs, clip.lost,
+        int(stretched.sum()), int(still.sum()), n, limbs, clip.lost, clip.notes,
     )  # fmt: skip
     return bank, stats
 

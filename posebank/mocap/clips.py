@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.errors import SettingsError, SourceError
+from posebank.errors import SourceError
 from posebank.geometry.kinematics import Chain
 from posebank.mocap.amc import parse_amc
 from posebank.mocap.asf import METRES_PER_INCH, Skeleton, parse_asf
@@ -21,9 +21,10 @@ from posebank.mocap.cgspeed import is_cgspeed, restored
 from posebank.mocap.files import read_bytes
 from posebank.mocap.joints import acclaim_mapping, acclaim_points, check_size
 from posebank.mocap.limbs import leg_length
+from posebank.mocap.options import UNITS, ReadOptions, metres_per_unit
 from posebank.mocap.rates import cmu_rate, companion_rate, hdm05_rate, rate_of_frame_time
+from posebank.mocap.up_axis import turned_to_y_up
 
-_UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": METRES_PER_INCH}
 _ADULT_LEG_M = (0.60, 1.05)
 
 
@@ -32,6 +33,7 @@ class ReadClip:
     """Joints of a clip and what was understood on the way.
 
     joints : (n_frames, 13, 3) metres, y up, absolute; frames : (n_frames,) numbers.
+    lost : what was set aside, in words; notes : what was guessed or completed, in words.
     facts : unit, rate, axes, mapping and so on, ready for JSON.
     """
 
@@ -41,6 +43,7 @@ class ReadClip:
     lost: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def chosen_rate(
@@ -52,12 +55,8 @@ def chosen_rate(
     ------
     SourceError
         If neither is given.
-    SettingsError
-        If the rate asked for is none.
     """
     if asked is not None:
-        if not 0 < asked < 1e5:
-            raise SettingsError(f"fps: expected a positive frame rate, found {asked}")
         return float(asked), "given by the user"
     if known is None:
         raise SourceError(path, "expected a known frame rate, found none stated; give --fps")
@@ -98,35 +97,37 @@ def skeleton_at(path: Path) -> AcclaimBody:
 
 
 def read_acclaim_clip(
-    data: bytes, path: Path, body: AcclaimBody, dataset: str, fps: float | None
+    data: bytes, path: Path, body: AcclaimBody, dataset: str, options: ReadOptions
 ) -> ReadClip:
     """An AMC clip with the skeleton of its ASF."""
     known = cmu_rate(path.stem) if dataset == "cmu" else hdm05_rate(path.stem)
-    rate, evidence = chosen_rate(path, fps, known or companion_rate(path))
+    rate, evidence = chosen_rate(path, options.fps, known or companion_rate(path))
     skeleton = body.skeleton
     motion = parse_amc(data, path, skeleton, body.needed)
     radians = np.pi / 180 if motion.degrees else 1.0
     joints = body.chain.positions(motion.values, radians_per_unit=radians)
     joints *= skeleton.metres_per_unit
     check_size(joints, path, skeleton.unit)
+    up = "y" if options.up == "auto" else options.up
+    joints = turned_to_y_up(joints, up)
     facts = {
         "format": "ASF/AMC", "skeleton": str(skeleton.path), "unit": skeleton.unit,
         "metres_per_unit": skeleton.metres_per_unit,
         "angles": "degrees" if motion.degrees else "radians",
-        "rate_evidence": evidence, "axes": "y up (as in the file)",
+        "rate_evidence": evidence, "axes": f"{up} up in the file",
         "mapping": acclaim_mapping(),
         "frames_lost": motion.n_lost,
     }  # fmt: skip
     return ReadClip(joints, motion.frames, rate, motion.lost, facts)
 
 
-def read_bvh_clip(
-    data: bytes, path: Path, dataset: str, fps: float | None, unit: str | None
-) -> ReadClip:
-    """A BVH clip; ``unit`` is one of m, cm, mm, in, or None to let the file's scheme decide."""
+def read_bvh_clip(data: bytes, path: Path, dataset: str, options: ReadOptions) -> ReadClip:
+    """A BVH clip."""
     motion = parse_bvh(data, path)
     rate, evidence = chosen_rate(
-        path, fps, (rate_of_frame_time(motion.frame_time), f"Frame Time: {motion.frame_time:g}")
+        path,
+        options.fps,
+        (rate_of_frame_time(motion.frame_time), f"Frame Time: {motion.frame_time:g}"),
     )
     cgspeed = dataset == "bvh" and is_cgspeed(motion)
     put_back = False
@@ -134,13 +135,15 @@ def read_bvh_clip(
         motion, put_back = restored(motion)
     scheme, wanted = match_joints(motion)
     joints = motion.positions(wanted)
-    metres, reason = _bvh_unit(motion, joints, dataset, cgspeed, unit)
+    metres, reason = _bvh_unit(motion, joints, dataset, cgspeed, options.unit)
     joints *= metres
     check_size(joints, path, reason)
+    up = "y" if options.up == "auto" else options.up
+    joints = turned_to_y_up(joints, up)
     facts = {
         "format": "BVH", "naming": f"cgspeed, {scheme}" if cgspeed else scheme,
         "unit": reason, "metres_per_unit": metres, "angles": "degrees",
-        "rate_evidence": evidence, "axes": "y up (BVH)",
+        "rate_evidence": evidence, "axes": f"{up} up in the file",
         "mapping": {j: motion.names[n] for j, n in wanted.items()},
         "frames_declared": motion.declared_frames, "frames_lost": motion.n_lost,
         "lengths_put_back": "thorax, wrist" if put_back else "none",
@@ -152,28 +155,26 @@ def _bvh_unit(
     motion: BvhMotion, joints: NDArray[np.float64], dataset: str, cgspeed: bool, unit: str | None
 ) -> tuple[float, str]:
     if unit is not None:
-        if unit not in _UNITS:
-            raise SettingsError(f"unit: expected one of {', '.join(_UNITS)}, found {unit!r}")
-        return _UNITS[unit], f"{unit} (given by the user)"
+        return metres_per_unit(unit), f"{unit} (given by the user)"
     if dataset == "poseprior":
         return METRES_PER_INCH, "in (Pose Prior)"
     if cgspeed:
         return CGSPEED_METRES, "1/0.45 inch (cgspeed conversion of CMU)"
     leg = leg_length(joints)
-    fits = [u for u, m in _UNITS.items() if _ADULT_LEG_M[0] <= leg * m <= _ADULT_LEG_M[1]]
+    fits = [u for u, m in UNITS.items() if _ADULT_LEG_M[0] <= leg * m <= _ADULT_LEG_M[1]]
     if len(fits) != 1:
         raise SourceError(
             motion.path,
             f"expected a length unit that makes an adult's legs, found legs of {leg:.4g} units; "
             "say the unit",
         )
-    return _UNITS[fits[0]], f"{fits[0]} (from the length of the legs)"
+    return UNITS[fits[0]], f"{fits[0]} (from the length of the legs)"
 
 
-def read_c3d_clip(data: bytes, path: Path, fps: float | None) -> ReadClip:
+def read_c3d_clip(data: bytes, path: Path, options: ReadOptions) -> ReadClip:
     """A C3D clip with the 41-marker set; frames in which a needed marker is hidden are lost."""
     motion = parse_markers(data, path)
-    rate, evidence = chosen_rate(path, fps, (motion.fps, "POINT:RATE"))
+    rate, evidence = chosen_rate(path, options.fps, (motion.fps, "POINT:RATE"))
     joints = joint_centres(motion)
     seen = np.all(np.abs(joints) < 1e3, axis=(1, 2))  # False for NaN
     if not seen.any():

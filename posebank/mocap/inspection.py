@@ -13,21 +13,15 @@ from posebank.mocap.joints import acclaim_mapping, acclaim_points
 from posebank.mocap.sources import ClipSource, as_motion_clip, read_source
 
 
-def describe_clip(
-    source: ClipSource,
-    fps: float | None = None,
-    *,
-    unit: str | None = None,
-    settings: BankSettings | None = None,
-) -> dict[str, Any]:
-    """Units, rate, axes, mapping, frames kept and lost, and sizes of a clip; ready for JSON.
+def describe_clip(source: ClipSource, *, settings: BankSettings | None = None) -> dict[str, Any]:
+    """Return units, rate, axes, mapping, frames kept and lost, and sizes; ready for JSON.
 
     Raises
     ------
     SourceError
         As ``read_clip``.
     """
-    read = read_source(source, fps, unit)
+    read = read_source(source)
     clip = as_motion_clip(source, read)
     bank, stats = poses_from_clip(clip, settings or BankSettings())
     low, high = clip.joints.min(axis=(0, 1)), clip.joints.max(axis=(0, 1))
@@ -43,6 +37,7 @@ def describe_clip(
         "last_frame": int(clip.frames[-1]),
         "seconds": round(len(clip.frames) / clip.fps, 3),
         "lost": list(clip.lost),
+        "notes": list(clip.notes),
         "set_aside": {
             "a joint jumped": stats.jumped,
             "a limb changed its length": stats.stretched,

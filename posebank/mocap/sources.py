@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from posebank.errors import Rejected, SettingsError, SourceError
@@ -19,6 +19,7 @@ from posebank.mocap.clips import (
     skeleton_of,
 )
 from posebank.mocap.files import read_bytes
+from posebank.mocap.options import JointMap, ReadOptions
 from posebank.types import MotionClip
 
 _SUFFIXES = {
@@ -34,6 +35,7 @@ class ClipSource:
 
     skeleton : the ASF of an AMC, None for other formats.
     name : unique among the clips found together.
+    options : what the user says about the file.
     """
 
     dataset: str
@@ -41,15 +43,21 @@ class ClipSource:
     skeleton: Path | None
     subject: str
     name: str
+    options: ReadOptions = field(default_factory=ReadOptions, hash=False)
 
 
-def discover(dataset: str, sources: Sequence[Path]) -> tuple[list[ClipSource], list[Rejected]]:
+def discover(
+    dataset: str,
+    sources: Sequence[Path],
+    options: ReadOptions | Mapping[Path, ReadOptions] | None = None,
+) -> tuple[list[ClipSource], list[Rejected]]:
     """Find the clips of a data set in files and folders.
 
     Parameters
     ----------
     dataset : one of ``DATASETS``.
     sources : files, or folders that are searched to any depth.
+    options : how to read the clips of all sources, or of each source.
 
     Returns
     -------
@@ -65,53 +73,75 @@ def discover(dataset: str, sources: Sequence[Path]) -> tuple[list[ClipSource], l
     """
     if dataset not in DATASETS:
         raise SettingsError(f"dataset: expected one of {', '.join(DATASETS)}, found {dataset!r}")
-    files = _find_files(dataset, sources)
+    files = _find_files(dataset, sources, options)
     found: list[ClipSource] = []
     rejected: list[Rejected] = []
     skeletons: dict[Path, list[Path]] = {}
-    for path, root in sorted(files.items()):
+    for path, place in sorted(files.items()):
         try:
-            found += _clips_in(dataset, path, root, skeletons)
+            found += _clips_in(dataset, path, place, skeletons)
         except SourceError as error:
             rejected.append(Rejected(str(path), error.reason))
-    named, doubled = _unique_names(found, files)
+    named, doubled = _unique_names(found, {path: place.root for path, place in files.items()})
     kept, copies = _without_copies(sorted(named, key=lambda c: (c.name, str(c.path))))
     return kept, rejected + doubled + copies
 
 
-def _find_files(dataset: str, sources: Sequence[Path]) -> dict[Path, Path]:
-    """File -> the source it was found in."""
+@dataclass(frozen=True)
+class _Place:
+    """The folder in which a file was looked for, and how to read it."""
+
+    root: Path
+    options: ReadOptions
+
+
+def _find_files(
+    dataset: str,
+    sources: Sequence[Path],
+    options: ReadOptions | Mapping[Path, ReadOptions] | None,
+) -> dict[Path, _Place]:
+    """Return where each file of the data set was found, by its path.
+
+    Of two sources that hold a file, the first is its root and the inner one gives its options.
+    """
     suffixes = _SUFFIXES[dataset]
-    files: dict[Path, Path] = {}
+    each = options if isinstance(options, Mapping) else {}
+    for_all = ReadOptions() if options is None or isinstance(options, Mapping) else options
+    roots: dict[Path, Path] = {}
+    innermost: dict[Path, Path] = {}
     for source in map(Path, sources):
         if not source.exists():
             raise SourceError(source, "expected a file or a folder, found none")
         if source.is_file():
-            files.setdefault(source, source.parent)
-            continue
-        for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in suffixes and path.is_file():
-                files.setdefault(path, source)
+            found = [source]
+        else:
+            every = sorted(source.rglob("*"))
+            found = [p for p in every if p.suffix.lower() in suffixes and p.is_file()]
+        for path in found:
+            roots.setdefault(path, source.parent if source.is_file() else source)
+            if len(source.parts) >= len(innermost.setdefault(path, source).parts):
+                innermost[path] = source
     if dataset == "h36m":
-        files = {p: root for p, root in files.items() if human36m.holds_world_poses(p)}
-    if not files:
+        roots = {p: root for p, root in roots.items() if human36m.holds_world_poses(p)}
+    if not roots:
         where = ", ".join(map(str, sources)) or "no source"
         raise SourceError(where, f"expected {dataset} clips (*{', *'.join(suffixes)}), found none")
-    return files
+    return {p: _Place(root, each.get(innermost[p], for_all)) for p, root in roots.items()}
 
 
 def _clips_in(
-    dataset: str, path: Path, root: Path, skeletons: dict[Path, list[Path]]
+    dataset: str, path: Path, place: _Place, skeletons: dict[Path, list[Path]]
 ) -> list[ClipSource]:
     if dataset == "h36m":
         clips = human36m.clips_in(path)
-        return [ClipSource(dataset, path, None, subject, name) for subject, name in clips]
+        return [ClipSource(dataset, path, None, who, name, place.options) for who, name in clips]
     skeleton = None
-    if _SUFFIXES[dataset] == (".amc",):
-        skeleton = _skeleton_of(path, root, skeletons)
+    if path.suffix.lower() == ".amc":
+        skeleton = place.options.skeleton or _skeleton_of(path, place.root, skeletons)
         if skeleton is None:
             raise SourceError(path, "expected an ASF of its name or alone beside it, found none")
-    return [ClipSource(dataset, path, skeleton, _SUBJECT[dataset](path, root), path.stem)]
+    subject = _SUBJECT[dataset](path, place.root)
+    return [ClipSource(dataset, path, skeleton, subject, path.stem, place.options)]
 
 
 def _skeleton_of(path: Path, root: Path, skeletons: dict[Path, list[Path]]) -> Path | None:
@@ -218,28 +248,38 @@ _SUBJECT: dict[str, Callable[[Path, Path], str]] = {
 
 
 def read_clip(
-    source: ClipSource, fps: float | None = None, *, unit: str | None = None
+    source: ClipSource,
+    fps: float | None = None,
+    *,
+    unit: str | None = None,
+    up: str | None = None,
+    joints: JointMap | None = None,
 ) -> MotionClip:
     """Read a clip as 13 joints in metres, y up.
+
+    What is given here replaces the same of ``source.options``.
 
     Parameters
     ----------
     source : from ``discover``.
     fps : frame rate; overrides what the file or the table of the data set says.
-    unit : length unit of a BVH (m, cm, mm, in), where it is known.
+    unit : length unit (m, cm, mm, in, or metres per unit), where the file does not state it.
+    up : upward axis of the file: y, z, x, with a minus sign if it points down, or auto.
+    joints : names in the file of joints that no naming scheme finds.
 
     Raises
     ------
     SourceError
         If the file cannot be read, does not fit its skeleton, or its rate is stated nowhere.
     SettingsError
-        If ``fps`` is no rate, or ``unit`` no unit or given for a format that states its own.
+        If an option is none, or is given for a format that states it itself.
     """
-    return as_motion_clip(source, read_source(source, fps, unit))
+    options = source.options.but(fps=fps, unit=unit, up=up, joints=joints)
+    return as_motion_clip(source, read_source(replace(source, options=options)))
 
 
 def as_motion_clip(source: ClipSource, clip: ReadClip) -> MotionClip:
-    """The clip without the facts."""
+    """Return the clip without the facts."""
     return MotionClip(
         dataset=source.dataset,
         subject=source.subject,
@@ -249,37 +289,40 @@ def as_motion_clip(source: ClipSource, clip: ReadClip) -> MotionClip:
         fps=clip.fps,
         source_sha256=clip.sha256,
         lost=clip.lost,
+        notes=clip.notes,
     )
 
 
-def read_source(source: ClipSource, fps: float | None = None, unit: str | None = None) -> ReadClip:
-    """As ``read_clip``, with the facts that were understood."""
-    if unit is not None and ".bvh" not in _SUFFIXES[source.dataset]:
-        raise SettingsError(f"unit: expected none for {source.dataset}, whose files state it")
+def read_source(source: ClipSource) -> ReadClip:
+    """Read a clip with the facts that were understood. Errors as ``read_clip``."""
     if source.dataset == "h36m":
-        return human36m.read_h36m_clip(source.path, source.name, fps)
-    return read_data(source, read_bytes(source.path), fps, unit)
+        _refuse_options(source, ("unit", "up", "joints"))
+        return human36m.read_h36m_clip(source.path, source.name, source.options.fps)
+    return read_data(source, read_bytes(source.path))
 
 
-def read_data(
-    source: ClipSource,
-    data: bytes,
-    fps: float | None = None,
-    unit: str | None = None,
-    *,
-    asf: bytes | None = None,
-) -> ReadClip:
-    """As ``read_source``, from the bytes of a text or C3D clip (and, if given, of its ASF)."""
-    suffix, *others = _SUFFIXES.get(source.dataset, ("", ""))
-    if others:
-        raise SettingsError(f"dataset: expected one read from bytes, found {source.dataset!r}")
+def read_data(source: ClipSource, data: bytes, *, asf: bytes | None = None) -> ReadClip:
+    """Read a clip from its bytes (and, if given, those of its ASF). Errors as ``read_clip``."""
+    suffix = source.path.suffix.lower()
+    options = source.options
     if suffix == ".amc":
+        _refuse_options(source, ("unit", "joints"))
         if source.skeleton is None:
             raise SourceError(source.path, "expected an ASF skeleton, found none")
         body = skeleton_at(source.skeleton) if asf is None else skeleton_of(asf, source.skeleton)
-        clip = read_acclaim_clip(data, source.path, body, source.dataset, fps)
+        clip = read_acclaim_clip(data, source.path, body, source.dataset, options)
     elif suffix == ".bvh":
-        clip = read_bvh_clip(data, source.path, source.dataset, fps, unit)
+        clip = read_bvh_clip(data, source.path, source.dataset, options)
+    elif suffix == ".c3d":
+        clip = read_c3d_clip(data, source.path, options)
     else:
-        clip = read_c3d_clip(data, source.path, fps)
+        raise SettingsError(f"expected a file read from bytes, found {source.path.name!r}")
     return replace(clip, sha256=hashlib.sha256(data).hexdigest())
+
+
+def _refuse_options(source: ClipSource, names: Sequence[str]) -> None:
+    """Raise a SettingsError if one of the options that the format states itself is given."""
+    given = source.options.as_json()
+    for name in names:
+        if name in given:
+            raise SettingsError(f"{name}: expected none for {source.dataset}, whose files state it")

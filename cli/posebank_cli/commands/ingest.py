@@ -48,12 +48,7 @@ from posebank_pipelines.stages.ingest import known_sources
     show_default=True,
     help="Seconds kept of a stretch in which nothing moves.",
 )
-@click.option(
-    "--fps",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Frame rate of the clips, over what is known of them.",
-)
-@options.unit
+@options.reading
 @options.strict
 @options.cluster
 @options.as_json
@@ -64,6 +59,9 @@ def ingest(
     bank_fps: float,
     fps: float | None,
     unit: str | None,
+    up: str,
+    joints: Path | None,
+    skeleton: Path | None,
     strict: bool,
     workers: int,
     scheduler: str | None,
@@ -72,15 +70,16 @@ def ingest(
 ) -> None:
     """Read MoCap clips of DATASET from SOURCES (files or folders) into the bank.
 
-    Data sets accumulate, and so do the sources of one data set, all of which are read with the
-    settings of the last call; the same source again changes nothing.
+    Data sets accumulate, and so do the sources of one data set. Each source is read with the
+    --fps, --unit, --up, --joints and --skeleton of the last call that named it; the settings of
+    the bank are those of the last call for all of them. The same source again changes nothing.
 
     Example: posebank ingest cmu /data/cmu/subjects -w workspace
     """
     bank = BankSettings(fps=bank_fps, **settings)
     with options.runner(workers, scheduler) as runner:
-        every = [*known_sources(workspace, dataset), *sources]
-        result = ingest_stage(
-            workspace, dataset, every, bank, runner, fps=fps, unit=unit, strict=strict
-        )
+        read_as = options.read_options(fps, unit, up, joints, skeleton)
+        new = {source.resolve(): read_as for source in sources}
+        every = known_sources(workspace, dataset) | new
+        result = ingest_stage(workspace, dataset, every, bank, runner, strict=strict)
         options.show([result], as_json)

@@ -14,16 +14,18 @@ from posebank_pipelines.inspect import inspect as inspect_path
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--fps",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Frame rate of a clip that does not tell.",
-)
-@options.unit
+@options.reading
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw what was understood.")
 @options.as_json
 def inspect(
-    path: Path, fps: float | None, unit: str | None, picture: Path | None, as_json: bool
+    path: Path,
+    fps: float | None,
+    unit: str | None,
+    up: str,
+    joints: Path | None,
+    skeleton: Path | None,
+    picture: Path | None,
+    as_json: bool,
 ) -> None:
     """Show what PATH (an artefact's folder or a MoCap file) holds; check an artefact's hashes.
 
@@ -31,7 +33,9 @@ def inspect(
 
     Example: posebank inspect workspace/shards
     """
-    facts = inspect_path(path, fps=fps, unit=unit, picture=picture)
+    facts = inspect_path(
+        path, options=options.read_options(fps, unit, up, joints, skeleton), picture=picture
+    )
     if as_json:
         options.echo_json(facts)
     else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from posebank.mocap import (
     ClipSource,
     ClipStats,
     DistinctPoses,
+    ReadOptions,
     add_mirrored,
     discover,
     limbs_by_subject,
@@ -26,6 +28,7 @@ from posebank_pipelines.workspace import StageResult, current, settings_dict, st
 
 _BATCH_BYTES = 1 << 20  # of clip text per task: a hundredth of a second of work
 _PART_ROWS = 1 << 16
+_MOST_NOTES = 20
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,11 @@ class _Batch:
     clips: list[ClipStats]
 
 
-def _read_batch(
-    sources: list[ClipSource],
-    settings: BankSettings,
-    fps: float | None,
-    unit: str | None,
-    strict: bool,
-) -> _Batch:
+def _read_batch(sources: list[ClipSource], settings: BankSettings, strict: bool) -> _Batch:
     batch = _Batch([], [], [])
     for source in sources:
         try:
-            clip = read_clip(source, fps, unit=unit)
+            clip = read_clip(source)
             poses, stats = poses_from_clip(clip, settings)
         except SourceError as error:
             if strict:
@@ -79,23 +76,29 @@ def _counts(clips: Sequence[ClipStats], kept: int) -> dict[str, int]:
     return {"clips": len(clips), **sums, "poses_kept": kept}
 
 
-def known_sources(workspace: Path, dataset: str) -> list[Path]:
-    """The sources that the data set's section of the bank was made from."""
+def _notes(clips: Sequence[ClipStats]) -> dict[str, dict[str, int]]:
+    """Count the clips of each note; nothing where there is none."""
+    counts = Counter(note for clip in clips for note in clip.notes)
+    return {"notes": dict(counts.most_common(_MOST_NOTES))} if counts else {}
+
+
+def known_sources(workspace: Path, dataset: str) -> dict[Path, ReadOptions]:
+    """Return the sources that the data set's section of the bank was made from, and how."""
     manifest = artefacts.find_manifest(workspace / "bank")
     if manifest is None or dataset not in manifest.sections:
-        return []
-    return [Path(p) for p in manifest.sections[dataset].settings["sources"]]
+        return {}
+    settings = manifest.sections[dataset].settings
+    options = settings.get("options", {})
+    return {Path(p): ReadOptions.from_json(options.get(p, {})) for p in settings["sources"]}
 
 
 def ingest(
     workspace: Path,
     dataset: str,
-    sources: Sequence[Path],
+    sources: Mapping[Path, ReadOptions],
     settings: BankSettings,
     runner: Runner,
     *,
-    fps: float | None = None,
-    unit: str | None = None,
     strict: bool = False,
 ) -> StageResult:
     """Make the data set's section of the bank from exactly these sources.
@@ -104,8 +107,12 @@ def ingest(
 
     Parameters
     ----------
-    fps, unit : frame rate of the clips, and length unit of BVH files; see
-        ``posebank.mocap.read_clip``.
+    workspace : folder of the artefacts.
+    dataset : one of ``posebank.mocap.DATASETS``.
+    sources : files and folders of clips, and how to read the clips of each.
+    settings : how clips become poses.
+    runner : where tasks run.
+    strict : stop at the first bad file instead of setting it aside.
 
     Raises
     ------
@@ -113,14 +120,17 @@ def ingest(
         If a source does not exist or none of its clips can be used.
     """
     folder = workspace / "bank"
-    resolved = sorted({p.resolve() for p in sources})
-    clips, set_aside = discover(dataset, resolved)
+    read_as = {path.resolve(): options for path, options in sources.items()}
+    resolved = sorted(read_as)
+    clips, set_aside = discover(dataset, resolved, read_as)
     if strict and set_aside:
         raise SourceError(set_aside[0].where, set_aside[0].reason)
     files = {c.path for c in clips} | {c.skeleton for c in clips if c.skeleton}
     inputs = {"sources": artefacts.source_stamp(files)}
     decided = settings_dict(
-        settings, sources=[str(p) for p in resolved], fps_override=fps, unit=unit
+        settings,
+        sources=[str(p) for p in resolved],
+        options={str(p): o for p in resolved if (o := read_as[p].as_json())},
     )
     stamp = artefacts.fingerprint("bank", decided, inputs)
     if (manifest := current(folder, "bank", dataset, stamp)) is not None:
@@ -132,9 +142,8 @@ def ingest(
         distinct = DistinctPoses(settings.min_distance_mm)
         rejected, stats, kept = list(set_aside), [], []
         for batch in runner.imap(
-            f"ingest {dataset}", _read_batch, _batches(clips), settings, fps, unit, strict,
-            light=True,
-        ):  # fmt: skip
+            f"ingest {dataset}", _read_batch, _batches(clips), settings, strict, light=True
+        ):
             rejected += batch.rejected
             stats += batch.clips
             if batch.poses:
@@ -159,7 +168,7 @@ def ingest(
             for number, start in enumerate(range(0, len(bank), _PART_ROWS))
         ]
         limbs = limbs_by_subject(stats)
-        told = {**counts, "subjects": len(limbs), "limbs_mm": limbs}
+        told = {**counts, "subjects": len(limbs), "limbs_mm": limbs, **_notes(stats)}
         section = artefacts.Section(stamp, decided, inputs, 0, rejected, told)
         manifest = artefacts.commit_section(staging, folder, "bank", parts, dataset, section)
     return stage_result("ingest", folder, manifest, dataset, made=True)
