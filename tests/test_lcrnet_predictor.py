@@ -8,6 +8,7 @@ from PIL import Image
 from torchvision.models.vgg import cfgs, make_layers
 
 from posebank.errors import ArtefactError, SettingsError, SourceError
+from posebank.images import read_image
 from posebank.lcrnet import (
     IntegrationSettings,
     Predictor,
@@ -17,7 +18,7 @@ from posebank.lcrnet import (
     train,
 )
 from posebank.lcrnet.backbones import build_backbone
-from posebank.lcrnet.images import read_image, resized
+from posebank.lcrnet.images import resized
 from posebank.lcrnet.model import LCRNet
 from posebank.lcrnet.trainer import anchor_tensors
 from posebank.skeleton import body_centre

@@ -16,6 +16,7 @@ from posebank.evaluation import (
 )
 from posebank.geometry.cameras import camera_rotation
 from posebank.geometry.rotations import axis_rotation
+from posebank.images import read_image
 from posebank.report import (
     FRONT,
     View,
@@ -38,7 +39,7 @@ from posebank.report import (
     write_evaluation,
 )
 from posebank.report.drawing import LEFT, RIGHT, bones
-from posebank.report.images import new_figure, open_image
+from posebank.report.images import new_figure
 from posebank.report.sheets import facing_the_camera
 from posebank.shards import ShardSettings, shard_table
 from posebank.skeleton import N_JOINTS, J, JointState, centred
@@ -207,7 +208,7 @@ def test_prediction_picture(tmp_path):
     one = prediction_picture(tmp_path / "im0.png", found, tmp_path / "a.png")
     none = prediction_picture(tmp_path / "im0.png", found.take([]), tmp_path / "b.png")
     assert size_of(one)[0] == size_of(none)[0] > 1000
-    pixels = open_image(tmp_path / "im0.png")
+    pixels = read_image(tmp_path / "im0.png")
     same = prediction_picture(pixels, found, tmp_path / "c.png")
     assert same.read_bytes() == one.read_bytes()
 
@@ -215,7 +216,7 @@ def test_prediction_picture(tmp_path):
 def test_damaged_image_is_named(tmp_path):
     (tmp_path / "x.jpg").write_bytes(b"\xff\xd8 not an image")
     with pytest.raises(SourceError, match=r"x\.jpg"):
-        open_image(tmp_path / "x.jpg")
+        read_image(tmp_path / "x.jpg")
 
 
 def test_other_pictures(tmp_path):

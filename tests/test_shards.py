@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import tarfile
@@ -23,6 +24,7 @@ from posebank.export import export_webdataset
 from posebank.geometry.boxes import boxes_around
 from posebank.schemas import SHARDS
 from posebank.shards import (
+    PoseShards,
     ShardSettings,
     dataset_card,
     describe_shards,
@@ -174,6 +176,33 @@ def test_shrunk_images_take_their_labels_along(labels: Labels, roots: dict[str, 
     for name in ("joints_2d", "box", "camera_translation", "camera_scale"):
         np.testing.assert_allclose(other[name], np.array(one[name]) / 2, rtol=1e-5)
     assert other["joints_3d"] == one["joints_3d"]
+
+
+@pytest.mark.parametrize("embed", [True, False])
+def test_a_turned_photograph_is_upright_for_every_reader(
+    labels: Labels, embed: bool, tmp_path: Path
+) -> None:
+    roots = make_images(labels, tmp_path)
+    path = roots["lspe"] / "a/00.jpg"
+    with Image.open(path) as image:
+        upright = np.asarray(image)
+        exif = Image.Exif()
+        exif[0x0112] = 8  # stored with its top to the right
+        image.transpose(Image.Transpose.ROTATE_270).save(path, exif=exif, quality=95)
+    folder = tmp_path / "shards"
+    write_shards(folder, labels, make_anchors(), roots, replace(SMALL, embed=embed))
+    samples = {sample["image_id"]: sample for sample in PoseShards(folder)}
+    sample = samples["lspe/a/00.jpg"]
+    assert (sample["width"], sample["height"]) == (120, 96)
+    seen = sample["image"].permute(1, 2, 0).numpy().astype(int)
+    assert np.abs(seen - upright).mean() < 5
+    export_webdataset(folder, tmp_path / "tars", "train")
+    with tarfile.open(tmp_path / "tars" / "train-000000.tar") as tar:
+        members = [m.name for m in tar if m.name.endswith(".jpg")]
+        rows = [json.load(tar.extractfile(name[:-4] + ".json")) for name in members]
+        (name,) = (n for n, r in zip(members, rows, strict=True) if r["image"] == "a/00.jpg")
+        with Image.open(tar.extractfile(name)) as image:  # a reader that knows no EXIF
+            assert np.abs(np.asarray(image).astype(int) - upright).mean() < 8
 
 
 def test_settings_are_checked() -> None:

@@ -7,27 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from posebank.errors import Rejected
+from posebank.errors import Rejected, SourceError
+from posebank.images import image_size
 from posebank.types import People
 
 
 def image_sizes(
     folder: Path, names: Iterable[str]
 ) -> tuple[dict[str, tuple[int, int]], list[Rejected]]:
-    """Width and height of the images that are there; those that cannot be read are returned."""
+    """Return the upright width and height of the images that exist, and the unreadable ones."""
     sizes: dict[str, tuple[int, int]] = {}
     bad = []
     for name in sorted(set(names)):
         path = folder / name
-        if not path.is_file():
+        if not path.exists():
             continue
         try:
-            with Image.open(path) as image:
-                sizes[name] = image.size
-        except Exception as error:  # Pillow's decoders raise whatever damaged bytes lead them into
-            bad.append(Rejected(str(path), f"expected an image, found {error!s:.200}"))
+            sizes[name] = image_size(path)
+        except SourceError as error:
+            bad.append(Rejected(error.where, error.reason))
     return sizes, bad
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from posebank.artefacts import atomic_path, read_manifest
-from posebank.errors import ArtefactError, SettingsError
+from posebank.errors import ArtefactError, SettingsError, SourceError
+from posebank.images import read_image_file, upright_file
 
 _BATCH = 16
 
@@ -86,9 +87,9 @@ def _add_image(
         if image_roots is not None:
             where = Path(image_roots[row["dataset"]]) / row["image"]
         try:
-            data = where.read_bytes()
-        except OSError as error:
-            raise ArtefactError(f"{where}: expected an image: {error.strerror}") from error
+            data = upright_file(read_image_file(where), where)
+        except SourceError as error:
+            raise ArtefactError(str(error)) from error
     for person in row["people"]:
         for name, width in (("joints_2d", 2), ("joints_3d", 3), ("camera_rotation", 3)):
             flat = person[name]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from posebank.errors import Rejected, SettingsError, SourceError
+from posebank.images import read_image
 from posebank.lcrnet.checkpoints import network_of, read_checkpoint
 from posebank.lcrnet.devices import pick_device
-from posebank.lcrnet.images import read_image, resized
+from posebank.lcrnet.images import resized
 from posebank.lcrnet.integration import Poses, integrate, nms
 from posebank.lcrnet.model import LCRNet, Proposals
 from posebank.lcrnet.settings import IntegrationSettings

@@ -1,21 +1,19 @@
-"""Opening images and saving figures."""
+"""Find the images of a report, and save its figures."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow.parquet as pq
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from posebank.artefacts import atomic_path, read_manifest
 from posebank.errors import SourceError
+from posebank.images import decode_image, read_image
 
 ImageOf = Callable[[str], NDArray[np.uint8] | None]
 """Gives the RGB image (height, width, 3) of an ``image_id``, None where it is not at hand."""
@@ -25,28 +23,12 @@ def no_image(image_id: str) -> None:
     """No image is at hand."""
 
 
-def open_image(source: Path | BinaryIO) -> NDArray[np.uint8]:
-    """RGB image (height, width, 3).
-
-    Raises
-    ------
-    SourceError
-        If it is missing or damaged.
-    """
-    try:
-        with Image.open(source) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError on bad chunks
-        where = source if isinstance(source, Path) else "image"
-        raise SourceError(where, f"expected an image: {error}") from error
-
-
 def find_image(roots: Mapping[str, Path], dataset: str, name: str) -> NDArray[np.uint8] | None:
     """Image of a data set, None where its folder is not given or the image cannot be read."""
     if dataset not in roots:
         return None
     try:
-        return open_image(Path(roots[dataset]) / name)
+        return read_image(Path(roots[dataset]) / name)
     except SourceError:
         return None
 
@@ -105,8 +87,8 @@ def images_in_shards(folder: Path) -> ImageOf:
         (found,) = table.slice(row, 1).to_pylist()
         try:
             if found["image_bytes"]:
-                return open_image(io.BytesIO(found["image_bytes"]))
-            return open_image(Path(found["image_path"]))
+                return decode_image(found["image_bytes"], image_id)
+            return read_image(Path(found["image_path"]))
         except SourceError:
             return None
 

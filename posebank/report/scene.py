@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from posebank.images import read_image
 from posebank.report.drawing import (
     FRONT,
     View,
@@ -25,7 +26,7 @@ from posebank.report.drawing import (
     frame_axes,
     view_axes,
 )
-from posebank.report.images import new_figure, open_image, save_figure
+from posebank.report.images import new_figure, save_figure
 from posebank.types import Predictions
 
 FOCAL = 1.2
@@ -93,7 +94,7 @@ def prediction_picture(
     image : a file, or RGB (height, width, 3) uint8.
     predictions : the poses of this image that are to be drawn.
     """
-    pixels = open_image(image) if isinstance(image, Path) else image
+    pixels = read_image(image) if isinstance(image, Path) else image
     height, width = pixels.shape[:2]
     shape = height / width
     figure = new_figure(15, min(max(5 * shape, 4), 9))

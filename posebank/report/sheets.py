@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from posebank import artefacts
 from posebank.errors import ArtefactError
 from posebank.geometry.cameras import camera_rotation
 from posebank.geometry.rotations import heading_angle
+from posebank.images import decode_image, read_image
 from posebank.report.drawing import FRONT, SIDE, View, draw_pose_2d, draw_pose_3d
-from posebank.report.images import find_image, new_figure, open_image, save_figure
+from posebank.report.images import find_image, new_figure, save_figure
 from posebank.schemas import SHARD_PERSON, field_shape
 from posebank.skeleton import J, JointState
 from posebank.types import Labels, Matches, MotionClip, People, PoseBank
@@ -197,8 +197,10 @@ def _shard_row(path: Path, row: int) -> dict:
 
 
 def _draw_shard_image(ax: Axes, row: dict) -> None:
-    source = io.BytesIO(row["image_bytes"]) if row["image_bytes"] else Path(row["image_path"])
-    image = open_image(source)
+    if row["image_bytes"]:
+        image = decode_image(row["image_bytes"], row["image_id"])
+    else:
+        image = read_image(Path(row["image_path"]))
     height, width = image.shape[:2]
     ax.imshow(image, extent=(0, width, height, 0))
     for person in row["people"]:

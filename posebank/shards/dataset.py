@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import simplejpeg
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch.utils.data import Dataset
 
-from posebank.errors import ArtefactError
+from posebank.errors import ArtefactError, SourceError
+from posebank.images import decode_image, read_image
 from posebank.shards.augment import Sample
 from posebank.shards.read import GroupImages, PartLabels, ShardFiles, ShardFilter
 
@@ -239,17 +237,10 @@ def decoded(samples: list[Sample]) -> list[Sample]:
 
 def _pixels(file: torch.Tensor | str, image_id: str) -> torch.Tensor:
     try:
-        data = np.fromfile(file, np.uint8) if isinstance(file, str) else file.numpy()
-    except OSError as error:
-        raise ArtefactError(
-            f"{file}: expected the image that {image_id} refers to: {error.strerror}"
-        ) from error
-    try:
-        try:
-            pixels = simplejpeg.decode_jpeg(data)
-        except ValueError:  # no JPEG, or CMYK, or with an oddity that Pillow forgives
-            with Image.open(io.BytesIO(data.tobytes())) as image:
-                pixels = np.array(image.convert("RGB"))
-    except Exception as error:  # Pillow raises many kinds
-        raise ArtefactError(f"{image_id}: expected an image that decodes: {error}") from error
+        if isinstance(file, str):
+            pixels = read_image(Path(file))
+        else:
+            pixels = decode_image(file.numpy(), image_id)
+    except SourceError as error:
+        raise ArtefactError(f"{image_id}: {error}") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)

@@ -23,7 +23,7 @@ class ShardSettings:
     images_per_row_group : images that are read at a time; a single image costs the reading of its
         row group, so few is better for random access.
     max_side : images whose longer side is longer are shrunk to it (JPEG, quality 95) and their
-        2D labels with them; 0 keeps the original bytes of every image.
+        2D labels with them; 0 keeps the original bytes of every image that is stored upright.
     """
 
     embed: bool = True

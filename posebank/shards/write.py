@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -12,18 +11,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 from pyarrow.feather import write_feather
 
 from posebank.anchors import assign
 from posebank.errors import PosebankError, Rejected, SourceError
 from posebank.geometry.boxes import boxes_around
+from posebank.images import (
+    decode_image,
+    encode_jpeg,
+    read_image_file,
+    resize_pixels,
+    upright_file,
+)
 from posebank.schemas import ANCHORS, SHARD_PERSON, SHARDS, column_from, to_table
 from posebank.shards.plan import ShardSettings, group_by_image, image_id
 from posebank.skeleton import is_annotated, mirrored_3d
 from posebank.types import Anchors, Labels, Records, Texts
 
-_JPEG_QUALITY = 95
 _POSE_ID = re.compile(r"(?P<dataset>[^/]+)/(?P<clip>.+):(?P<frame>\d+)(?P<mirrored>m?)")
 
 IMAGE_COLUMNS = ("image_bytes",)
@@ -127,17 +131,9 @@ def _read_image(path: Path) -> _ImageFile:
     SourceError
         If the file is missing or does not decode to its end.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(path, f"expected an image file: {error.strerror}") from error
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            return _ImageFile(data, image.width, image.height)
-    # Pillow raises many kinds of error on damaged files, SyntaxError and struct.error among them.
-    except Exception as error:
-        raise SourceError(path, f"expected an image that decodes: {error}") from error
+    data = upright_file(read_image_file(path), path)
+    height, width, _ = decode_image(data, path).shape
+    return _ImageFile(data, width, height)
 
 
 def _check_size(path: Path, file: _ImageFile, width: int, height: int) -> None:
@@ -179,11 +175,8 @@ def _shrunk_file(file: _ImageFile, max_side: int) -> _ImageFile:
         max(1, round(file.width * max_side / longest)),
         max(1, round(file.height * max_side / longest)),
     )
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(file.data)) as image:
-        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-        small.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return _ImageFile(buffer.getvalue(), *size)
+    small = resize_pixels(decode_image(file.data, "image"), *size)
+    return _ImageFile(encode_jpeg(small), *size)
 
 
 @dataclass(frozen=True)
