@@ -28,8 +28,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from posebank import __version__
+from posebank.artefact_kinds import KINDS
 from posebank.errors import ArtefactError, Rejected
-from posebank.schemas import SCHEMAS, VERSIONS
+from posebank.schemas import SCHEMAS
 
 try:
     import fcntl
@@ -38,11 +39,6 @@ except ImportError:  # Windows: killed writers' folders stay
 
 MANIFEST = "_manifest.json"
 
-_MADE_BY = {
-    "bank": "ingest", "annotations": "annotate", "index": "index", "matches": "match",
-    "lifter": "label", "labels": "label", "anchors": "anchors", "shards": "shards", "runs": "train",
-    "evaluation": "evaluate", "predictions": "predict",
-}  # fmt: skip
 _RANDOM_NAME = "[0-9a-f]" * 8
 _YOUNG_S = 60.0  # a writer may not have locked its new folder yet
 
@@ -101,7 +97,7 @@ def fingerprint(
     kind: str, settings: Mapping[str, Any], inputs: Mapping[str, str], seed: int = 0
 ) -> str:
     """Fingerprint of what determines a section: kind, versions, settings, inputs and seed."""
-    return digest([kind, VERSIONS[kind], __version__, dict(settings), dict(inputs), seed])
+    return digest([kind, KINDS[kind].version, __version__, dict(settings), dict(inputs), seed])
 
 
 def file_sha256(path: Path) -> str:
@@ -239,7 +235,7 @@ def write_manifest(
     """Write the manifest that makes a folder a finished artefact; the last thing to write."""
     manifest = Manifest(
         kind=kind,
-        schema_version=VERSIONS[kind],
+        schema_version=KINDS[kind].version,
         code_version=__version__,
         rows=sum(p.rows for p in parts),
         parts=sorted(parts, key=lambda p: p.name),
@@ -314,7 +310,7 @@ def commit_section(
     Sections that another schema version wrote are dropped: their parts could not be read.
     """
     old = find_manifest(artefact)
-    if old is None or (old.kind, old.schema_version) != (kind, VERSIONS[kind]):
+    if old is None or (old.kind, old.schema_version) != (kind, KINDS[kind].version):
         return commit(staging, artefact, kind, parts, {name: section})
     others = {n: s for n, s in old.sections.items() if n != name}
     kept = keep_parts(artefact, staging, old, set(others))
@@ -374,11 +370,11 @@ def read_manifest(artefact: Path, kind: str) -> Manifest:
         state = "unfinished (no manifest)" if artefact.exists() else "missing"
         raise ArtefactError(
             f"{artefact}: expected a {kind} artefact, found it {state}; "
-            f"`posebank {_MADE_BY[kind]}` makes it"
+            f"`posebank {KINDS[kind].stage}` makes it"
         )
-    if manifest.kind != kind or manifest.schema_version != VERSIONS[kind]:
+    if manifest.kind != kind or manifest.schema_version != KINDS[kind].version:
         raise ArtefactError(
-            f"{artefact}: expected {kind} version {VERSIONS[kind]}, "
+            f"{artefact}: expected {kind} version {KINDS[kind].version}, "
             f"found {manifest.kind} version {manifest.schema_version}; make it again"
         )
     return manifest

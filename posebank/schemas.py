@@ -16,17 +16,12 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from posebank.artefact_kinds import KINDS
 from posebank.errors import ArtefactError
 from posebank.skeleton import JOINT_NAMES, LIMBS, MIRROR, N_JOINTS, SKELETON_NAME
 from posebank.types import Matches, Records, texts
 
 R = TypeVar("R", bound=Records)
-
-VERSIONS = {
-    "bank": 1, "annotations": 1, "index": 1, "matches": 1, "labels": 1, "anchors": 1,
-    "lifter": 1,
-    "shards": 1, "runs": 1, "evaluation": 1, "predictions": 1,
-}  # fmt: skip
 
 _SKELETON = {
     "name": SKELETON_NAME,
@@ -70,7 +65,7 @@ def _schema(kind: str, columns: list[pa.Field]) -> pa.Schema:
         columns,
         metadata={
             "posebank.kind": kind,
-            "posebank.version": str(VERSIONS[kind]),
+            "posebank.version": str(KINDS[kind].version),
             "posebank.skeleton": json.dumps(_SKELETON),
             "posebank.frames": json.dumps(_FRAMES),
         },
@@ -193,9 +188,10 @@ SHARDS = _schema("shards", [
 ])  # fmt: skip
 
 SCHEMAS = {
-    "bank": BANK, "annotations": ANNOTATIONS, "matches": MATCHES, "labels": LABELS,
-    "anchors": ANCHORS, "shards": SHARDS, "predictions": PREDICTIONS,
-}  # fmt: skip
+    schema.metadata[b"posebank.kind"].decode(): schema
+    for schema in (BANK, ANNOTATIONS, MATCHES, LABELS, ANCHORS, SHARDS, PREDICTIONS)
+}
+"""The schema of each kind of artefact whose parts are tables."""
 
 
 def field_shape(field: pa.Field) -> tuple[int, ...]:

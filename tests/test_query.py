@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from matching_oracle import random_bank, random_people
 
 from posebank import artefacts
+from posebank.deciding import deciding
 from posebank.matching import MatchSettings, match
 from posebank.schemas import ANNOTATIONS, BANK, matches_to_table, to_table
 from posebank.skeleton import JOINT_NAMES, J, is_annotated
 from posebank_cli.main import main
-from posebank_pipelines.workspace import settings_dict
 
 SETTINGS = MatchSettings(k=4)
 
@@ -26,7 +26,7 @@ def made(tmp_path_factory):
     for kind, table, settings in (
         ("bank", to_table(bank, BANK), {}),
         ("annotations", to_table(people, ANNOTATIONS), {}),
-        ("matches", matches_to_table(matches, bank.pose_id), settings_dict(SETTINGS)),
+        ("matches", matches_to_table(matches, bank.pose_id), deciding(SETTINGS)),
     ):
         with artefacts.staging_folder(workspace / kind) as staging:
             part = artefacts.write_part(staging, "part.parquet", table, section=kind)

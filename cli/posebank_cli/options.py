@@ -16,7 +16,7 @@ import click
 from posebank.errors import Rejected, SettingsError
 from posebank.mocap.options import UP_AXES, ReadOptions, metres_per_unit, read_joint_map
 from posebank_pipelines.runner import Runner
-from posebank_pipelines.workspace import StageResult
+from posebank_pipelines.stage import StageResult
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -27,7 +27,7 @@ from posebank.mocap.bank import BankSettings
 from posebank.mocap.options import checked_joint_map
 from posebank.shards import ShardSettings
 from posebank_pipelines.camera_degrees import limits_from_degrees, prior_from_degrees
-from posebank_pipelines.workspace import run_name
+from posebank_pipelines.stage import run_name
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from posebank_pipelines.config import load_config
 from posebank_pipelines.query import query_banks
 from posebank_pipelines.run import run
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stage import StageResult
 from posebank_pipelines.stages.evaluate import load_predictions
 from posebank_pipelines.stages.report import report
-from posebank_pipelines.workspace import StageResult
 
 Row = dict[str, Any]
 """One row of the demo's table: what, value, unit."""

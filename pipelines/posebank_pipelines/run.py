@@ -9,9 +9,11 @@ from itertools import groupby
 from pathlib import Path
 
 from posebank import artefacts
+from posebank.artefact_kinds import KINDS
 from posebank.errors import SettingsError
 from posebank_pipelines.config import RunConfig
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stage import StageResult
 from posebank_pipelines.stages.anchors import anchors
 from posebank_pipelines.stages.annotate import annotate
 from posebank_pipelines.stages.evaluate import evaluate_network
@@ -21,15 +23,9 @@ from posebank_pipelines.stages.label import label_people
 from posebank_pipelines.stages.match import match_people, uses_index
 from posebank_pipelines.stages.shards import shards
 from posebank_pipelines.stages.train import run_folder, train_network
-from posebank_pipelines.workspace import StageResult
 
-STAGES = (
-    "ingest", "annotate", "index", "match", "label", "anchors", "shards", "train", "evaluate",
-)  # fmt: skip
-_FOLDERS = {
-    "ingest": "bank", "annotate": "annotations", "index": "index", "match": "matches",
-    "label": "labels", "anchors": "anchors", "shards": "shards", "evaluate": "evaluation",
-}  # fmt: skip
+STAGES = tuple(dict.fromkeys(kind.stage for kind in KINDS.values() if kind.in_run))
+"""The stages of a run, in their order."""
 
 Step = tuple[str, Callable[[], StageResult]]
 
@@ -104,13 +100,12 @@ def run(
     if from_stage is not None:
         if from_stage not in STAGES:
             raise SettingsError(f"--from: expected one of {', '.join(STAGES)}, got {from_stage}")
-        for stage in STAGES[STAGES.index(from_stage) :]:
-            folder = (
-                run_folder(workspace, config.run)
-                if stage == "train"
-                else workspace / _FOLDERS[stage]
-            )
-            artefacts.remove(folder)
+        for kind in KINDS.values():
+            if kind.in_run and STAGES.index(kind.stage) >= STAGES.index(from_stage):
+                is_run = kind.name == "runs"
+                artefacts.remove(
+                    run_folder(workspace, config.run) if is_run else workspace / kind.name
+                )
     last = STAGES.index(until) if until is not None else len(STAGES)
     todo = steps(config, workspace, runner, strict=strict)
     for stage, some in groupby(todo, key=lambda step: step[0]):
@@ -122,6 +117,5 @@ def run(
             result = step()
             sections.add(result.section)
             yield replace(result, seconds=round(time.perf_counter() - start, 3))
-        if stage in ("ingest", "annotate"):  # data sets that the configuration does not name go
-            kind = _FOLDERS[stage]
-            artefacts.keep_sections(workspace / kind, kind, sections)
+        if stage in ("ingest", "annotate"):  # remove data sets that the configuration does not name
+            artefacts.keep_sections(result.path, result.path.name, sections)

@@ -20,8 +20,8 @@ from posebank.evaluation.tables import to_latex, to_markdown
 from posebank_pipelines.config import RunConfig
 from posebank_pipelines.run import run, steps
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stage import StageResult
 from posebank_pipelines.stages.evaluate import evaluation_folder
-from posebank_pipelines.workspace import StageResult
 
 _SHARED = ("bank", "labels", "shards")
 _PER_K = ("anchors", "train", "evaluate")

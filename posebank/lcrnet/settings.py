@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from posebank.deciding import SPEED_ONLY
 from posebank.errors import SettingsError
 
 BACKBONES = ("vgg16", "resnet50_fpn", "small")
@@ -69,8 +70,8 @@ class TrainSettings:
     gradient_clip: float = 10.0
     checkpoint_every: int = 1000
     precision: str = "float32"
-    device: str = "auto"
-    num_workers: int = 0
+    device: str = field(default="auto", metadata=SPEED_ONLY)
+    num_workers: int = field(default=0, metadata=SPEED_ONLY)
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from posebank.deciding import OF_VIEWS, SPEED_ONLY
 from posebank.errors import SettingsError
 from posebank.geometry.cameras import CameraLimits, CameraPrior
 
@@ -35,14 +36,14 @@ class MatchSettings:
 
     matcher: str = "viewfree"
     k: int = 100
-    n_views: int = 128
-    probes: int = 0
-    limits: CameraLimits = field(default_factory=CameraLimits)
+    n_views: int = field(default=128, metadata=OF_VIEWS)
+    probes: int = field(default=0, metadata=OF_VIEWS)
+    limits: CameraLimits = field(default_factory=CameraLimits, metadata=OF_VIEWS)
     prior: CameraPrior | None = None
     min_distance_mm: float = 20.0
     min_annotated: int = 4
-    seed: int = 0
-    device: str = "auto"
+    seed: int = field(default=0, metadata=OF_VIEWS)
+    device: str = field(default="auto", metadata=SPEED_ONLY)
 
     def __post_init__(self) -> None:
         if self.matcher not in MATCHERS:

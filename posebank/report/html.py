@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from posebank import artefacts
+from posebank.artefact_kinds import KINDS
 from posebank.errors import ArtefactError
 from posebank.evaluation.tables import shown
 from posebank.report.anchors import anchors_picture
@@ -30,8 +31,6 @@ from posebank.workspace import (
     load_matches,
     load_people,
 )
-
-_ARTEFACTS = ("bank", "annotations", "index", "matches", "labels", "anchors", "shards")
 
 _TABLES = {
     "joints": "by joint", "datasets": "by data set", "annotated": "by number of annotated joints",
@@ -117,7 +116,7 @@ def _embedded(path: Path, alt: str) -> str:
 
 def _artefacts(workspace: Path) -> str:
     rows = []
-    for kind in _ARTEFACTS:
+    for kind in (kind.name for kind in KINDS.values() if kind.in_run and kind.name != "runs"):
         manifest = artefacts.find_manifest(workspace / kind)
         rows.append(
             {

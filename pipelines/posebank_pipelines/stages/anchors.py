@@ -17,37 +17,31 @@ from posebank.anchors import (
     drawn_rows,
     fit_anchors,
 )
+from posebank.deciding import deciding
 from posebank.errors import ArtefactError
 from posebank.report import anchors_picture, poses_picture
 from posebank.schemas import ANCHORS, to_table
 from posebank.types import Anchors
-from posebank.workspace import content, load_bank, load_labels
-from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
+from posebank.workspace import load_bank, load_labels
+from posebank_pipelines.stage import Stage, StageResult, contents
 
 COVERAGE = "coverage.json"
 
 
 def anchors(workspace: Path, settings: AnchorSettings) -> StageResult:
     """Fit the anchor-poses of the workspace, measure their coverage and draw them."""
-    folder = workspace / "anchors"
-    kind = "bank" if settings.source == "bank" else "labels"
-    inputs = {kind: content(workspace, kind)}
-    decided = settings_dict(settings)
-    stamp = artefacts.fingerprint("anchors", decided, inputs, settings.seed)
-    if (manifest := current(folder, "anchors", "anchors", stamp)) is not None:
-        return stage_result("anchors", folder, manifest, "anchors", made=False)
+    inputs = contents(workspace, ["bank" if settings.source == "bank" else "labels"])
+    stage = Stage(workspace, "anchors", deciding(settings), inputs, seed=settings.seed)
+    if stage.is_current:
+        return stage.result()
     poses, dataset, names = _poses(workspace, settings)
     fitted = fit_anchors(poses, settings)
     covered = coverage(fitted, poses, dataset, names)
-    with artefacts.staging_folder(folder) as staging:
-        table = to_table(fitted, ANCHORS)
-        parts = [artefacts.write_part(staging, "anchors-00000.parquet", table, section="anchors")]
-        written = _write_report(staging, fitted, covered, poses)
-        parts += [artefacts.adopt_part(staging, path, section="anchors") for path in written]
-        stats = {"poses": len(poses), **_in_short(covered)}
-        section = artefacts.Section(stamp, decided, inputs, settings.seed, stats=stats)
-        manifest = artefacts.commit(staging, folder, "anchors", parts, {"anchors": section})
-    return stage_result("anchors", folder, manifest, "anchors", made=True)
+    with stage.build() as build:
+        build.write("anchors-00000.parquet", to_table(fitted, ANCHORS))
+        build.adopt(_write_report(build.staging, fitted, covered, poses))
+        build.stats = {"poses": len(poses), **_in_short(covered)}
+    return stage.result()
 
 
 def coverage_report(workspace: Path) -> dict[str, Any]:

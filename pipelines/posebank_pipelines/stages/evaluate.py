@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from posebank import artefacts
+from posebank.deciding import deciding
 from posebank.errors import SettingsError
 from posebank.evaluation import (
     EvaluationResult,
@@ -24,10 +24,10 @@ from posebank.report import write_evaluation
 from posebank.report.images import ImageOf, images_in_folders, images_in_shards
 from posebank.schemas import PREDICTIONS, from_table, to_table
 from posebank.types import Predictions
-from posebank.workspace import content, image_roots, load_anchors, load_people
+from posebank.workspace import image_roots, load_anchors, load_people
 from posebank_pipelines.runner import Progress, silent
+from posebank_pipelines.stage import Stage, StageResult, contents
 from posebank_pipelines.stages.train import run_folder
-from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
 
 CHECKPOINTS = {"before": "checkpoint_initial.pt", "after": "checkpoint.pt"}
 """The network before and after training."""
@@ -50,16 +50,17 @@ def evaluate_network(
     progress: Progress = silent,
 ) -> StageResult:
     """Predict the splits before and after training, with PPI and with NMS, and score them."""
-    folder = workspace / "evaluation"
     run = artefacts.read_manifest(run_folder(workspace, name), "runs")
-    inputs = {kind: content(workspace, kind) for kind in ("shards", "anchors")}
-    inputs["run"] = run.content
-    decided = settings_dict(
-        settings, integration=asdict(integration), run=name, splits=list(splits)
-    )
-    stamp = artefacts.fingerprint("evaluation", decided, inputs)
-    if (manifest := current(folder, "evaluation", name, stamp)) is not None:
-        return stage_result("evaluate", folder, manifest, name, made=False)
+    inputs = {**contents(workspace, ["shards", "anchors"]), "run": run.content}
+    decided = {
+        **deciding(settings),
+        "integration": deciding(integration),
+        "run": name,
+        "splits": list(splits),
+    }
+    stage = Stage(workspace, "evaluation", decided, inputs, section=name)
+    if stage.is_current:
+        return stage.result()
     truth = _shards_truth(workspace, splits)
     methods: dict[str, Predictions] = {}
     for moment, file in CHECKPOINTS.items():
@@ -68,24 +69,18 @@ def evaluate_network(
         checkpoint = run_folder(workspace, name) / file
         found = _predict(workspace, checkpoint, splits, integrations, integration, progress)
         methods |= {f"{moment}-{key}": poses for key, poses in found.items()}
-    with artefacts.staging_folder(folder) as staging:
-        own = staging / name
+    with stage.build() as build:
+        own = build.staging / name
         own.mkdir()
-        parts = [
-            artefacts.write_part(
-                staging, f"{name}/{key}.parquet", to_table(found, PREDICTIONS), section=name
-            )
-            for key, found in methods.items()
-        ]
+        for key, poses in methods.items():
+            build.write(f"{name}/{key}.parquet", to_table(poses, PREDICTIONS))
         results, files = write_evaluation(
             own, methods, truth, settings, load_anchors(workspace),
             image_of=images_in_shards(workspace / "shards"),
         )  # fmt: skip
-        parts += [artefacts.adopt_part(staging, path, section=name) for path in files]
-        stats = {key: result.headline() for key, result in results.items()}
-        section = artefacts.Section(stamp, decided, inputs, stats=stats)
-        manifest = artefacts.commit_section(staging, folder, "evaluation", parts, name, section)
-    return stage_result("evaluate", folder, manifest, name, made=True)
+        build.adopt(files)
+        build.stats = {key: result.headline() for key, result in results.items()}
+    return stage.result()
 
 
 def evaluate_checkpoint(

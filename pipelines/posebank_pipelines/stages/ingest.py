@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posebank import artefacts
+from posebank.deciding import deciding
 from posebank.errors import Rejected, SourceError
 from posebank.mocap import (
     BankSettings,
@@ -21,10 +22,10 @@ from posebank.mocap import (
     poses_from_clip,
     read_clip,
 )
-from posebank.schemas import BANK, to_table
+from posebank.schemas import BANK
 from posebank.types import PoseBank
 from posebank_pipelines.runner import Runner
-from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
+from posebank_pipelines.stage import Stage, StageResult
 
 _BATCH_BYTES = 1 << 20  # of clip text per task: a hundredth of a second of work
 _PART_ROWS = 1 << 16
@@ -119,7 +120,6 @@ def ingest(
     SourceError
         If a source does not exist or none of its clips can be used.
     """
-    folder = workspace / "bank"
     read_as = {path.resolve(): options for path, options in sources.items()}
     resolved = sorted(read_as)
     clips, set_aside = discover(dataset, resolved, read_as)
@@ -127,16 +127,16 @@ def ingest(
         raise SourceError(set_aside[0].where, set_aside[0].reason)
     files = {c.path for c in clips} | {c.skeleton for c in clips if c.skeleton}
     inputs = {"sources": artefacts.source_stamp(files)}
-    decided = settings_dict(
-        settings,
-        sources=[str(p) for p in resolved],
-        options={str(p): o for p in resolved if (o := read_as[p].as_json())},
-    )
-    stamp = artefacts.fingerprint("bank", decided, inputs)
-    if (manifest := current(folder, "bank", dataset, stamp)) is not None:
-        return stage_result("ingest", folder, manifest, dataset, made=False)
+    decided = {
+        **deciding(settings),
+        "sources": [str(path) for path in resolved],
+        "options": {str(p): options for p in resolved if (options := read_as[p].as_json())},
+    }
+    stage = Stage(workspace, "bank", decided, inputs, section=dataset)
+    if stage.is_current:
+        return stage.result()
 
-    with artefacts.staging_folder(folder) as staging:
+    with stage.build() as build:
         # Clips, and so batches, come in canonical order: what is dropped does not depend on the
         # order of the files, and only what is kept is held in memory.
         distinct = DistinctPoses(settings.min_distance_mm)
@@ -158,17 +158,8 @@ def ingest(
         counts = _counts(stats, len(bank))
         if settings.mirror:
             bank = add_mirrored(bank)
-        parts = [
-            artefacts.write_part(
-                staging,
-                f"{dataset}-{number:05d}.parquet",
-                to_table(bank.take(slice(start, start + _PART_ROWS)), BANK),
-                section=dataset,
-            )
-            for number, start in enumerate(range(0, len(bank), _PART_ROWS))
-        ]
+        build.write_records(bank, BANK, _PART_ROWS)
         limbs = limbs_by_subject(stats)
-        told = {**counts, "subjects": len(limbs), "limbs_mm": limbs, **_notes(stats)}
-        section = artefacts.Section(stamp, decided, inputs, 0, rejected, told)
-        manifest = artefacts.commit_section(staging, folder, "bank", parts, dataset, section)
-    return stage_result("ingest", folder, manifest, dataset, made=True)
+        build.rejected = rejected
+        build.stats = {**counts, "subjects": len(limbs), "limbs_mm": limbs, **_notes(stats)}
+    return stage.result()

@@ -7,65 +7,61 @@ from pathlib import Path
 
 import numpy as np
 
-from posebank import artefacts
+from posebank.artefacts import Part, write_part
+from posebank.deciding import deciding
 from posebank.labelling import LabelSettings, label
 from posebank.labelling.lifter import LifterSettings
 from posebank.schemas import LABELS, to_table
 from posebank.types import texts
-from posebank.workspace import content, load_bank, load_matches, load_people
+from posebank.workspace import load_bank, load_matches, load_people
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stage import Stage, StageResult, contents
 from posebank_pipelines.stages.lifter import lifter, read_lifter
 from posebank_pipelines.stages.match import settings_of_matches
-from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
 
 _PARTITION = 2048  # people per task
 
 
 def _label_partition(
-    item: tuple[int, int], workspace: Path, staging: Path, settings: LabelSettings
-) -> artefacts.Part:
+    item: tuple[int, int], workspace: Path, staging: Path, settings: LabelSettings, matcher: str
+) -> Part:
     number, start = item
     matches = load_matches(workspace).take(slice(start, start + _PARTITION))
     net = read_lifter(workspace) if settings.estimator == "mixture" else None
     labels = label(load_bank(workspace), load_people(workspace), matches, settings, net)
-    made_by = artefacts.read_manifest(workspace / "matches", "matches").sections["matches"].settings
-    provenance = texts(
-        p if p == "measured" else f"{made_by['matcher']} {p}" for p in labels.provenance
-    )
+    provenance = texts(p if p == "measured" else f"{matcher} {p}" for p in labels.provenance)
     table = to_table(replace(labels, provenance=provenance), LABELS)
-    return artefacts.write_part(staging, f"labels-{number:05d}.parquet", table, section="labels")
+    return write_part(staging, f"labels-{number:05d}.parquet", table, section="labels")
 
 
 def label_people(workspace: Path, settings: LabelSettings, runner: Runner) -> StageResult:
     """Label every matched person of the workspace, training the lifter first where needed."""
-    folder = workspace / "labels"
-    inputs = {kind: content(workspace, kind) for kind in ("bank", "annotations", "matches")}
-    decided = settings_dict(settings)
+    inputs = contents(workspace, ["bank", "annotations", "matches"])
+    matched_with = settings_of_matches(workspace)
+    decided = deciding(settings)
     if settings.estimator == "mixture":
         # The people's cameras are thought to be those that they were matched with.
-        limits = settings_of_matches(workspace).limits
-        training = LifterSettings(steps=settings.lifter_steps, limits=limits)
+        training = LifterSettings(steps=settings.lifter_steps, limits=matched_with.limits)
         inputs["lifter"] = lifter(workspace, training, runner.progress)
     else:
         del decided["lifter_steps"]
-    stamp = artefacts.fingerprint("labels", decided, inputs)
-    if (manifest := current(folder, "labels", "labels", stamp)) is not None:
-        return stage_result("label", folder, manifest, "labels", made=False)
+    stage = Stage(workspace, "labels", decided, inputs)
+    if stage.is_current:
+        return stage.result()
     matched = load_matches(workspace)
     people = load_people(workspace)
     starts = range(0, len(matched), _PARTITION)
-    with artefacts.staging_folder(folder) as staging:
-        parts = runner.map(
-            "label", _label_partition, list(enumerate(starts)), workspace, staging, settings
-        )
-        got = np.isin(people.person_id.astype(str), matched.person_id.astype(str))
-        stats = {
+    with stage.build() as build:
+        build.parts = runner.map(
+            "label", _label_partition, list(enumerate(starts)),
+            workspace, build.staging, settings, matched_with.matcher,
+        )  # fmt: skip
+        labelled = np.isin(people.person_id.astype(str), matched.person_id.astype(str))
+        build.stats = {
             name: {
                 "people": int((people.dataset == name).sum()),
-                "labelled": int(got[people.dataset == name].sum()),
+                "labelled": int(labelled[people.dataset == name].sum()),
             }
             for name in sorted(set(people.dataset))
         }
-        section = artefacts.Section(stamp, decided, inputs, stats=stats)
-        manifest = artefacts.commit(staging, folder, "labels", parts, {"labels": section})
-    return stage_result("label", folder, manifest, "labels", made=True)
+    return stage.result()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from posebank import artefacts
+from posebank.deciding import deciding
 from posebank.errors import Rejected
 from posebank.geometry.cameras import CameraLimits, CameraPrior
 from posebank.matching import MatchSettings, ViewIndex, load_index, match
@@ -18,8 +19,8 @@ from posebank.schemas import matches_to_table
 from posebank.workspace import content, load_bank, load_people
 from posebank_pipelines.camera_degrees import limits_from_degrees
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stage import Stage, StageResult, contents
 from posebank_pipelines.stages.index import index
-from posebank_pipelines.workspace import StageResult, current, settings_dict, stage_result
 
 _PARTITION = 1024  # people per task
 
@@ -91,28 +92,24 @@ def settings_of_matches(workspace: Path) -> MatchSettings:
 
 def match_people(workspace: Path, settings: MatchSettings, runner: Runner) -> StageResult:
     """Match the workspace's people against its bank, building the index first where needed."""
-    folder = workspace / "matches"
-    inputs = {kind: content(workspace, kind) for kind in ("bank", "annotations")}
-    decided = settings_dict(settings)
-    stamp = artefacts.fingerprint("matches", decided, inputs, settings.seed)
-    if (manifest := current(folder, "matches", "matches", stamp)) is not None:
-        return stage_result("match", folder, manifest, "matches", made=False)
+    inputs = contents(workspace, ["bank", "annotations"])
+    stage = Stage(workspace, "matches", deciding(settings), inputs, seed=settings.seed)
+    if stage.is_current:
+        return stage.result()
     if uses_index(settings):
         index(workspace, settings)
     starts = range(0, len(load_people(workspace)), _PARTITION)
-    with artefacts.staging_folder(folder) as staging:
+    with stage.build() as build:
         done = runner.map(
-            "match", _match_partition, list(enumerate(starts)), workspace, staging, settings
+            "match", _match_partition, list(enumerate(starts)), workspace, build.staging, settings
         )
-        rejected = [r for _, some, _, _ in done for r in some]
+        build.parts = [part for part, *_ in done]
+        build.rejected = [r for _, some, _, _ in done for r in some]
         errors = np.array([e for _, _, some, _ in done for e in some])
-        stats = {
-            "people": int(len(errors) + len(rejected)),
+        build.stats = {
+            "people": len(errors) + len(build.rejected),
             "matched": len(errors),
             "error_norm_mean": float(errors.mean()) if len(errors) else None,
             "device": ", ".join(sorted({device for *_, device in done})),
         }
-        section = artefacts.Section(stamp, decided, inputs, settings.seed, rejected, stats)
-        parts = [part for part, *_ in done]
-        manifest = artefacts.commit(staging, folder, "matches", parts, {"matches": section})
-    return stage_result("match", folder, manifest, "matches", made=True)
+    return stage.result()

@@ -7,11 +7,12 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from posebank import artefacts
+from posebank.artefacts import write_text_atomic
+from posebank.deciding import deciding
 from posebank.lcrnet import TrainSettings, processes, train
-from posebank.workspace import content, load_anchors
+from posebank.workspace import load_anchors
 from posebank_pipelines.runner import Progress, silent
-from posebank_pipelines.workspace import StageResult, current, run_name, settings_dict, stage_result
+from posebank_pipelines.stage import Stage, StageResult, contents, run_name
 
 _STARTED = "started.json"
 
@@ -29,15 +30,17 @@ def train_network(
     Under ``torchrun`` every process comes here; the first one keeps the folder.
     """
     folder = run_folder(workspace, name)
-    inputs = {kind: content(workspace, kind) for kind in ("shards", "anchors")}
-    decided = settings_dict(settings)
-    stamp = artefacts.fingerprint("runs", decided, inputs, settings.seed)
-    if (manifest := current(folder, "runs", name, stamp)) is not None:
-        return stage_result("train", folder, manifest, name, made=False)
+    inputs = contents(workspace, ["shards", "anchors"])
+    stage = Stage(
+        workspace, "runs", deciding(settings), inputs,
+        seed=settings.seed, section=name, folder=folder,
+    )  # fmt: skip
+    if stage.is_current:
+        return stage.result()
     with processes(settings.device) as among:
         among.wait()  # until all have seen that there is something to do
         if among.is_first:
-            _prepare(folder, stamp, settings)
+            _prepare(folder, stage.fingerprint, settings)
         among.wait()
         result = train(
             workspace / "shards",
@@ -48,15 +51,9 @@ def train_network(
             progress=lambda done, total: progress("train", done, total),
         )
         if among.is_first:
-            parts = [
-                artefacts.adopt_part(folder, path, section=name)
-                for path in sorted(folder.rglob("*"))
-                if path.is_file() and path.name != artefacts.MANIFEST
-            ]
-            section = artefacts.Section(stamp, decided, inputs, settings.seed, stats=asdict(result))
-            artefacts.write_manifest(folder, "runs", parts, {name: section})
+            stage.finish_in_place(asdict(result))
         among.wait()
-    return stage_result("train", folder, artefacts.read_manifest(folder, "runs"), name, made=True)
+    return stage.result()
 
 
 def _prepare(folder: Path, stamp: str, settings: TrainSettings) -> None:
@@ -67,4 +64,4 @@ def _prepare(folder: Path, stamp: str, settings: TrainSettings) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     text = json.dumps({"fingerprint": stamp, "settings": asdict(settings)}, default=str)
-    artefacts.write_text_atomic(started, text)
+    write_text_atomic(started, text)
