@@ -19,11 +19,12 @@ from _common import SHARED_DATA, report
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
-from posebank.geometry.kinematics import forward
+from posebank.geometry.kinematics import Point, forward
 from posebank.geometry.rotations import axis_rotation, heading_angle
 from posebank.mocap.amc import read_amc
 from posebank.mocap.asf import METRES_PER_INCH, read_asf
-from posebank.mocap.bvh import match_joints, read_bvh
+from posebank.mocap.bvh import read_bvh
+from posebank.mocap.naming import find_node, match_joints
 from posebank.mocap.sources import ClipSource, discover, read_clip
 from posebank.skeleton import JOINT_NAMES, J
 
@@ -52,7 +53,12 @@ def compare() -> dict[str, Any]:
     bvh = read_clip(discover("bvh", [path])[0][0])
     as_written = read_bvh(path)
     as_written = replace(as_written, values=as_written.values[1:])
-    raw = as_written.positions(match_joints(as_written)[1]) * METRES_PER_INCH / 0.45
+    match = match_joints(as_written.skeleton)
+    assert match is not None
+    nodes = {joint: first for joint, (first, *_) in match.nodes.items()}
+    nodes["head"] = find_node(as_written.skeleton, "Head/end site")
+    points = [Point(nodes[name], np.zeros(3)) for name in JOINT_NAMES]
+    raw = as_written.positions(points) * METRES_PER_INCH / 0.45
     heading = heading_angle(amc.joints, J["r_hip"], J["l_hip"])
     own = axis_rotation("y", -heading)  # x to the person's right, z backwards
     bias = 1000 * np.einsum("nij,nkj->nki", own, c3d.joints - amc.joints).mean(axis=0)

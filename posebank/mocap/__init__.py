@@ -8,7 +8,7 @@ from posebank.mocap.bank import (
     drop_near_duplicates,
     poses_from_clip,
 )
-from posebank.mocap.inspection import describe_clip, describe_skeleton
+from posebank.mocap.inspection import describe_clip, describe_skeleton, suggest_joints
 from posebank.mocap.options import ReadOptions, read_joint_map
 from posebank.mocap.sources import DATASETS, ClipSource, discover, read_clip
 from posebank.mocap.statistics import limbs_by_subject
@@ -29,4 +29,5 @@ __all__ = [
     "poses_from_clip",
     "read_clip",
     "read_joint_map",
+    "suggest_joints",
 ]

@@ -29,6 +29,7 @@ from posebank.mocap.files import read_bytes
 from posebank.mocap.numbers import MAX_VALUE, parse_number
 
 _MAX_EVENTS = 32
+_NEAR_ZERO = 1e-3  # degrees or radians: what a fit leaves for a bone that cannot turn
 _WRONG_COUNT, _UNKNOWN_BONE, _DOUBLE_BONE, _CUT_LINE, _MISSING_BONE, _BAD_NUMBER = range(1, 7)
 _FIRST_FRAME = re.compile(rb"^[ \t]*\d+[ \t\r]*$", re.MULTILINE)
 
@@ -42,6 +43,7 @@ class AmcMotion:
         needed and absent has zeros.
     degrees : unit of the angles.
     lost : what was set aside, in words; n_lost : how many frames.
+    ignored : number of values near 0 given for bones without degrees of freedom.
     """
 
     frames: NDArray[np.int64]
@@ -49,6 +51,7 @@ class AmcMotion:
     degrees: bool
     lost: tuple[str, ...]
     n_lost: int
+    ignored: int = 0
 
 
 def read_amc(path: Path, skeleton: Skeleton, needed: Collection[str] | None = None) -> AmcMotion:
@@ -96,7 +99,7 @@ def parse_amc(
         data = data.replace(b"\r", b"\n")
     start, degrees = _header(data, path, skeleton)
     layout = _layout(skeleton, None if needed is None else frozenset(needed))
-    frames, values, events, counters = _parse(
+    frames, frame_lines, values, events, counters = _parse(
         np.frombuffer(data, np.uint8),
         start,
         1 + data.count(b"\n", 0, start),
@@ -109,13 +112,19 @@ def parse_amc(
         len(data) // layout.frame_bytes + 1,
     )
     seen_frames, bad_first = int(counters[1]), bool(counters[2])
-    reasons = [_describe(e, data, skeleton, layout.moving) for e in events]
+    reasons = [_describe(e, data, skeleton, layout.bones) for e in events]
     if bad_first:
         line, reason = reasons[0]
         raise SourceError(path, reason, line)
     kept = _increasing(frames)
     if len(kept) < len(frames):
-        reasons.append((0, f"{len(frames) - len(kept)} frames whose numbers do not increase"))
+        first = int(np.setdiff1d(np.arange(len(frames)), kept)[0])
+        reasons.append(
+            (
+                int(frame_lines[first]),
+                f"{len(frames) - len(kept)} frames whose numbers do not increase, the first here",
+            )
+        )
         frames, values = frames[kept], values[kept]
     if len(frames) == 0:
         raise SourceError(path, f"expected complete frames, found none in {seen_frames}")
@@ -123,19 +132,21 @@ def parse_amc(
     lost = []
     if n_lost:
         lost.append(f"{n_lost} of {seen_frames} frames set aside")
-        lost += [f"line {line}: {reason}" if line else reason for line, reason in reasons]
-    return AmcMotion(frames, values, degrees, tuple(lost), n_lost)
+        lost += [f"line {line}: {reason}" for line, reason in reasons]
+    return AmcMotion(frames, values, degrees, tuple(lost), n_lost, int(counters[3]))
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """What the compiled loop knows of a skeleton, one element for each bone that has values.
+    """What the compiled loop knows of a skeleton, one element for each bone.
+
+    Bones without values come last: files that give some for them exist.
 
     names : (n, longest) bytes in lower case. columns : of its first value in a frame's values.
     frame_bytes : the shortest possible frame; it bounds the memory whatever a file holds.
     """
 
-    moving: tuple[str, ...]
+    bones: tuple[str, ...]
     names: NDArray[np.uint8]
     name_lengths: NDArray[np.int64]
     counts: NDArray[np.int64]
@@ -146,30 +157,30 @@ class _Layout:
 
 @lru_cache(maxsize=64)
 def _layout(skeleton: Skeleton, needed: frozenset[str] | None) -> _Layout:
-    moving = [bone for bone in skeleton.bones.values() if bone.dof]
-    encoded = [bone.name.encode("latin-1") for bone in moving]
-    names = np.zeros((len(moving), max(map(len, encoded))), np.uint8)
+    bones = sorted(skeleton.bones.values(), key=lambda bone: not bone.dof)
+    encoded = [bone.name.encode("latin-1") for bone in bones]
+    names = np.zeros((len(bones), max(map(len, encoded))), np.uint8)
     for row, name in zip(names, encoded, strict=True):
         row[: len(name)] = list(name)
     columns = skeleton.first_channel()
-    required = [needed is None or bone.name in needed for bone in moving]
-    lines = [len(n) + 2 * len(b.dof) + 1 for n, b in zip(encoded, moving, strict=True)]
+    required = [bool(b.dof) and (needed is None or b.name in needed) for b in bones]
+    lines = [len(n) + 2 * len(b.dof) + 1 for n, b in zip(encoded, bones, strict=True)]
     return _Layout(
-        tuple(bone.name for bone in moving),
+        tuple(bone.name for bone in bones),
         names,
         np.array([len(n) for n in encoded], np.int64),
-        np.array([len(bone.dof) for bone in moving], np.int64),
-        np.array([columns[bone.name] for bone in moving], np.int64),
+        np.array([len(bone.dof) for bone in bones], np.int64),
+        np.array([columns[bone.name] for bone in bones], np.int64),
         np.array(required, np.bool_),
         2 + sum(compress(lines, required)),
     )
 
 
 def _describe(
-    event: NDArray[np.int64], data: bytes, skeleton: Skeleton, moving: Sequence[str]
+    event: NDArray[np.int64], data: bytes, skeleton: Skeleton, bones: Sequence[str]
 ) -> tuple[int, str]:
     code, line, bone, found = (int(v) for v in event)
-    name = moving[bone] if bone >= 0 else ""
+    name = bones[bone] if bone >= 0 else ""
     if code == _UNKNOWN_BONE:
         word = data.split(b"\n", line)[line - 1].split(None, 1)[0][:40].decode("latin-1")
         return line, f"expected a bone of {skeleton.path.name}, found {word!r}"
@@ -181,10 +192,10 @@ def _describe(
         return line, f"bone {name!r}: expected numbers within {MAX_VALUE:g}, found another"
     declared = skeleton.bones[name]
     if code == _WRONG_COUNT:
-        return line, (
-            f"bone {name!r} has {found} values, expected {len(declared.dof)} "
-            f"({' '.join(declared.dof)}, declared at {skeleton.path.name}:{declared.dof_line})"
-        )
+        place = declared.dof_line if declared.dof else declared.line
+        where = f"declared at {skeleton.path.name}:{place}"
+        dof = f"{' '.join(declared.dof)}, {where}" if declared.dof else f"no dof is {where}"
+        return line, f"bone {name!r} has {found} values, expected {len(declared.dof)} ({dof})"
     return line, f"bone {name!r} is absent from the frame that begins here"
 
 
@@ -238,17 +249,24 @@ def _parse(  # noqa: PLR0912, PLR0915
     required: NDArray[np.bool_],
     n_channels: int,
     capacity: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """One pass over the text; returns frames, values, events and counters.
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.int64],
+    NDArray[np.int64],
+]:
+    """Read the text in one pass; return frames, their lines, values, events and counters.
 
     events : (n, 4) code, line, bone, count found; the first few.
-    counters : kept frames, frames seen, whether the first frame was bad.
+    counters : kept frames, frames seen, whether the first frame was bad, values ignored.
     """
     size, n_bones = text.shape[0], counts.shape[0]
     frames = np.empty(capacity, np.int64)
+    frame_lines = np.empty(capacity, np.int64)
     values = np.zeros((capacity, n_channels))
     events = np.empty((_MAX_EVENTS, 4), np.int64)
-    counters = np.zeros(3, np.int64)
+    counters = np.zeros(4, np.int64)
     n_events = 0
     seen = np.full(n_bones, -1, np.int64)
     follows = np.zeros(n_bones + 1, np.int64)  # which bone came after which, in the last frame
@@ -287,6 +305,7 @@ def _parse(  # noqa: PLR0912, PLR0915
                 bad = True
             if not bad:
                 frames[kept] = number
+                frame_lines[kept] = frame_line
                 kept += 1
             elif ordinal == 0:
                 counters[2] = 1
@@ -352,8 +371,12 @@ def _parse(  # noqa: PLR0912, PLR0915
                     at = stop
                     if found < expected:
                         values[kept, column + found] = value
+                    elif expected == 0 and not -_NEAR_ZERO <= value <= _NEAR_ZERO:
+                        code = _WRONG_COUNT
                     found += 1
-                if code == 0 and found != expected:
+                if code == 0 and expected == 0:
+                    counters[3] += found
+                elif code == 0 and found != expected:
                     code = _WRONG_COUNT
                 if at >= size and ordinal > 0 and code != _BAD_NUMBER:
                     # No line end after it: the last number itself may have lost digits.
@@ -376,4 +399,4 @@ def _parse(  # noqa: PLR0912, PLR0915
         line += 1
     counters[0] = kept
     counters[1] = ordinal + 1
-    return frames[:kept], values[:kept], events[:n_events], counters
+    return frames[:kept], frame_lines[:kept], values[:kept], events[:n_events], counters

@@ -1,17 +1,16 @@
-"""BVH files: any hierarchy, any channel order per joint, several naming schemes.
-
-A BVH states its frame time but neither its length unit nor which joint is which. The joints are
-found by name among the schemes below; the unit is the caller's to say, or follows from the naming
-scheme (see ``cgspeed``), or from the size of the body, which is then reported.
+"""BVH files: any hierarchy, any channel order per joint.
 
 Position channels are added to the joint's OFFSET, as Biovision's format has it; where a joint other
 than the root repeats its OFFSET in the channels, they replace it.
+
+A BVH states its frame time, but neither its length unit, nor its upward axis, nor which joint is
+which: ``bvh_clip`` finds these.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,30 +21,13 @@ from numpy.typing import NDArray
 from posebank.errors import SourceError
 from posebank.geometry.kinematics import Node, Point, forward
 from posebank.mocap.files import read_bytes
+from posebank.mocap.naming import END_SITE, Skeleton, is_end_site
 from posebank.mocap.numbers import MAX_VALUE, parse_number
-from posebank.skeleton import JOINT_NAMES
 
 MAX_JOINTS = 1000
-END_SITE = "end site"
 _EYE = np.eye(3)
-
-_SCHEMES: dict[str, dict[str, str]] = {
-    # cgspeed's MotionBuilder release, Pose Prior, Mixamo, most others.
-    "UpLeg-Leg-Foot": {
-        "hip": "{side}upleg", "knee": "{side}leg", "ankle": "{side}foot",
-        "shoulder": "{side}arm", "elbow": "{side}forearm", "wrist": "{side}hand",
-    },
-    # cgspeed's 3ds Max release and Biovision's own names.
-    "Hip-Knee-Ankle": {
-        "hip": "{side}hip", "knee": "{side}knee", "ankle": "{side}ankle",
-        "shoulder": "{side}shoulder", "elbow": "{side}elbow", "wrist": "{side}wrist",
-    },
-    # Poser and its descendants.
-    "Thigh-Shin-Foot": {
-        "hip": "{s}thigh", "knee": "{s}shin", "ankle": "{s}foot",
-        "shoulder": "{s}shldr", "elbow": "{s}forearm", "wrist": "{s}hand",
-    },
-}  # fmt: skip
+_MAX_CHANNELS = 6
+_FRAME_TIME_S = (1e-4, 10.0)
 
 
 @dataclass(frozen=True)
@@ -55,6 +37,7 @@ class BvhMotion:
     names : of the nodes; an End Site is ``"<parent>/end site"``.
     values : (n_frames, n_channels) as in the file, degrees and length units.
     frames : (n_frames,) 0-based position of each frame in the file.
+    frame_time : what follows ``Frame Time:``, as text; frame_time_line : where.
     """
 
     path: Path
@@ -62,82 +45,60 @@ class BvhMotion:
     nodes: tuple[Node, ...]
     values: NDArray[np.float64]
     frames: NDArray[np.int64]
-    frame_time: float
+    frame_time: str
+    frame_time_line: int
     declared_frames: int
     lost: tuple[str, ...]
     n_lost: int = 0
 
-    def find(self, name: str) -> int | None:
-        """The node of a plain name (lower case, no namespace, no separators)."""
-        for index, found in enumerate(self.names):
-            if plain_name(found) == name:
-                return index
-        return None
+    @property
+    def skeleton(self) -> Skeleton:
+        """Names and hierarchy."""
+        return Skeleton(self.names, tuple(node.parent for node in self.nodes))
 
-    def positions(self, wanted: Mapping[str, int]) -> NDArray[np.float64]:
-        """Origins (n_frames, 13, 3) of the nodes wanted for the 13 joints, in the file's unit."""
-        points = [Point(wanted[name], np.zeros(3)) for name in JOINT_NAMES]
+    def seconds_per_frame(self) -> float:
+        """Return the frame time.
+
+        Raises
+        ------
+        SourceError
+            If the file states none, or one that is no time between frames.
+        """
+        try:
+            seconds = float(self.frame_time)
+        except ValueError:
+            seconds = math.nan
+        if _FRAME_TIME_S[0] <= seconds <= _FRAME_TIME_S[1]:
+            return seconds
+        found = repr(self.frame_time[:40]) if self.frame_time else "none"
+        meant = " (frames per second?)" if 10 < seconds <= 1000 else ""
+        raise SourceError(
+            self.path,
+            f"expected a frame time in seconds, found {found}{meant}; give --fps",
+            self.frame_time_line,
+        )
+
+    def bones(self) -> NDArray[np.float64]:
+        """Return the vector (n_nodes, 3) from each node's parent to it, in the parent's axes."""
+        bones = np.array([node.offset for node in self.nodes])
+        for index, node in enumerate(self.nodes):
+            if node.parent >= 0:
+                for axis, channel in node.translations:
+                    bones[index, "xyz".index(axis)] += self.values[:, channel].mean()
+        return bones
+
+    def rest(self) -> NDArray[np.float64]:
+        """Return the places (n_nodes, 3) of the nodes when nothing turns, the root at 0."""
+        places = self.bones()
+        places[0] = 0.0
+        for index, node in enumerate(self.nodes):
+            if node.parent >= 0:
+                places[index] += places[node.parent]
+        return places
+
+    def positions(self, points: Sequence[Point]) -> NDArray[np.float64]:
+        """Return the places (n_frames, n_points, 3) of points, in the file's unit."""
         return forward(self.nodes, points, self.values, radians_per_unit=math.pi / 180)
-
-
-def plain_name(name: str) -> str:
-    """A joint name without namespace, case and separators."""
-    head, slash, tail = name.partition("/")
-    head = head.rsplit(":", 1)[-1].lower().replace("_", "").replace("-", "").replace(" ", "")
-    return head + slash + tail
-
-
-def match_joints(motion: BvhMotion) -> tuple[str, dict[str, int]]:
-    """Find the 13 joints by name: the scheme and ``lcrnet13`` name -> node.
-
-    The head top is the End Site of the head (or of the nub that ends it).
-
-    Raises
-    ------
-    SourceError
-        If no scheme fits, naming what the closest one lacks.
-    """
-    best: list[str] | None = None
-    for scheme, parts in _SCHEMES.items():
-        wanted = {}
-        missing = []
-        for side in ("right", "left"):
-            for joint, pattern in parts.items():
-                name = pattern.format(side=side, s=side[0])
-                node = motion.find(name)
-                if node is None:
-                    missing.append(name)
-                else:
-                    wanted[f"{side[0]}_{joint}"] = node
-        top = _head_top(motion)
-        if top is None:
-            missing.append("head with an End Site")
-        else:
-            wanted["head"] = top
-        if not missing:
-            return scheme, wanted
-        if best is None or len(missing) < len(best):
-            best = missing
-    raise SourceError(
-        motion.path,
-        f"expected joint names of a known scheme, found none of {', '.join((best or [])[:13])} "
-        f"among {', '.join(motion.names[:8])}, ...",
-    )
-
-
-def _head_top(motion: BvhMotion) -> int | None:
-    node = motion.find("head")
-    while node is not None:
-        children = [i for i, n in enumerate(motion.nodes) if n.parent == node]
-        ends = [i for i in children if motion.names[i].endswith(END_SITE)]
-        if ends:
-            return ends[0]
-        nubs = [i for i in children if plain_name(motion.names[i]).startswith("head")]
-        if not nubs:
-            is_nub = plain_name(motion.names[node]) != "head"
-            return node if is_nub else None
-        node = nubs[0]
-    return None
 
 
 def read_bvh(path: Path) -> BvhMotion:
@@ -159,11 +120,8 @@ def parse_bvh(data: bytes, path: Path) -> BvhMotion:
     lines = _HeaderLines(path, data)
     names, nodes, n_channels = _read_hierarchy(lines)
     declared = lines.labelled_number("Frames:")
-    frame_time = lines.labelled_number("Frame Time:")
-    if not 1e-4 <= frame_time <= 10.0:
-        raise SourceError(
-            path, f"expected a frame time in seconds, found {frame_time}", lines.number
-        )
+    frame_time = lines.frame_time()
+    frame_time_line = lines.number
     values, rows, bad_lines, n_lines = _read_rows(
         np.frombuffer(data, np.uint8), lines.at, n_channels, len(data) // (2 * n_channels) + 1
     )
@@ -179,8 +137,8 @@ def parse_bvh(data: bytes, path: Path) -> BvhMotion:
     if len(values) == 0:
         raise SourceError(path, f"expected frames of {n_channels} numbers, found none")
     motion = BvhMotion(
-        path, tuple(names), tuple(nodes), values, rows, frame_time, int(declared), tuple(lost),
-        n_lines - len(values),
+        path, tuple(names), tuple(nodes), values, rows, frame_time, frame_time_line,
+        int(declared), tuple(lost), n_lines - len(values),
     )  # fmt: skip
     return _with_absolute_positions(motion)
 
@@ -192,7 +150,7 @@ class _HeaderLines:
         self.path, self.data, self.at, self.number = path, data, 0, 0
 
     def next(self) -> list[str]:
-        """Tokens of the next line that is not blank."""
+        """Return the tokens of the next line that is not blank."""
         while self.at < len(self.data):
             end = self.data.find(b"\n", self.at)
             end = len(self.data) if end < 0 else end
@@ -205,12 +163,24 @@ class _HeaderLines:
                 return tokens
         raise SourceError(self.path, "expected more of the header, found the end", self.number)
 
+    def frame_time(self) -> str:
+        """Return the text after ``Frame Time:``; empty where the frames begin without one."""
+        at, number = self.at, self.number
+        text = " ".join(self.next())
+        label, colon, value = text.partition(":")
+        if colon and "".join(label.lower().split()) == "frametime":
+            return value.strip()
+        if not text[0].isalpha():
+            self.at, self.number = at, number
+            return ""
+        raise self.fail("'Frame Time:'", text[:60])
+
     def fail(self, expected: str, found: object) -> SourceError:
-        """An error at the present line."""
+        """Return an error at the present line."""
         return SourceError(self.path, f"expected {expected}, found {found!r}", self.number)
 
     def labelled_number(self, label: str) -> float:
-        """The number after ``label`` on the next line."""
+        """Return the number after ``label`` on the next line."""
         tokens = self.next()
         text = " ".join(tokens)
         if not text.lower().startswith(label.lower()):
@@ -238,21 +208,22 @@ def _read_hierarchy(  # noqa: PLR0912, PLR0915 (one state machine)
         raise lines.fail("HIERARCHY", tokens[0][:40])
     tokens = tokens[1:]
     offset: dict[int, NDArray[np.float64]] = {}
+    has_channels: set[int] = set()
     while True:
         if not tokens:
             tokens = lines.next()
         word = tokens[0].upper()
         if word == "MOTION":
             break
-        if word in ("ROOT", "JOINT", "END"):
-            if pending is not None or len(tokens) < 2 or (word == "ROOT") != (not stack):
+        if word in ("ROOT", "JOINT", "END", "ENDSITE"):
+            named = len(tokens) > 1 or word == "ENDSITE"
+            if pending is not None or not named or (word == "ROOT") != (not stack):
                 raise lines.fail("one ROOT and JOINTs inside it", " ".join(tokens)[:60])
             if word == "ROOT" and names:
                 raise lines.fail("one ROOT", "two")
             upto = tokens.index("{") if "{" in tokens else len(tokens)
-            pending = (
-                f"{names[stack[-1]]}/{END_SITE}" if word == "END" else " ".join(tokens[1:upto])
-            )
+            ends = word in ("END", "ENDSITE")
+            pending = f"{names[stack[-1]]}/{END_SITE}" if ends else " ".join(tokens[1:upto])
             tokens = tokens[upto:]
         elif word == "{":
             if pending is None or len(names) >= MAX_JOINTS:
@@ -272,8 +243,9 @@ def _read_hierarchy(  # noqa: PLR0912, PLR0915 (one state machine)
             tokens = tokens[4:]
         elif word == "CHANNELS" and stack:
             node = nodes[stack[-1]]
-            if node.rotations or node.translations:
+            if stack[-1] in has_channels:
                 raise lines.fail("one CHANNELS line for each joint", "two")
+            has_channels.add(stack[-1])
             nodes[stack[-1]], used = _channels(lines, tokens, node.parent, n_channels)
             n_channels += used
             tokens = tokens[2 + used :]
@@ -283,6 +255,8 @@ def _read_hierarchy(  # noqa: PLR0912, PLR0915 (one state machine)
         raise lines.fail("a closed hierarchy with channels before MOTION", f"{len(stack)} open")
     placed = []
     for index, node in enumerate(nodes):
+        if index not in offset and is_end_site(names[index]):
+            offset[index] = np.zeros(3)
         if index not in offset:
             raise SourceError(lines.path, f"joint {names[index]!r}: expected an OFFSET, found none")
         placed.append(Node(node.parent, offset[index], _EYE, node.rotations, node.translations))
@@ -300,9 +274,9 @@ def _offset(lines: _HeaderLines, tokens: list[str]) -> NDArray[np.float64]:
 
 
 def _channels(lines: _HeaderLines, tokens: list[str], parent: int, first: int) -> tuple[Node, int]:
-    count = int(tokens[1]) if len(tokens) > 1 and tokens[1].isascii() and tokens[1].isdigit() else 0
-    kinds = [t.lower() for t in tokens[2 : 2 + count]]
-    if not 0 < count <= 6 or len(kinds) != count or len(set(kinds)) != count:
+    count = int(tokens[1][:3]) if len(tokens) > 1 and tokens[1].isdecimal() else -1
+    kinds = [t.lower() for t in tokens[2 : 2 + max(count, 0)]]
+    if not 0 <= count <= _MAX_CHANNELS or len(kinds) != count or len(set(kinds)) != count:
         raise lines.fail("CHANNELS, a count and that many names", " ".join(tokens)[:60])
     turns: list[tuple[str, int]] = []
     shifts: list[tuple[str, int]] = []

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from posebank.mocap.asf import read_asf
+from posebank.errors import SourceError
+from posebank.mocap.asf import ROOT, read_asf
 from posebank.mocap.bank import BankSettings, poses_from_clip
-from posebank.mocap.joints import acclaim_mapping, acclaim_points
+from posebank.mocap.bvh import read_bvh
+from posebank.mocap.joints import ACCLAIM_BONE, acclaim_mapping, acclaim_points
+from posebank.mocap.naming import best_guess
 from posebank.mocap.sources import ClipSource, as_motion_clip, read_source
+from posebank.mocap.suggestion import suggested_toml
 
 
 def describe_clip(source: ClipSource, *, settings: BankSettings | None = None) -> dict[str, Any]:
@@ -47,6 +51,29 @@ def describe_clip(source: ClipSource, *, settings: BankSettings | None = None) -
         "extent_m": np.round(high - low, 3).tolist(),
         "limbs_mm": {name: round(value, 1) for name, value in stats.limbs_mm.items()},
     }
+
+
+def suggest_joints(path: Path) -> str:
+    """Return the text of a ``--joints`` file for a BVH or ASF file, with a guess to be completed.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read, or is of a format whose joints have fixed names.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".bvh":
+        skeleton = read_bvh(path).skeleton
+        names = [
+            "  " * len(skeleton.between(node, -1)) + name
+            for node, name in enumerate(skeleton.names)
+        ]
+        return suggested_toml("joint", names, best_guess(skeleton))
+    if suffix == ".asf":
+        bones = [name for name in read_asf(path).bones if name != ROOT]
+        guess = {joint: bone for joint, bone in ACCLAIM_BONE.items() if bone in bones}
+        return suggested_toml("bone", bones, guess)
+    raise SourceError(path, "expected a file ending in .bvh or .asf, whose joints can be named")
 
 
 def describe_skeleton(path: Path) -> dict[str, Any]:

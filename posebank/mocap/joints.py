@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from posebank.errors import SourceError
 from posebank.geometry.kinematics import Node, Point
-from posebank.mocap.asf import Skeleton
+from posebank.mocap.asf import ROOT, Skeleton
 from posebank.mocap.limbs import leg_length
+from posebank.mocap.options import JointMap
+from posebank.mocap.suggestion import not_found
 from posebank.skeleton import JOINT_NAMES, J
 
 HEAD_TOP_IN_BONE_LENGTHS = 1.25
@@ -39,30 +41,45 @@ ACCLAIM_BONE: Mapping[str, str] = {
 _LEG_RANGE_M = (0.35, 1.40)
 
 
-def acclaim_mapping() -> dict[str, str]:
-    """The decisions above in words: ``lcrnet13`` name -> where the joint is taken."""
-    ends = {joint: f"end of {bone}" for joint, bone in ACCLAIM_BONE.items()}
-    return ends | {"head": "end of head, extended to the head top"}
+def acclaim_mapping(joints: JointMap | None = None) -> dict[str, str]:
+    """Return in words where each joint of ``lcrnet13`` is taken; ``joints`` are the user's."""
+    bones = _bones(joints)
+    ends = {joint: f"end of {bone}" for joint, bone in bones.items()}
+    if bones["head"] == ACCLAIM_BONE["head"]:
+        ends["head"] += ", extended to the head top"
+    return ends
 
 
-def acclaim_points(skeleton: Skeleton) -> tuple[list[Node], list[Point], list[str]]:
-    """Nodes, the 13 joints as points, and the bones whose values they need.
+def _bones(joints: JointMap | None) -> dict[str, str]:
+    given = {joint: " ".join(names).lower() for joint, names in (joints or {}).items()}
+    return {joint: given.get(joint, ACCLAIM_BONE[joint]) for joint in JOINT_NAMES}
+
+
+def acclaim_points(
+    skeleton: Skeleton, joints: JointMap | None = None
+) -> tuple[list[Node], list[Point], list[str]]:
+    """Return nodes, the 13 joints as points, and the bones whose values they need.
+
+    Parameters
+    ----------
+    skeleton : an ASF.
+    joints : names of the bones at whose ends joints are, where they are not CMU's.
 
     Raises
     ------
     SourceError
         If the skeleton lacks a bone, naming it.
     """
-    bones = [ACCLAIM_BONE[name] for name in JOINT_NAMES]
-    missing = [b for b in bones if b not in skeleton.bones]
-    if missing:
-        raise SourceError(
-            skeleton.path,
-            f"expected the bones of the CMU/HDM05 skeleton, found none named {', '.join(missing)}",
-        )
+    by_joint = _bones(joints)
+    bones = list(by_joint.values())
+    if any(b not in skeleton.bones for b in bones):
+        found = {j: b for j, b in by_joint.items() if b in skeleton.bones}
+        names = [name for name in skeleton.bones if name != ROOT]
+        raise SourceError(skeleton.path, not_found("bone", names, found, by_joint))
     nodes, points = skeleton.chain(bones)
-    top = points[J["head"]]
-    points[J["head"]] = Point(top.node, top.offset * (1.0 + HEAD_TOP_IN_BONE_LENGTHS))
+    if by_joint["head"] == ACCLAIM_BONE["head"]:
+        top = points[J["head"]]
+        points[J["head"]] = Point(top.node, top.offset * (1.0 + HEAD_TOP_IN_BONE_LENGTHS))
     needed = [b for b in skeleton.bones_towards(bones) if skeleton.bones[b].dof]
     return nodes, points, needed
 

@@ -42,6 +42,7 @@ or more (all of 33 34 42 60 61 62 75 79 80 107 143), since a subject was recorde
 About a dozen of the 525 are not known here. ``--fps`` overrides.
 """
 
+_USUAL_RATES = (5.0, 1000.0)
 _CMU_CLIP = re.compile(r"\d{2,3}_\d{2,3}")
 _HDM05_RATE = re.compile(r"_(60|120|240)$")  # other numbers there count takes
 
@@ -73,7 +74,7 @@ def companion_rate(path: Path) -> tuple[float, str] | None:
     for suffix in (".bvh", ".BVH"):
         companion = path.with_suffix(suffix)
         if companion.is_file():
-            seconds = parse_bvh(read_bytes(companion), companion).frame_time
+            seconds = parse_bvh(read_bytes(companion), companion).seconds_per_frame()
             return rate_of_frame_time(seconds), f"companion {companion.name}"
     return None
 
@@ -83,3 +84,11 @@ def rate_of_frame_time(seconds: float) -> float:
     rate = 1.0 / seconds
     whole = round(rate)
     return float(whole) if whole and abs(rate - whole) < 2e-3 * whole else rate
+
+
+def unusual_rate(rate: float) -> tuple[str, ...]:
+    """Return in words that a frame rate is none that people record with; nothing otherwise."""
+    low, high = _USUAL_RATES
+    if low <= rate <= high:
+        return ()
+    return (f"unusual frame rate: expected {low:g} to {high:g} a second; --fps overrides it",)

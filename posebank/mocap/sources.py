@@ -10,16 +10,12 @@ from pathlib import Path
 
 from posebank.errors import Rejected, SettingsError, SourceError
 from posebank.mocap import human36m
-from posebank.mocap.clips import (
-    ReadClip,
-    read_acclaim_clip,
-    read_bvh_clip,
-    read_c3d_clip,
-    skeleton_at,
-    skeleton_of,
-)
+from posebank.mocap.acclaim_clip import read_acclaim_clip, skeleton_at, skeleton_of
+from posebank.mocap.bvh_clip import read_bvh_clip
+from posebank.mocap.clips import ReadClip, read_c3d_clip
 from posebank.mocap.files import read_bytes
 from posebank.mocap.options import JointMap, ReadOptions
+from posebank.mocap.skeleton_files import SkeletonFiles
 from posebank.types import MotionClip
 
 _SUFFIXES = {
@@ -76,10 +72,10 @@ def discover(
     files = _find_files(dataset, sources, options)
     found: list[ClipSource] = []
     rejected: list[Rejected] = []
-    skeletons: dict[Path, list[Path]] = {}
+    skeletons = {place.root: SkeletonFiles(place.root) for place in files.values()}
     for path, place in sorted(files.items()):
         try:
-            found += _clips_in(dataset, path, place, skeletons)
+            found += _clips_in(dataset, path, place, skeletons[place.root])
         except SourceError as error:
             rejected.append(Rejected(str(path), error.reason))
     named, doubled = _unique_names(found, {path: place.root for path, place in files.items()})
@@ -130,43 +126,16 @@ def _find_files(
 
 
 def _clips_in(
-    dataset: str, path: Path, place: _Place, skeletons: dict[Path, list[Path]]
+    dataset: str, path: Path, place: _Place, skeletons: SkeletonFiles
 ) -> list[ClipSource]:
     if dataset == "h36m":
         clips = human36m.clips_in(path)
         return [ClipSource(dataset, path, None, who, name, place.options) for who, name in clips]
     skeleton = None
     if path.suffix.lower() == ".amc":
-        skeleton = place.options.skeleton or _skeleton_of(path, place.root, skeletons)
-        if skeleton is None:
-            raise SourceError(path, "expected an ASF of its name or alone beside it, found none")
+        skeleton = place.options.skeleton or skeletons.of(path)
     subject = _SUBJECT[dataset](path, place.root)
     return [ClipSource(dataset, path, skeleton, subject, path.stem, place.options)]
-
-
-def _skeleton_of(path: Path, root: Path, skeletons: dict[Path, list[Path]]) -> Path | None:
-    """The ASF whose name begins the clip's, beside it or above; else one that is alone beside it.
-
-    ``skeletons`` remembers the ASF files of each folder: HDM05 has thousands of clips in one.
-    """
-    folder = path.parent
-    while True:
-        if folder not in skeletons:
-            skeletons[folder] = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".asf")
-        here = skeletons[folder]
-        named = [p for p in here if _begins(path.stem, p.stem)]
-        if named:
-            return max(named, key=lambda p: len(p.stem))
-        if len(here) == 1 and folder == path.parent:
-            return here[0]
-        if folder in (root, folder.parent):
-            return None
-        folder = folder.parent
-
-
-def _begins(clip: str, skeleton: str) -> bool:
-    clip, skeleton = clip.lower(), skeleton.lower()
-    return clip == skeleton or clip.startswith((skeleton + "_", skeleton + "."))
 
 
 def _unique_names(
@@ -306,10 +275,13 @@ def read_data(source: ClipSource, data: bytes, *, asf: bytes | None = None) -> R
     suffix = source.path.suffix.lower()
     options = source.options
     if suffix == ".amc":
-        _refuse_options(source, ("unit", "joints"))
+        _refuse_options(source, ("unit",))
         if source.skeleton is None:
             raise SourceError(source.path, "expected an ASF skeleton, found none")
-        body = skeleton_at(source.skeleton) if asf is None else skeleton_of(asf, source.skeleton)
+        if asf is None:
+            body = skeleton_at(source.skeleton, options.joints)
+        else:
+            body = skeleton_of(asf, source.skeleton, options.joints)
         clip = read_acclaim_clip(data, source.path, body, source.dataset, options)
     elif suffix == ".bvh":
         clip = read_bvh_clip(data, source.path, source.dataset, options)

@@ -1,11 +1,22 @@
-"""The upward axis of a file: turn its joints to y up."""
+"""The upward axis of a file: decide it from the rest pose and the motion, turn the joints to y up.
+
+BVH has no field for the upward axis. Its rest pose nearly always stands, along y in most files and
+along z in those of Blender and other programs whose world is z up. A body that stands along another
+axis than its rest pose does is rarer: the program then turned the root. That must be told from a
+person who lies on the floor, and is only believed where the feet are on the level 0 of the axis
+along which the body stands throughout, and the body does not lie on the level 0 of its rest pose's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from posebank.mocap.limbs import leg_length
+from posebank.skeleton import J
 
 _TO_Y_UP: Mapping[str, tuple[tuple[float, ...], ...]] = {
     "y": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
@@ -16,6 +27,26 @@ _TO_Y_UP: Mapping[str, tuple[tuple[float, ...], ...]] = {
     "-x": ((0, 1, 0), (-1, 0, 0), (0, 0, 1)),
 }
 """Upward axis of a file -> rotation to y up."""
+
+_AXES = {name: np.array(rows[1], np.float64) for name, rows in _TO_Y_UP.items()}
+_HIPS = [J["r_hip"], J["l_hip"]]
+_SHOULDERS = [J["r_shoulder"], J["l_shoulder"]]
+_ANKLES = [J["r_ankle"], J["l_ankle"]]
+
+_ALONG = np.cos(np.radians(45.0))
+_SOMETIMES, _NEARLY_ALWAYS = 0.2, 0.9
+_MOST_FRAMES = 0.8
+_FEET_M = (-0.10, 0.35)  # height of the lowest joint of a body that stands on the floor
+_LYING_M = (-0.05, 0.45)  # and of one that lies on it or sits on a low seat
+
+
+@dataclass(frozen=True)
+class UpAxis:
+    """A decision: the axis, what it follows from, and a doubt worth telling ("" if none)."""
+
+    axis: str
+    reason: str
+    doubt: str = ""
 
 
 def turned_to_y_up(points: NDArray[np.float64], up: str) -> NDArray[np.float64]:
@@ -28,4 +59,74 @@ def turned_to_y_up(points: NDArray[np.float64], up: str) -> NDArray[np.float64]:
     """
     if up == "y":
         return points
-    return points @ np.array(_TO_Y_UP[up]).T
+    return np.ascontiguousarray(points @ np.array(_TO_Y_UP[up]).T)
+
+
+def rest_up(rest: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return the upward direction (3,) of a rest pose (13, 3); None if it does not stand.
+
+    A pose stands if the legs and the trunk point in opposite directions. In skeletons whose bones
+    all lie along one axis at rest they do not.
+    """
+    trunk = rest[_SHOULDERS].mean(axis=0) - rest[_HIPS].mean(axis=0)
+    legs = rest[_ANKLES].mean(axis=0) - rest[_HIPS].mean(axis=0)
+    lengths = float(np.linalg.norm(trunk)), float(np.linalg.norm(legs))
+    if min(lengths) <= 1e-9 or trunk @ legs > -_ALONG * lengths[0] * lengths[1]:
+        return None
+    up = trunk / lengths[0] - legs / lengths[1]
+    return np.asarray(up / np.linalg.norm(up))
+
+
+def decide_up(rest: NDArray[np.float64], joints: NDArray[np.float64]) -> UpAxis:
+    """Decide the upward axis of a file from its rest pose and its motion.
+
+    Parameters
+    ----------
+    rest : (13, 3) joints of the rest pose.
+    joints : (n_frames, 13, 3) joints of the motion, metres, in the axes of the file.
+    """
+    direction = rest_up(rest)
+    stands = None if direction is None else _nearest_axis(direction)
+    usual = stands or "y"
+    why = f"the rest pose stands along {stands}" if stands else "the rest pose does not stand"
+    shares = {axis: _share_along(joints, vector) for axis, vector in _AXES.items()}
+    if shares[usual] >= _SOMETIMES:
+        return UpAxis(usual, f"{why}, and so does the body" if stands else f"{why}; the body does")
+    best = max(shares, key=lambda axis: shares[axis])
+    if best == usual or shares[best] < _NEARLY_ALWAYS:
+        return UpAxis(usual, f"{why}; the body stands along no axis" if not stands else why)
+    on_feet = _lowest_within(joints, _AXES[best], _FEET_M) and _is_high(joints, _AXES[best])
+    lies = _lowest_within(joints, _AXES[usual], _LYING_M)
+    if on_feet and not lies:
+        return UpAxis(best, f"{why}, but the body stands along {best} in all frames, feet at 0")
+    return UpAxis(
+        usual,
+        f"{why}; the body lies along {best}",
+        f"the body lies along the file's {best} axis throughout, with {usual} taken as up; "
+        f"if it stands, give --up {best}",
+    )
+
+
+def _nearest_axis(direction: NDArray[np.float64]) -> str | None:
+    axis = max(_AXES, key=lambda name: float(_AXES[name] @ direction))
+    return axis if float(_AXES[axis] @ direction) >= _ALONG else None
+
+
+def _share_along(joints: NDArray[np.float64], axis: NDArray[np.float64]) -> float:
+    """Share of the frames in which the trunk points along an axis, within 45 degrees."""
+    trunk = joints[:, _SHOULDERS].mean(axis=1) - joints[:, _HIPS].mean(axis=1)
+    return float(np.mean(trunk @ axis > _ALONG * np.linalg.norm(trunk, axis=1)))
+
+
+def _lowest_within(
+    joints: NDArray[np.float64], axis: NDArray[np.float64], metres: tuple[float, float]
+) -> bool:
+    """Whether the lowest joint along an axis is within these heights in most frames."""
+    lowest = (joints @ axis).min(axis=1)
+    return bool(np.mean((metres[0] <= lowest) & (lowest <= metres[1])) >= _MOST_FRAMES)
+
+
+def _is_high(joints: NDArray[np.float64], axis: NDArray[np.float64]) -> bool:
+    """Whether the hips are at least half a leg above the ankles, along an axis, in most frames."""
+    hips, ankles = joints[:, _HIPS].mean(axis=1) @ axis, joints[:, _ANKLES].mean(axis=1) @ axis
+    return bool(np.mean(hips - ankles > 0.5 * leg_length(joints)) >= _MOST_FRAMES)

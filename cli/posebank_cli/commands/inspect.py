@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from posebank.mocap import suggest_joints as suggest_joints_of
 from posebank_cli import options
 from posebank_pipelines.inspect import inspect as inspect_path
 
@@ -15,6 +16,15 @@ from posebank_pipelines.inspect import inspect as inspect_path
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @options.reading
+@click.option(
+    "--suggest-joints",
+    is_flag=False,
+    flag_value="-",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="[MAP.toml]",
+    help="Begin a --joints file for a BVH or ASF file: a guess, and the names in the file. "
+    "Without a path after it, print it.",
+)
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw what was understood.")
 @options.as_json
 def inspect(
@@ -24,6 +34,7 @@ def inspect(
     up: str,
     joints: Path | None,
     skeleton: Path | None,
+    suggest_joints: Path | None,
     picture: Path | None,
     as_json: bool,
 ) -> None:
@@ -33,6 +44,9 @@ def inspect(
 
     Example: posebank inspect workspace/shards
     """
+    if suggest_joints is not None:
+        _suggest(path, suggest_joints)
+        return
     facts = inspect_path(
         path, options=options.read_options(fps, unit, up, joints, skeleton), picture=picture
     )
@@ -42,6 +56,22 @@ def inspect(
         _show(facts)
     if facts.get("damaged"):
         raise click.ClickException(f"{path}: {len(facts['damaged'])} damaged files")
+
+
+def _suggest(path: Path, target: Path) -> None:
+    """Write or print the beginning of a --joints file; never over a file that is there."""
+    text = suggest_joints_of(path)
+    if target == Path("-"):
+        click.echo(text, nl=False)
+        return
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise click.ClickException(f"{target}: expected no file yet, found one") from None
+    except OSError as error:
+        raise click.ClickException(f"{target}: expected to write it, {error.strerror}") from error
+    click.echo(f"{target}: complete it, then give it with --joints {target}")
 
 
 def _show(facts: Mapping[str, Any], indent: str = "") -> None:
