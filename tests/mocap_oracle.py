@@ -1,4 +1,4 @@
-"""A slow, ordinary ASF/AMC reader: line by line, a matrix product per bone and frame.
+"""Slow, ordinary ASF/AMC and BVH readers: line by line, a matrix product per bone and frame.
 
 The oracle of the tests and the baseline of the benchmark. It shares no code with posebank.
 """
@@ -6,6 +6,7 @@ The oracle of the tests and the baseline of the benchmark. It shares no code wit
 import math
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 
 def _turn(axis, angle):
@@ -100,3 +101,45 @@ def bone_ends(skeleton, frame, unit=math.pi / 180):
     for name in bones:
         place(name)
     return ends
+
+
+def bvh_frames(text):
+    """Joint -> (places (n, 3), turns (n, 3, 3)) of a BVH, by scipy's rotations, from its text.
+
+    An End Site is ``<joint>/end``. Lines must be as exporters indent them, one word group a line.
+    """
+    lines = [line.split() for line in text.splitlines() if line.split()]
+    start = next(i for i, words in enumerate(lines) if words[0] == "MOTION")
+    rows = np.array([[float(w) for w in words] for words in lines[start + 3 :]])
+    still = (np.zeros((len(rows), 3)), np.eye(3)[None].repeat(len(rows), 0))
+    stack, column, result, name = [still], 0, {}, ""
+    opened = []
+    for words in lines[1:start]:
+        if words[0] in ("ROOT", "JOINT"):
+            name = " ".join(words[1:])
+        elif words[0] == "End":
+            name = f"{opened[-1]}/end"
+        elif words[0] == "{":
+            stack.append((None, None))
+            opened.append(name)
+        elif words[0] == "}":
+            stack.pop()
+            opened.pop()
+        elif words[0] == "OFFSET":
+            origin, turn = stack[-2]
+            offset = np.array([float(w) for w in words[1:]])
+            stack[-1] = (origin + np.einsum("nij,j->ni", turn, offset), turn)
+            result[opened[-1]] = stack[-1]
+        elif words[0] == "CHANNELS":
+            origin, turn = stack[-1]
+            for kind in words[2:]:
+                value = rows[:, column]
+                column += 1
+                if kind.endswith("position"):
+                    axis = np.eye(3)["XYZ".index(kind[0])]
+                    origin = origin + np.einsum("nij,j,n->ni", stack[-2][1], axis, value)
+                else:
+                    turn = turn @ Rotation.from_euler(kind[0], value[:, None], True).as_matrix()
+            stack[-1] = (origin, turn)
+            result[opened[-1]] = stack[-1]
+    return result

@@ -1,3 +1,4 @@
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mocap_oracle import bone_ends, read_frames, read_skeleton
 
 from posebank.errors import SourceError
 from posebank.geometry.kinematics import forward
+from posebank.mocap import suggest_joints
 from posebank.mocap.amc import parse_amc, read_amc
 from posebank.mocap.asf import parse_asf, read_asf
 from posebank.mocap.joints import HEAD_TOP_IN_BONE_LENGTHS, acclaim_points
@@ -190,11 +192,71 @@ def test_the_wrong_skeleton_is_refused(files):
         read_clip(clip_of(*files(bones=without)))
 
 
+def with_fixed_bone(values):
+    """Three frames in which a bone without degrees of freedom has values."""
+    frames = [f | {"lhipjoint": v} for f, v in zip(random_motion(BONES, 3), values, strict=True)]
+    return [{"root": f["root"], "lhipjoint": f["lhipjoint"]} | f for f in frames]
+
+
+def test_values_near_0_of_a_bone_without_dof_are_ignored(files):
+    expected = read_clip(clip_of(*files(random_motion(BONES, 3)))).joints
+    clip = read_clip(clip_of(*files(with_fixed_bone([[-5.5e-07, 0, 0], [0], []]))))
+    np.testing.assert_array_equal(clip.joints, expected)
+    assert clip.lost == ()
+    assert clip.notes == ("values near 0 of bones without degrees of freedom are ignored",)
+    assert read_clip(clip_of(*files(random_motion(BONES, 3)))).notes == ()
+
+
+def test_other_values_of_a_bone_without_dof_are_told_truly(files):
+    skeleton, motion = files(with_fixed_bone([[1.5, 0, 0], [0, 0, 0], [0, 0, 0]]))
+    lines = skeleton.read_text().splitlines()
+    begin = next(i for i, line in enumerate(lines, 1) if "lhipjoint" in line) - 2
+    with pytest.raises(SourceError) as refused:
+        read_clip(clip_of(skeleton, motion))
+    assert str(refused.value) == (
+        f"{motion}:6: bone 'lhipjoint' has 3 values, expected 0 "
+        f"(no dof is declared at 77.asf:{begin})"
+    )
+    clip = read_clip(clip_of(*files(with_fixed_bone([[0, 0, 0], [0, 2.0, 0], [0, 0, 0]]))))
+    np.testing.assert_array_equal(clip.frames, [1, 3])
+    assert re.match(r"line \d+: bone 'lhipjoint' has 3 values, expected 0", clip.lost[1])
+
+
+def test_bones_of_other_names_can_be_said(files):
+    other = {n.replace("femur", "thigh").replace("head", "skull"): (
+        b[0].replace("femur", "thigh"), *b[1:]) for n, b in BONES.items()}  # fmt: skip
+    frames = random_motion(BONES, 3)
+    expected = read_clip(clip_of(*files(frames))).joints
+    renamed = [{n.replace("femur", "thigh").replace("head", "skull"): v for n, v in f.items()}
+               for f in frames]  # fmt: skip
+    source = clip_of(*files(renamed, bones=other))
+    with pytest.raises(SourceError, match=r"r_knee \(rfemur\).*lthigh.*--joints") as refused:
+        read_clip(source)
+    assert "r_ankle = rtibia" in str(refused.value)
+    names = {"r_knee": ("rthigh",), "l_knee": ("lthigh",), "head": ("Skull",)}
+    joints = read_clip(source, joints=names).joints
+    np.testing.assert_array_equal(joints[:, :12], expected[:, :12])
+    # A bone that is not the known head ends at the top.
+    reach = np.linalg.norm(joints[:, J["head"]] - expected[:, J["head"]], axis=-1)
+    np.testing.assert_allclose(reach, HEAD_TOP_IN_BONE_LENGTHS * 1.8 * 0.0254 / 0.45, atol=1e-9)
+    assert '# r_knee = ""' in suggest_joints(source.skeleton)
+
+
+def test_the_upward_axis_of_an_amc_can_be_said(files):
+    source = clip_of(*files(random_motion(BONES, 3)))
+    joints = read_clip(source).joints
+    turned = read_clip(source, up="z").joints
+    np.testing.assert_array_equal(turned[..., 1], joints[..., 2])
+    np.testing.assert_array_equal(turned[..., 2], -joints[..., 1])
+
+
 def test_frame_numbers_must_increase(files):
     text = amc_text(random_motion(BONES, 6)).replace("\n4\n", "\n99999\n")
     clip = read_clip(clip_of(*files(amc=text)))
     np.testing.assert_array_equal(clip.frames, [1, 2, 3, 5, 6])
     assert "1 of 6 frames" in clip.lost[0]
+    line = text.split("\n").index("99999") + 1
+    assert clip.lost[1].startswith(f"line {line}: 1 frames whose numbers do not increase")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from posebank.errors import SettingsError, SourceError
 from posebank.mocap import (
     DATASETS,
     ClipSource,
+    ReadOptions,
     describe_clip,
     describe_skeleton,
     discover,
@@ -111,6 +112,56 @@ def test_same_names_get_their_folder(tmp_path):
     clips, rejected = discover("poseprior", [tmp_path / "ann", other.parent])
     assert len(clips) == 1
     assert "one clip named 'walk'" in rejected[0].reason
+
+
+@pytest.mark.parametrize(
+    ("clip", "skeleton", "given"),
+    [
+        ("amc/07_01.amc", "asf/07.asf", "."),
+        ("amc/07_01.amc", "asf/07.asf", "amc"),
+        ("amc/07_01.amc", "asf/07.asf", "amc/07_01.amc"),
+        ("motions/07/07_01.amc", "skeletons/07.asf", "motions"),
+        ("motions/07/07_01.amc", "Skeleton/07.ASF", "."),
+        ("07/takes/07_01.amc", "07/07.asf", "07/takes"),
+        ("07/takes/07_01.amc", "07/model/07.asf", "07/takes/07_01.amc"),
+        ("07/amc/walk.amc", "07/asf/person.asf", "."),
+        ("07_01.amc", "asf/07.asf", "07_01.amc"),
+    ],
+)
+def test_skeletons_in_other_folders(tmp_path, clip, skeleton, given):
+    put(tmp_path / "data" / clip, amc_text(random_motion(BONES, 3)))
+    expected = put(tmp_path / "data" / skeleton, asf_text(BONES))
+    put(tmp_path / "data" / "other" / "08.asf", asf_text(BONES, length=0.5))
+    (found,), rejected = discover("cmu", [tmp_path / "data" / given])
+    assert rejected == []
+    assert found.skeleton == expected
+    assert read_clip(found, 120.0).joints.shape == (3, 13, 3)
+
+
+def test_a_skeleton_of_another_subject_is_not_taken(tmp_path):
+    """One that is alone is taken, but not where the names say that it is another's."""
+    clip = put(tmp_path / "amc/07_01.amc", amc_text(random_motion(BONES, 3)))
+    other = put(tmp_path / "asf/08.asf", asf_text(BONES))
+    clips, (rejected,) = discover("cmu", [tmp_path])
+    assert clips == []
+    assert "give --skeleton FILE" in rejected.reason
+    (found,), _ = discover("cmu", [tmp_path], ReadOptions(skeleton=other))
+    assert found.skeleton == other
+    put(clip.parent / "08.asf", asf_text(BONES))
+    assert discover("cmu", [tmp_path])[0] == []
+
+
+def test_two_skeletons_that_fit(tmp_path):
+    put(tmp_path / "amc/07_01.amc", amc_text(random_motion(BONES, 3)))
+    for folder in ("a", "b"):
+        put(tmp_path / folder / "07.asf", asf_text(BONES))
+    (found,), _ = discover("cmu", [tmp_path])  # copies of one
+    assert found.skeleton == tmp_path / "a" / "07.asf"
+    put(tmp_path / "b" / "07.asf", asf_text(BONES, length=0.5))
+    clips, (rejected,) = discover("cmu", [tmp_path])
+    assert clips == []
+    assert "expected one ASF" in rejected.reason
+    assert str(tmp_path / "b" / "07.asf") in rejected.reason
 
 
 def test_a_copy_under_another_name_is_set_aside(tmp_path):

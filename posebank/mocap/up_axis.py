@@ -4,7 +4,8 @@ BVH has no field for the upward axis. Its rest pose nearly always stands, along 
 along z in those of Blender and other programs whose world is z up. A body that stands along another
 axis than its rest pose does is rarer: the program then turned the root. That must be told from a
 person who lies on the floor, and is only believed where the feet are on the level 0 of the axis
-along which the body stands throughout, and the body does not lie on the level 0 of its rest pose's.
+along which the body stands throughout, and the hips are not where those of a person who lies on
+the level 0 of the rest pose's axis are.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _ALONG = np.cos(np.radians(45.0))
 _SOMETIMES, _NEARLY_ALWAYS = 0.2, 0.9
 _MOST_FRAMES = 0.8
 _FEET_M = (-0.10, 0.35)  # height of the lowest joint of a body that stands on the floor
-_LYING_M = (-0.05, 0.45)  # and of one that lies on it or sits on a low seat
+_LYING_HIPS_M = (0.03, 0.60)  # height of the hips of one that lies on it, or on a bed
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,9 @@ def decide_up(rest: NDArray[np.float64], joints: NDArray[np.float64]) -> UpAxis:
     best = max(shares, key=lambda axis: shares[axis])
     if best == usual or shares[best] < _NEARLY_ALWAYS:
         return UpAxis(usual, f"{why}; the body stands along no axis" if not stands else why)
-    on_feet = _lowest_within(joints, _AXES[best], _FEET_M) and _is_high(joints, _AXES[best])
-    lies = _lowest_within(joints, _AXES[usual], _LYING_M)
+    lowest = (joints @ _AXES[best]).min(axis=1)
+    on_feet = _mostly_within(lowest, _FEET_M) and _is_high(joints, _AXES[best])
+    lies = _mostly_within(joints[:, _HIPS].mean(axis=1) @ _AXES[usual], _LYING_HIPS_M)
     if on_feet and not lies:
         return UpAxis(best, f"{why}, but the body stands along {best} in all frames, feet at 0")
     return UpAxis(
@@ -118,12 +120,8 @@ def _share_along(joints: NDArray[np.float64], axis: NDArray[np.float64]) -> floa
     return float(np.mean(trunk @ axis > _ALONG * np.linalg.norm(trunk, axis=1)))
 
 
-def _lowest_within(
-    joints: NDArray[np.float64], axis: NDArray[np.float64], metres: tuple[float, float]
-) -> bool:
-    """Whether the lowest joint along an axis is within these heights in most frames."""
-    lowest = (joints @ axis).min(axis=1)
-    return bool(np.mean((metres[0] <= lowest) & (lowest <= metres[1])) >= _MOST_FRAMES)
+def _mostly_within(heights: NDArray[np.float64], metres: tuple[float, float]) -> bool:
+    return bool(np.mean((metres[0] <= heights) & (heights <= metres[1])) >= _MOST_FRAMES)
 
 
 def _is_high(joints: NDArray[np.float64], axis: NDArray[np.float64]) -> bool:
