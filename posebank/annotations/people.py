@@ -31,6 +31,9 @@ class AnnotationResult:
     stats : counts; see ``summary``.
     images : the folder the images are in, None if it is not at hand.
     extras : further columns of the source, one row per person kept (for example ``objpos``).
+    notes : sentences about what was assumed or is missing, for the user to read.
+    terms : data set -> key of its terms of use (``posebank.shards.card.TERMS``), where known.
+    files : the annotation files that were read; ``extras["file"]`` counts in them.
     """
 
     people: People
@@ -38,6 +41,9 @@ class AnnotationResult:
     stats: dict[str, Any]
     images: Path | None = None
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    terms: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[Path] = ()
 
 
 def _numbers(values: ArrayLike | None, n: int, tail: tuple[int, ...], fill: float) -> NDArray[Any]:
@@ -53,7 +59,7 @@ def _words(values: Sequence[str] | None, n: int) -> NDArray[np.object_]:
 def make_people(
     dataset: str,
     image: Sequence[str],
-    index: Sequence[int],
+    index: Sequence[int | str],
     joints_2d: ArrayLike,
     state: ArrayLike,
     *,
@@ -71,6 +77,7 @@ def make_people(
     joints_3d: ArrayLike | None = None,
     extras: Mapping[str, ArrayLike] | None = None,
     stats: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
 ) -> AnnotationResult:
     """People from the columns a reader filled, with what cannot be used set aside.
 
@@ -88,6 +95,7 @@ def make_people(
     in_file : people in the file, if the reader has set some aside already.
     rejected : what the reader has set aside.
     extras : further columns (n, ...).
+    notes : what was assumed, in sentences.
     """
     n = len(image)
     bad = list(rejected)
@@ -151,6 +159,7 @@ def make_people(
         rejected=bad,
         stats={"people_in_file": n if in_file is None else in_file, **(stats or {})},
         extras={name: np.asarray(values)[rows] for name, values in (extras or {}).items()},
+        notes=list(notes),
     )
 
 
