@@ -137,21 +137,21 @@ def make_people(
     measured = _numbers(joints_3d, n, (N_JOINTS, 3), np.nan)
     with np.errstate(invalid="ignore"):
         measured[~(np.abs(measured) <= MAX_PIXELS).all(axis=(-1, -2))] = np.nan
-    everyone = People(
-        person_id=texts(ids),
-        dataset=texts([dataset] * n),
+    everyone = People.from_joints(
+        xy,
+        states,
+        person_id=ids,
+        dataset=dataset,
         split=_words(split, n),
-        image=texts(image),
+        image=image,
         image_width=_sizes(image_width, n),
         image_height=_sizes(image_height, n),
-        joints_2d=xy.astype(np.float32),
-        state=states,
-        head_box=boxes.astype(np.float32),
-        scale=scales.astype(np.float32),
-        single_person=_numbers(single_person, n, (), -1).astype(np.int8),
+        head_box=boxes,
+        scale=scales,
+        single_person=_numbers(single_person, n, (), -1),
         group_id=_words(group_id, n),
         video_id=_words(video_id, n),
-        joints_3d=measured.astype(np.float32),
+        joints_3d=measured,
     )
     rows = np.array(keep, dtype=np.intp)
     return AnnotationResult(
