@@ -1,0 +1,151 @@
+"""The HTML report in a real browser: sort, filter, open, turn; names are text, never markup."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posebank import artefacts, schemas
+from posebank.report import html_report
+from posebank.skeleton import N_JOINTS, JointState, centred
+from posebank.types import Labels, PoseBank, texts
+
+webdriver = pytest.importorskip("selenium.webdriver")
+CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on the path"
+)
+
+NASTY = '"><img src=x onerror="window.broken=1"></script><b>'
+F = np.float32
+
+
+def write(folder: Path, kind: str, records) -> None:
+    table = schemas.to_table(records, schemas.SCHEMAS[kind])
+    with artefacts.staging_folder(folder) as staging:
+        part = artefacts.write_part(staging, "part-00000.parquet", table)
+        artefacts.commit(staging, folder, kind, [part], {kind: artefacts.Section("x")})
+
+
+def made_labels(n: int) -> tuple[PoseBank, Labels]:
+    """``n`` people standing at angles, trusts 0.1, 0.2, ...; every second is of a nasty data set."""
+    rng = np.random.default_rng(3)
+    joints = centred(rng.normal(0, 0.3, (n, N_JOINTS, 3))).astype(F)
+    names = texts(f"clip{NASTY}:{i}" for i in range(n))
+    bank = PoseBank(
+        pose_id=names, dataset=texts([NASTY] * n), subject=texts(["s"] * n), clip=names,
+        frame=np.arange(n, dtype=np.int32), time_s=np.zeros(n, F), mirrored=np.zeros(n, bool),
+        joints_3d=joints, source_sha256=texts([""] * n),
+    )  # fmt: skip
+    state = np.full((n, N_JOINTS), JointState.VISIBLE, np.uint8)
+    state[::3, 0] = JointState.COMPLETED
+    labels = Labels(
+        person_id=texts(f"p{i:02d}{NASTY}" for i in range(n)),
+        dataset=texts([NASTY if i % 2 else "plain" for i in range(n)]),
+        split=texts(["train"] * n), image=texts(f"{i}.png" for i in range(n)),
+        image_width=np.full(n, 64, np.int32), image_height=np.full(n, 48, np.int32),
+        joints_2d=(20 * joints[..., :2] + 24).astype(F), state=state,
+        head_box=np.full((n, 4), np.nan, F), scale=np.full(n, np.nan, F),
+        single_person=np.full(n, -1, np.int8), group_id=texts([""] * n), video_id=texts([""] * n),
+        joints_3d=joints, camera_rotation=np.tile(np.eye(3, dtype=F), (n, 1, 1)),
+        camera_scale=np.full(n, 20, F), camera_translation=np.full((n, 2), 24, F),
+        error_norm=np.full(n, 0.1, F), error_mm=np.linspace(90, 10, n).astype(F),
+        trust=(0.1 * np.arange(1, n + 1)).astype(F), ambiguity_mm=np.full(n, 5, F),
+        pose_id=names, provenance=texts([NASTY] * n),
+    )  # fmt: skip
+    return bank, labels
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Iterator[object]:
+    workspace = tmp_path_factory.mktemp("report") / "a workspace"
+    bank, labels = made_labels(9)
+    write(workspace / "bank", "bank", bank)
+    write(workspace / "labels", "labels", labels)
+    path = html_report(workspace, workspace / "report" / "index.html")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "window-size=1200,1400"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    browser.get(path.as_uri())
+    yield browser
+    browser.quit()
+
+
+def cards(page) -> list[str]:
+    return page.execute_script(
+        "return [...document.querySelectorAll('#grid .card')].map((c) => c.dataset.person)"
+    )
+
+
+def choose(page, control: str, value: str) -> None:
+    page.execute_script(
+        "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
+        "e.dispatchEvent(new Event('input', {bubbles: true}))",
+        control, value,
+    )  # fmt: skip
+
+
+def test_names_from_data_are_text_never_markup(page):
+    assert page.execute_script("return window.broken") is None
+    assert page.execute_script("return document.querySelectorAll('img[src=\"x\"]').length") == 0
+    assert NASTY in page.execute_script("return document.body.innerText")
+
+
+def test_labels_are_sorted_and_filtered(page):
+    assert [person[:3] for person in cards(page)] == [f"p{i:02d}" for i in range(8, -1, -1)]
+    choose(page, "sort", "matching error, largest first")
+    assert cards(page)[0].startswith("p00")
+    choose(page, "trust-low", "0.65")
+    assert [person[:3] for person in cards(page)] == ["p06", "p07", "p08"]
+    choose(page, "dataset", "plain")
+    assert [person[:3] for person in cards(page)] == ["p06", "p08"]
+    page.find_element("id", "reset").click()
+    choose(page, "completed-low", "1")
+    assert sorted(person[:3] for person in cards(page)) == ["p00", "p03", "p06"]
+    page.find_element("id", "reset").click()
+    assert len(cards(page)) == 9
+
+
+def pixels(page, canvas: str) -> str:
+    return page.execute_script("return document.getElementById(arguments[0]).toDataURL()", canvas)
+
+
+def test_a_label_opens_turns_and_the_keyboard_goes_on(page):
+    page.find_element("css selector", "#grid .card").click()
+    assert page.find_element("id", "dialog").is_displayed()
+    facts = page.find_element("id", "facts").text
+    assert "trust" in facts.lower()
+    assert "10 mm on 13 joints" in facts
+    assert "frame 8" in facts
+    before = pixels(page, "pose")
+    pose = page.find_element("id", "pose")
+    webdriver.ActionChains(page).drag_and_drop_by_offset(pose, 80, 20).perform()
+    assert pixels(page, "pose") != before
+    page.find_element("xpath", "//div[@id='shown']/button[2]").click()
+    shown = page.find_element("css selector", "#shown [aria-pressed=true]").text
+    assert shown == "Matched MoCap frame"
+    webdriver.ActionChains(page).send_keys("\ue014").perform()  # arrow to the right
+    assert "p07" in page.find_element("id", "facts").text
+    webdriver.ActionChains(page).send_keys("\ue00c").perform()  # escape
+    assert not page.find_element("id", "dialog").is_displayed()
+
+
+def test_dark_and_narrow(page):
+    page.find_element("id", "theme").click()
+    background = "return getComputedStyle(document.body).backgroundColor"
+    dark = page.execute_script(background)
+    page.find_element("id", "theme").click()
+    assert page.execute_script(background) != dark
+    page.set_window_size(400, 900)
+    overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.execute_script(overflow) <= 0
+    page.set_window_size(1200, 1400)
+
+
+def test_no_error_in_the_console(page):
+    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
