@@ -30,7 +30,7 @@ def write(folder: Path, kind: str, records) -> None:
 
 
 def made_labels(n: int) -> tuple[PoseBank, Labels]:
-    """``n`` people standing at angles, trusts 0.1, 0.2, ...; every second is of a nasty data set."""
+    """``n`` people of trusts 0.1, 0.2, ...; every second is of a data set with a nasty name."""
     rng = np.random.default_rng(3)
     joints = centred(rng.normal(0, 0.3, (n, N_JOINTS, 3))).astype(F)
     names = texts(f"clip{NASTY}:{i}" for i in range(n))
@@ -104,10 +104,10 @@ def test_labels_are_sorted_and_filtered(page):
     assert [person[:3] for person in cards(page)] == ["p06", "p07", "p08"]
     choose(page, "dataset", "plain")
     assert [person[:3] for person in cards(page)] == ["p06", "p08"]
-    page.find_element("id", "reset").click()
+    page.find_element("id", "clear").click()
     choose(page, "completed-low", "1")
     assert sorted(person[:3] for person in cards(page)) == ["p00", "p03", "p06"]
-    page.find_element("id", "reset").click()
+    page.find_element("id", "clear").click()
     assert len(cards(page)) == 9
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from posebank import artefacts
+from posebank.artefact_kinds import KINDS
 from posebank.errors import ArtefactError
 from posebank.report.curves import histogram, training_picture
 from posebank.report.evaluation import CAPTIONS
@@ -27,7 +28,6 @@ DEMO = "demo.json"
 """What the demo leaves in its workspace: its table, and how well trust is calibrated."""
 
 _WENT_IN = ("bank", "annotations")
-_MADE = ("bank", "annotations", "index", "matches", "labels", "anchors", "shards")
 _SAMPLE = 200  # people of each data set that the contribution of the MoCap sets is measured on
 
 _TABLES = {
@@ -90,7 +90,7 @@ def sources_chapter(workspace: Path) -> str:
                 }
             )
     made = []
-    for kind in _MADE:
+    for kind in (kind.name for kind in KINDS.values() if kind.in_run and kind.name != "runs"):
         manifest = artefacts.find_manifest(workspace / kind)
         made.append(
             {

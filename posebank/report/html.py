@@ -54,7 +54,7 @@ _FILTERS = """
 <label>Error from, mm<input id="error-low" type="number" min="0" step="5"></label>
 <label>to<input id="error-high" type="number" min="0" step="5"></label>
 <label>Completed joints from<input id="completed-low" type="number" min="0" max="13"></label>
-<button type="button" id="reset">Reset</button>
+<button type="button" id="clear">Reset</button>
 </form>
 <p class="note" id="count" role="status"></p>
 <div class="grid" id="grid"></div>

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from posebank.geometry.rotations import axis_rotation, heading_angle
-from posebank.skeleton import J, centred
+from posebank.skeleton import N_JOINTS, J, centred
 
 Points = NDArray[np.float64]
 
@@ -60,4 +60,4 @@ def _facing(poses: NDArray[np.floating]) -> Points:
     """Poses (n, 13, 3), y up, turned to face one way and flattened to (n, 39)."""
     joints = centred(np.asarray(poses, np.float64))
     turned = axis_rotation("y", -heading_angle(joints, J["r_hip"], J["l_hip"]))
-    return np.einsum("nij,nkj->nki", turned, joints).reshape(len(joints), -1)
+    return np.einsum("nij,nkj->nki", turned, joints).reshape(len(joints), 3 * N_JOINTS)

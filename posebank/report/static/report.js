@@ -317,7 +317,7 @@ if (data.examples.length) {
   fill($("sort"), Object.keys(SORTS));
   $("filters").addEventListener("input", refill);
   $("more").addEventListener("click", more);
-  $("reset").addEventListener("click", () => { $("filters").reset(); refill(); });
+  $("clear").addEventListener("click", () => { $("filters").reset(); refill(); });
   refill();
   for (const strip of document.querySelectorAll(".strip")) {
     strip.append(...JSON.parse(strip.dataset.rows).map((row) => card(data.examples[row])));
