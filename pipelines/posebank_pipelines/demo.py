@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import importlib.resources
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from posebank.artefacts import write_text_atomic
-from posebank.demo import DemoSize, demo_sources, load_truth, score_labels, score_predictions
-from posebank.report import label_sheet
+from posebank.demo import (
+    DemoSize,
+    demo_sources,
+    load_truth,
+    score_labels,
+    score_predictions,
+    trust_reliability,
+)
+from posebank.report import DEMO_FACTS, label_sheet
 from posebank.workspace import image_roots, load_labels
 from posebank_pipelines.config import load_config
 from posebank_pipelines.query import query_banks
@@ -62,6 +70,8 @@ def demo(
             {**row, "what": f"{row['what']}, {moment} training"}
             for row in score_predictions(predictions, truth, load_labels(workspace), "val")
         ]
+    facts = {"table": rows, "trust": trust_reliability(load_labels(workspace), truth)}
+    write_text_atomic(workspace / DEMO_FACTS, json.dumps(facts, indent=1))
     sheet = workspace / "report" / "labels.png"
     sheet.parent.mkdir(parents=True, exist_ok=True)
     label_sheet(load_labels(workspace), image_roots(workspace), sheet, 8, seed)

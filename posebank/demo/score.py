@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from posebank.errors import SourceError
 from posebank.evaluation import mpjpe, pckh, select
 from posebank.evaluation.headsize import head_sizes
+from posebank.labelling.trust import TRUSTED_MM
 from posebank.skeleton import JointState
 from posebank.types import Labels, Predictions, Records, Texts, texts
 
@@ -148,6 +149,36 @@ def score_labels(labels: Labels, truth: DemoTruth) -> list[Row]:
         {"what": what, "value": float(values.mean()), "unit": unit}
         for what, values, unit in measured
         if values.size
+    ]
+
+
+def trust_reliability(labels: Labels, truth: DemoTruth, bins: int = 8) -> list[Row]:
+    """Compare the trust of labels with how many of them are right.
+
+    Parameters
+    ----------
+    labels : labels of generated people.
+    truth : their true poses.
+    bins : groups of equal size, from the lowest trust to the highest.
+
+    Returns
+    -------
+    A row for each group: the range of the trust, the number of labels, their mean trust, and the
+    share whose mean 3D joint error is below 150 mm. The last two are equal for calibrated trust.
+    """
+    errors = label_errors(labels, truth)
+    trust = labels.trust[errors.label_row].astype(np.float64)
+    order = np.argsort(trust, kind="stable")
+    return [
+        {
+            "trust from": float(trust[rows].min()),
+            "to": float(trust[rows].max()),
+            "labels": len(rows),
+            "mean trust": float(trust[rows].mean()),
+            "share below 150 mm": float((errors.absolute_mm[rows] < TRUSTED_MM).mean()),
+        }
+        for rows in np.array_split(order, bins)
+        if len(rows)
     ]
 
 

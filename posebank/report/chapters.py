@@ -24,7 +24,7 @@ from posebank.skeleton import JointState
 from posebank.types import Labels, People, PoseBank
 from posebank.workspace import load_bank, load_labels, load_matches, load_people
 
-DEMO = "demo.json"
+DEMO_FACTS = "demo.json"
 """What the demo leaves in its workspace: its table, and how well trust is calibrated."""
 
 _WENT_IN = ("bank", "annotations")
@@ -69,7 +69,7 @@ def _embedded(path: Path, alt: str) -> str:
 def demo_facts(workspace: Path) -> dict[str, Any] | None:
     """Return what the demo wrote about its generated people; None in any other workspace."""
     try:
-        facts = json.loads((workspace / DEMO).read_text("utf-8"))
+        facts = json.loads((workspace / DEMO_FACTS).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return facts if isinstance(facts, dict) else None

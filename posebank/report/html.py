@@ -17,7 +17,6 @@ from posebank.report.chapters import (
     demo_facts,
     escaped,
     evaluation_chapter,
-    label_statistics,
     matching_chapter,
     paragraph,
     sources_chapter,
@@ -37,8 +36,6 @@ from posebank.workspace import (
     load_matches,
     load_people,
 )
-
-__all__ = ["html_report", "html_table", "label_statistics"]
 
 N_EXAMPLES = 500
 """Labels that a report shows at most: about 20 KB each."""

@@ -1,0 +1,92 @@
+"""Parts of the HTML report whose values are checked without a browser."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from posebank.demo import DemoTruth, trust_reliability
+from posebank.report.pose_map import pose_map
+from posebank.report.tables import heading, html_table
+from posebank.skeleton import N_JOINTS, TORSO, J, indices
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("dataset", "data set"),
+        ("error_mm_p90", "90th percentile of error, mm"),
+        ("error_norm_p10", "10th percentile of error, of the person's size"),
+        ("anchors_used", "anchors used"),
+    ],
+)
+def test_headings_are_words(column, words):
+    assert heading(column) == words
+
+
+def test_tables_escape_their_text():
+    table = html_table(pd.DataFrame({"dataset": ['<b>"x"'], "n": [3]}))
+    assert "&lt;b&gt;&quot;x&quot;" in table
+    assert "<b>" not in table
+
+
+def test_map_does_not_depend_on_where_a_person_faces():
+    rng = np.random.default_rng(0)
+    bank = rng.normal(0, 0.3, (40, N_JOINTS, 3))
+    angle = 2.0
+    turn = np.array(
+        [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+    )
+    to_camera = np.array([1, -1, -1])
+    people = (bank[:7] @ turn.T) * to_camera
+    found = pose_map(bank, people, people[:3])
+    np.testing.assert_allclose(found.people, found.bank[:7], atol=1e-9)
+    np.testing.assert_allclose(found.anchors, found.bank[:3], atol=1e-9)
+    assert found.bank.min() >= 0
+    assert found.bank.max() <= 1
+    assert 0 < found.explained < 1
+    assert J["r_hip"] == 4
+
+
+def test_map_without_anchor_poses():
+    bank = np.random.default_rng(1).normal(0, 0.3, (5, N_JOINTS, 3))
+    assert pose_map(bank, bank[:2], bank[:0]).anchors.shape == (0, 2)
+    assert pd.DataFrame(trust_rows()).shape == (2, 5)
+
+
+def trust_rows():
+    """Four labels: trusts 0.1, 0.2, 0.8, 0.9; only the last two are right."""
+    from posebank.types import Labels, texts
+
+    n, f = 4, np.float32
+    truth_pose = np.zeros((n, N_JOINTS, 3), f)
+    offset = np.array([200.0, 160.0, 140.0, 0.0], f) / 1000
+    pose = truth_pose.copy()
+    limbs = [j for j in range(N_JOINTS) if j not in indices(TORSO)]  # the torso is the centre
+    pose[:, limbs, 0] = offset[:, None] * N_JOINTS / len(limbs)
+    names = texts(f"d/{i}/0" for i in range(n))
+    truth = DemoTruth(
+        person_id=names, image_id=names, joints_3d=truth_pose,
+        joints_2d=np.zeros((n, N_JOINTS, 2), f), visible=np.ones((n, N_JOINTS), bool),
+        inside=np.ones((n, N_JOINTS), bool), head_box=np.zeros((n, 4), f),
+        pixels_per_metre=np.ones(n, f), stature=np.ones(n, f), motion=names,
+    )  # fmt: skip
+    labels = Labels(
+        person_id=names, dataset=names, split=names, image=names,
+        image_width=np.ones(n, np.int32), image_height=np.ones(n, np.int32),
+        joints_2d=np.zeros((n, N_JOINTS, 2), f), state=np.ones((n, N_JOINTS), np.uint8),
+        head_box=np.zeros((n, 4), f), scale=np.ones(n, f), single_person=np.ones(n, np.int8),
+        group_id=names, video_id=names, joints_3d=pose,
+        camera_rotation=np.zeros((n, 3, 3), f), camera_scale=np.ones(n, f),
+        camera_translation=np.zeros((n, 2), f), error_norm=np.ones(n, f), error_mm=np.ones(n, f),
+        trust=np.array([0.1, 0.2, 0.8, 0.9], f), ambiguity_mm=np.ones(n, f), pose_id=names,
+        provenance=names,
+    )  # fmt: skip
+    return trust_reliability(labels, truth, bins=2)
+
+
+def test_trust_reliability_by_hand():
+    low, high = trust_rows()
+    assert low["mean trust"] == pytest.approx(0.15)
+    assert (low["labels"], low["share below 150 mm"]) == (2, 0.0)
+    assert (high["labels"], high["share below 150 mm"]) == (2, 1.0)
+    assert high["trust from"] == pytest.approx(0.8)
