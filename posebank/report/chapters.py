@@ -80,12 +80,14 @@ def sources_chapter(workspace: Path) -> str:
     rows = []
     for kind in _WENT_IN:
         manifest = artefacts.find_manifest(workspace / kind)
-        for name, section in manifest.sections.items() if manifest is not None else ():
+        if manifest is None:
+            continue
+        for name, section in manifest.sections.items():
             rows.append(
                 {
                     "artefact": kind,
                     "data set": name,
-                    "rows": sum(p.rows for p in manifest.parts if p.section == name),  # type: ignore[union-attr]
+                    "rows": sum(p.rows for p in manifest.parts if p.section == name),
                     "set aside": len(section.rejected),
                 }
             )

@@ -52,8 +52,8 @@ def pose_map(
     fitted = PCA(n_components=2).fit(np.concatenate(features[:2]))
     flat = [fitted.transform(f) if len(f) else np.zeros((0, 2)) for f in features]
     low, high = np.percentile(np.concatenate(flat), [0.5, 99.5], axis=0)
-    scaled = [np.clip((f - low) / np.maximum(high - low, 1e-9), 0, 1) for f in flat]
-    return PoseMap(*scaled, explained=float(fitted.explained_variance_ratio_.sum()))
+    first, second, third = (np.clip((f - low) / np.maximum(high - low, 1e-9), 0, 1) for f in flat)
+    return PoseMap(first, second, third, float(fitted.explained_variance_ratio_.sum()))
 
 
 def _facing(poses: NDArray[np.floating]) -> Points:
