@@ -128,3 +128,20 @@ def _is_high(joints: NDArray[np.float64], axis: NDArray[np.float64]) -> bool:
     """Whether the hips are at least half a leg above the ankles, along an axis, in most frames."""
     hips, ankles = joints[:, _HIPS].mean(axis=1) @ axis, joints[:, _ANKLES].mean(axis=1) @ axis
     return bool(np.mean(hips - ankles > 0.5 * leg_length(joints)) >= _MOST_FRAMES)
+
+
+_SHIFTS = {"x": [2, 0, 1], "y": [0, 1, 2], "z": [1, 2, 0]}
+
+
+def shifted_to_y_up(points: NDArray[np.float64], up: str) -> NDArray[np.float64]:
+    """Turn points (..., 3) of optical systems so that the axis ``up`` of their file becomes y.
+
+    As ``turned_to_y_up`` but for the heading: the axes are shifted around, so that the (x, y, z) of
+    CMU's AMC files are the (y, z, x) of the C3D files and AMASS clips of the same motion.
+
+    Examples
+    --------
+    >>> shifted_to_y_up(np.array([1.0, 2.0, 3.0]), "z")
+    array([2., 3., 1.])
+    """
+    return points[..., _SHIFTS[up]] if up in _SHIFTS else turned_to_y_up(points, up)
