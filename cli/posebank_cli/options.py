@@ -104,6 +104,13 @@ def reading(function: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="FILE.asf",
                 help="Skeleton of AMC files, instead of the one found near them.",
             ),
+            click.option(
+                "--body-model",
+                type=click.Path(path_type=Path),
+                metavar="DIR",
+                help="Folder of SMPL+H or SMPL-X body models (.npz), which give AMASS clips the "
+                "subject's limb lengths; by default those of an average adult.",
+            ),
         )
     ):
         function = option(function)
@@ -111,11 +118,18 @@ def reading(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_options(
-    fps: float | None, unit: str | None, up: str, joints: Path | None, skeleton: Path | None
+    fps: float | None,
+    unit: str | None,
+    up: str,
+    joints: Path | None,
+    skeleton: Path | None,
+    body_model: Path | None,
 ) -> ReadOptions:
     """Return what the options of ``reading`` say."""
     names = None if joints is None else read_joint_map(joints)
-    return ReadOptions(fps=fps, unit=unit, up=up, joints=names, skeleton=skeleton)
+    return ReadOptions(
+        fps=fps, unit=unit, up=up, joints=names, skeleton=skeleton, body_model=body_model
+    )
 
 
 def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -252,13 +266,10 @@ def show_rejected(rejected: Sequence[Rejected], most: int = 10, alike: int = 3) 
         click.echo(f"set aside: {left.total():,} more, listed in the manifest", err=True)
 
 
-def show_notes(notes: Mapping[str, int] | Sequence[str], most: int = 5) -> None:
-    """List on standard error what was assumed while reading; of MoCap with the number of clips."""
-    for note in list(notes)[:most]:
-        clips = notes[note] if isinstance(notes, Mapping) else 0
-        click.echo(
-            f"note: {note}" + f" ({clips:,} clip{'s' * (clips != 1)})" * (clips > 0), err=True
-        )
+def show_notes(notes: Mapping[str, int], most: int = 5) -> None:
+    """List on standard error what was guessed or completed while reading, with its clips."""
+    for note, clips in list(notes.items())[:most]:
+        click.echo(f"note: {note} ({clips:,} clip{'s' * (clips != 1)})", err=True)
     if len(notes) > most:
         click.echo(f"note: {len(notes) - most:,} more, listed in the manifest", err=True)
 

@@ -15,6 +15,7 @@ from posebank.mocap import (
     discover,
     read_clip,
 )
+from posebank.mocap.amass import is_amass_file
 from posebank.report import clip_picture, shard_sheet
 from posebank.shards import describe_shards
 
@@ -56,6 +57,8 @@ def _clip_sources(path: Path, options: ReadOptions | None) -> list[ClipSource]:
         ".amc": "cmu", ".bvh": "bvh", ".c3d": "c3d", ".cdf": "h36m", ".h5": "h36m", ".npz": "h36m",
     }  # fmt: skip
     dataset = datasets.get(path.suffix.lower())
+    if path.suffix.lower() == ".npz" and is_amass_file(path):
+        dataset = "amass"
     if dataset is None:
         raise SourceError(path, f"expected a file ending in .asf, {', '.join(datasets)}")
     if dataset == "cmu" and path.name.upper().startswith("HDM_"):

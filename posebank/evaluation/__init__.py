@@ -28,7 +28,6 @@ from posebank.evaluation.pck import (
     share_within,
 )
 from posebank.evaluation.predictions import (
-    CocoReference,
     match_image_ids,
     predictions_to_json,
     read_predictions,
@@ -46,7 +45,6 @@ from posebank.evaluation.truth import (
 )
 
 __all__ = [
-    "CocoReference",
     "EvaluationResult",
     "EvaluationSettings",
     "GroundTruth",

@@ -15,10 +15,10 @@ RIGID_LIMBS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 """Pairs of joints whose distance a sound clip keeps."""
 
-_ADULT_HEIGHT_M = 1.70
+ADULT_HEIGHT_M = 1.70
 _ADULT_PARTS = {"ankle": 0.246, "knee": 0.245, "wrist": 0.146, "elbow": 0.186, "hip": 0.100}
 
-ADULT_LIMBS_M = np.array([_ADULT_HEIGHT_M * _ADULT_PARTS[a[2:]] for a, _ in RIGID_LIMBS])
+ADULT_LIMBS_M = np.array([ADULT_HEIGHT_M * _ADULT_PARTS[a[2:]] for a, _ in RIGID_LIMBS])
 """Lengths (9,) of the ``RIGID_LIMBS`` of an adult 1.70 m tall: shank, thigh, forearm and upper arm
 as parts of the height by Drillis and Contini (Winter 2009, figure 4.1); the distance of the hip
 centres, which they do not give, is 170 mm (150 to 194 mm in the clips of CMU and HDM05 at hand)."""

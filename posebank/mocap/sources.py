@@ -9,18 +9,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from posebank.errors import Rejected, SettingsError, SourceError
-from posebank.mocap import human36m
+from posebank.mocap import amass, human36m
 from posebank.mocap.acclaim_clip import read_acclaim_clip, skeleton_at, skeleton_of
 from posebank.mocap.bvh_clip import read_bvh_clip
-from posebank.mocap.clips import ReadClip, read_c3d_clip
+from posebank.mocap.c3d import c3d_people, read_c3d_clip
+from posebank.mocap.clips import ReadClip
 from posebank.mocap.files import read_bytes
 from posebank.mocap.options import JointMap, ReadOptions
 from posebank.mocap.skeleton_files import SkeletonFiles
+from posebank.mocap.smpl_models import find_models
 from posebank.types import MotionClip
 
 _SUFFIXES = {
-    "cmu": (".amc",), "hdm05": (".amc",), "poseprior": (".bvh",), "bvh": (".bvh",),
-    "c3d": (".c3d",), "h36m": human36m.SUFFIXES,
+    "cmu": (".amc", ".npz"), "hdm05": (".amc", ".npz"), "poseprior": (".bvh", ".npz"),
+    "amass": (".npz",), "bvh": (".bvh",), "c3d": (".c3d",), "h36m": human36m.SUFFIXES,
 }  # fmt: skip
 DATASETS = tuple(_SUFFIXES)
 
@@ -32,6 +34,7 @@ class ClipSource:
     skeleton : the ASF of an AMC, None for other formats.
     name : unique among the clips found together.
     options : what the user says about the file.
+    person : which of several people in a C3D file, by the prefix of their labels.
     """
 
     dataset: str
@@ -40,6 +43,7 @@ class ClipSource:
     subject: str
     name: str
     options: ReadOptions = field(default_factory=ReadOptions, hash=False)
+    person: str | None = None
 
 
 def discover(
@@ -70,12 +74,19 @@ def discover(
     if dataset not in DATASETS:
         raise SettingsError(f"dataset: expected one of {', '.join(DATASETS)}, found {dataset!r}")
     files = _find_files(dataset, sources, options)
+    for folder in {place.options.body_model for place in files.values()} - {None}:
+        find_models(folder)  # a wrong folder is one error, not one of every clip
     found: list[ClipSource] = []
     rejected: list[Rejected] = []
     skeletons = {place.root: SkeletonFiles(place.root) for place in files.values()}
     for path, place in sorted(files.items()):
         try:
-            found += _clips_in(dataset, path, place, skeletons[place.root])
+            if path.suffix.lower() == ".c3d":
+                people, incomplete = _people_in(dataset, path, place)
+                found += people
+                rejected += incomplete
+            else:
+                found += _clips_in(dataset, path, place, skeletons[place.root])
         except SourceError as error:
             rejected.append(Rejected(str(path), error.reason))
     named, doubled = _unique_names(found, {path: place.root for path, place in files.items()})
@@ -119,6 +130,13 @@ def _find_files(
                 innermost[path] = source
     if dataset == "h36m":
         roots = {p: root for p, root in roots.items() if human36m.holds_world_poses(p)}
+    else:  # a file that is named itself may lie anywhere
+        named = set(map(Path, sources))
+        roots = {
+            p: root
+            for p, root in roots.items()
+            if p.suffix.lower() != ".npz" or p in named or amass.holds_clip(p, dataset)
+        }
     if not roots:
         where = ", ".join(map(str, sources)) or "no source"
         raise SourceError(where, f"expected {dataset} clips (*{', *'.join(suffixes)}), found none")
@@ -131,11 +149,47 @@ def _clips_in(
     if dataset == "h36m":
         clips = human36m.clips_in(path)
         return [ClipSource(dataset, path, None, who, name, place.options) for who, name in clips]
+    if path.suffix.lower() == ".npz":
+        return [_amass_source(dataset, path, place)]
     skeleton = None
     if path.suffix.lower() == ".amc":
         skeleton = place.options.skeleton or skeletons.of(path)
     subject = _SUBJECT[dataset](path, place.root)
     return [ClipSource(dataset, path, skeleton, subject, path.stem, place.options)]
+
+
+def _amass_source(dataset: str, path: Path, place: _Place) -> ClipSource:
+    """An AMASS clip, named as the data set names its own clips, or by its place in the archive."""
+    if dataset == "amass":
+        subject, name = amass.subject_and_name(path, place.root)
+    else:
+        subject, name = path.parent.name, amass.clip_name(path)
+    return ClipSource(dataset, path, None, subject, name, place.options)
+
+
+def _people_in(dataset: str, path: Path, place: _Place) -> tuple[list[ClipSource], list[Rejected]]:
+    """The people in a C3D file, a clip each, and those who lack markers.
+
+    Where there is nobody to choose from, the file is one clip, and reading it says what is wrong.
+    """
+    subject = _SUBJECT[dataset](path, place.root)
+    alone = ClipSource(dataset, path, None, subject, path.stem, place.options)
+    try:
+        whole, partial = c3d_people(path, place.options.joints)
+    except SourceError:
+        return [alone], []
+    if not whole or len(whole) + len(partial) == 1:
+        return [replace(alone, person=whole[0] if whole else None)], []
+    people = [
+        replace(
+            alone,
+            subject=f"{subject}/{prefix or 'unnamed'}",
+            name=f"{path.stem}/{prefix or 'unnamed'}",
+            person=prefix,
+        )
+        for prefix in whole
+    ]
+    return people, [Rejected(str(path), reason) for reason in partial.values()]
 
 
 def _unique_names(
@@ -151,6 +205,8 @@ def _unique_names(
         name = clip.name
         if count[name] > 1 and clip.dataset != "h36m":  # whose names hold the subject
             name = clip.path.relative_to(roots[clip.path]).with_suffix("").as_posix()
+            if clip.path.suffix.lower() == ".c3d":  # which of several people
+                name += clip.name.removeprefix(clip.path.stem)
         if name in kept:
             reason = f"expected one clip named {name!r}, found {kept[name].path} as well"
             rejected.append(Rejected(str(clip.path), reason))
@@ -283,10 +339,13 @@ def read_data(source: ClipSource, data: bytes, *, asf: bytes | None = None) -> R
         else:
             body = skeleton_of(asf, source.skeleton, options.joints)
         clip = read_acclaim_clip(data, source.path, body, source.dataset, options)
+    elif suffix == ".npz":
+        _refuse_options(source, ("unit", "joints"))
+        clip = amass.read_amass_clip(data, source.path, options)
     elif suffix == ".bvh":
         clip = read_bvh_clip(data, source.path, source.dataset, options)
     elif suffix == ".c3d":
-        clip = read_c3d_clip(data, source.path, options)
+        clip = read_c3d_clip(data, source.path, options, source.person)
     else:
         raise SettingsError(f"expected a file read from bytes, found {source.path.name!r}")
     return replace(clip, sha256=hashlib.sha256(data).hexdigest())

@@ -51,6 +51,13 @@ TERMS: Mapping[str, Terms] = {
         "Reconstruction. CVPR 2015.",
         non_commercial=True,
     ),
+    "amass": Terms(
+        "AMASS",
+        "Non-commercial research, by agreement with its owners; each subset has its own terms too.",
+        "N. Mahmood, N. Ghorbani, N. F. Troje, G. Pons-Moll, M. J. Black. AMASS: Archive of Motion "
+        "Capture as Surface Shapes. ICCV 2019; and the papers of the subsets that are used.",
+        non_commercial=True,
+    ),
     "mpii": Terms(
         "MPII Human Pose",
         "Non-commercial research.",

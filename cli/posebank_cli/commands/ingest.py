@@ -62,6 +62,7 @@ def ingest(
     up: str,
     joints: Path | None,
     skeleton: Path | None,
+    body_model: Path | None,
     strict: bool,
     workers: int,
     scheduler: str | None,
@@ -78,7 +79,7 @@ def ingest(
     """
     bank = BankSettings(fps=bank_fps, **settings)
     with options.runner(workers, scheduler) as runner:
-        read_as = options.read_options(fps, unit, up, joints, skeleton)
+        read_as = options.read_options(fps, unit, up, joints, skeleton, body_model)
         new = {source.resolve(): read_as for source in sources}
         every = known_sources(workspace, dataset) | new
         result = ingest_stage(workspace, dataset, every, bank, runner, strict=strict)

@@ -34,6 +34,7 @@ def inspect(
     up: str,
     joints: Path | None,
     skeleton: Path | None,
+    body_model: Path | None,
     suggest_joints: Path | None,
     picture: Path | None,
     as_json: bool,
@@ -48,7 +49,9 @@ def inspect(
         _suggest(path, suggest_joints)
         return
     facts = inspect_path(
-        path, options=options.read_options(fps, unit, up, joints, skeleton), picture=picture
+        path,
+        options=options.read_options(fps, unit, up, joints, skeleton, body_model),
+        picture=picture,
     )
     if as_json:
         options.echo_json(facts)

@@ -22,6 +22,7 @@ from posebank.mocap import (
     poses_from_clip,
     read_clip,
 )
+from posebank.mocap.smpl_models import model_files
 from posebank.schemas import BANK
 from posebank.types import PoseBank
 from posebank_pipelines.runner import Runner
@@ -126,6 +127,7 @@ def ingest(
     if strict and set_aside:
         raise SourceError(set_aside[0].where, set_aside[0].reason)
     files = {c.path for c in clips} | {c.skeleton for c in clips if c.skeleton}
+    files |= set(model_files({o.body_model for o in read_as.values() if o.body_model}))
     inputs = {"sources": artefacts.source_stamp(files)}
     decided = {
         **deciding(settings),

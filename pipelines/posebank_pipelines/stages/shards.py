@@ -44,9 +44,7 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
     """Write the shards of the workspace's labels."""
     inputs = contents(workspace, ["labels", "anchors"])
     roots = dict(sorted(image_roots(workspace).items()))
-    labels = load_labels(workspace)
-    for name, root in roots.items():
-        inputs[f"images of {name}"] = images_stamp(root, labels.image[labels.dataset == name])
+    inputs |= {f"images of {name}": images_stamp(root) for name, root in roots.items()}
     decided = {
         **deciding(settings),
         "image_roots": {name: str(root) for name, root in roots.items()},
@@ -54,6 +52,7 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
     stage = Stage(workspace, "shards", decided, inputs)
     if stage.is_current:
         return stage.result()
+    labels = load_labels(workspace)
     plans = plan_shards(labels, settings)
     with stage.build() as build:
         done = runner.map("shards", _write_shard, plans, workspace, build.staging, settings)
