@@ -90,15 +90,7 @@ def million(bank: PoseBank, n: int) -> PoseBank:
     rows = np.arange(n) % len(bank)
     noise = rng.standard_normal((n, 13, 3), dtype=np.float32) * np.float32(0.01)
     big = bank.take(rows)
-    return PoseBank(
-        **{
-            name: getattr(big, name)
-            for name in ("dataset", "subject", "clip", "frame", "time_s", "mirrored",
-                         "source_sha256")
-        },
-        pose_id=texts(map(str, range(n))),
-        joints_3d=big.joints_3d + noise,
-    )  # fmt: skip
+    return replace(big, pose_id=texts(map(str, range(n))), joints_3d=big.joints_3d + noise)
 
 
 def timed(bank: PoseBank, people: People, settings: MatchSettings) -> tuple[float, float]:

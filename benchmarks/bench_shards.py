@@ -14,7 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +54,14 @@ def real_labels(n: int) -> Labels:
     people = read_annotations("lspe", SHARED_DATA / "lspet").people
     people = people.take(np.arange(n))
     rng = np.random.default_rng(0)
-    made: dict[str, Any] = {
-        "split": texts("train" for _ in range(n)),
-        "joints_3d": centred(rng.normal(size=(n, N_JOINTS, 3))).astype(np.float32),
-        "camera_rotation": np.tile(np.eye(3, dtype=np.float32), (n, 1, 1)),
-        "camera_translation": np.zeros((n, 2), np.float32),
-        "pose_id": texts("cmu/01_01:1" for _ in range(n)),
-        "provenance": texts("views nearest" for _ in range(n)),
-    }
-    for name in ("camera_scale", "error_norm", "error_mm", "trust", "ambiguity_mm"):
-        made[name] = rng.uniform(size=n).astype(np.float32)
-    given = {f.name for f in fields(people)} - set(made)
-    return Labels(**{name: getattr(people, name) for name in given}, **made)
+    names = ("camera_scale", "error_norm", "error_mm", "trust", "ambiguity_mm")
+    return Labels.from_people(
+        replace(people, split=texts(["train"] * n)),
+        centred(rng.normal(size=(n, N_JOINTS, 3))),
+        pose_id="cmu/01_01:1",
+        provenance="views nearest",
+        **{name: rng.uniform(size=n) for name in names},
+    )
 
 
 def write(folder: Path, labels: Labels, images_per_row_group: int) -> Path:

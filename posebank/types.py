@@ -12,11 +12,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from posebank.skeleton import N_JOINTS
+from posebank.skeleton import N_JOINTS, JointState
 
 Texts = NDArray[np.object_]
+TextColumn = str | Iterable[str]
+"""One text for every row, or one for each."""
 
 
 def texts(values: Iterable[str]) -> Texts:
@@ -25,6 +27,16 @@ def texts(values: Iterable[str]) -> Texts:
     array: Texts = np.empty(len(listed), dtype=np.object_)
     array[:] = listed
     return array
+
+
+def _text_column(value: TextColumn, n: int) -> Texts:
+    return texts([value] * n if isinstance(value, str) else value)
+
+
+def _column(value: ArrayLike, dtype: DTypeLike, n: int, *tail: int) -> NDArray[Any]:
+    """Return a column (n, *tail): ``value`` itself, or one value for every row repeated."""
+    array = np.asarray(value, dtype)
+    return array if array.ndim > len(tail) else np.broadcast_to(array, (n, *tail)).copy()
 
 
 @dataclass(frozen=True)
@@ -117,6 +129,58 @@ class PoseBank(Records):
         super().__post_init__()
         self._expect("joints_3d", N_JOINTS, 3)
 
+    @classmethod
+    def from_joints(
+        cls,
+        joints_3d: ArrayLike,
+        *,
+        pose_id: Iterable[str] | None = None,
+        dataset: TextColumn = "own",
+        subject: TextColumn = "1",
+        clip: TextColumn = "clip",
+        frame: ArrayLike | None = None,
+        time_s: ArrayLike = 0.0,
+        mirrored: ArrayLike = False,
+        source_sha256: TextColumn = "",
+    ) -> Self:
+        """Build a bank from poses, with defaults for everything that is not given.
+
+        A column that is the same for every pose may be given as one value.
+
+        Parameters
+        ----------
+        joints_3d : (n, 13, 3) metres, y up, relative to the body centre.
+        pose_id : unique texts; ``dataset/clip:frame``, with ``m`` for a mirrored pose, by default.
+        dataset, subject, clip : where the poses are from.
+        frame : (n,) frame numbers; 0 to n - 1 by default.
+        time_s : (n,) seconds from the start of the clip.
+        mirrored : (n,) whether left and right were exchanged.
+        source_sha256 : hash of the source file.
+
+        Examples
+        --------
+        >>> bank = PoseBank.from_joints(np.zeros((2, 13, 3)), dataset="cmu", clip="walk")
+        >>> bank.pose_id.tolist()
+        ['cmu/walk:0', 'cmu/walk:1']
+        """
+        n = len(np.asarray(joints_3d))
+        columns = {
+            "dataset": _text_column(dataset, n),
+            "subject": _text_column(subject, n),
+            "clip": _text_column(clip, n),
+            "frame": _column(np.arange(n) if frame is None else frame, np.int32, n),
+            "time_s": _column(time_s, np.float32, n),
+            "mirrored": _column(mirrored, np.bool_, n),
+            "joints_3d": np.asarray(joints_3d, np.float32),
+            "source_sha256": _text_column(source_sha256, n),
+        }
+        if pose_id is None:
+            names = ("dataset", "clip", "frame", "mirrored")
+            # Columns of unequal length are named by the check that every record makes.
+            rows = zip(*(columns[name].tolist() for name in names), strict=False)
+            pose_id = (f"{d}/{c}:{f}{'m' if m else ''}" for d, c, f, m in rows)
+        return cls(pose_id=texts(pose_id), **columns)
+
 
 @dataclass(frozen=True)
 class People(Records):
@@ -155,6 +219,75 @@ class People(Records):
         self._expect("state", N_JOINTS)
         self._expect("head_box", 4)
         self._expect("joints_3d", N_JOINTS, 3)
+
+    @classmethod
+    def from_joints(
+        cls,
+        joints_2d: ArrayLike,
+        state: ArrayLike | None = None,
+        *,
+        person_id: Iterable[str] | None = None,
+        dataset: TextColumn = "own",
+        split: TextColumn = "train",
+        image: TextColumn = "",
+        image_width: ArrayLike = 0,
+        image_height: ArrayLike = 0,
+        head_box: ArrayLike = np.nan,
+        scale: ArrayLike = np.nan,
+        single_person: ArrayLike = -1,
+        group_id: TextColumn = "",
+        video_id: TextColumn = "",
+        joints_3d: ArrayLike = np.nan,
+    ) -> Self:
+        """Build people from their 2D joints, with defaults for everything that is not given.
+
+        A column that is the same for every person may be given as one value.
+
+        Parameters
+        ----------
+        joints_2d : (n, 13, 2) pixels; NaN where a joint is missing, if ``state`` is not given.
+        state : (n, 13) ``JointState``; by default every joint with finite coordinates is visible.
+        person_id : unique texts; ``dataset/image/row`` by default.
+        dataset, split, image, group_id, video_id : texts, see ``People``.
+        image_width, image_height : (n,) pixels; 0 is unknown.
+        head_box : (n, 4); scale : (n,); joints_3d : (n, 13, 3). NaN is unknown.
+        single_person : (n,); -1 is unknown.
+
+        Examples
+        --------
+        >>> joints = np.full((1, 13, 2), 50.0)
+        >>> joints[0, 12] = np.nan
+        >>> people = People.from_joints(joints, image="street.jpg")
+        >>> people.person_id[0], people.state[0].tolist()
+        ('own/street.jpg/0', [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0])
+        """
+        joints = np.array(joints_2d, np.float32)
+        n = len(joints)
+        if state is None:
+            known = np.isfinite(joints).all(axis=-1)
+            state = np.where(known, JointState.VISIBLE, JointState.MISSING)
+        states = np.asarray(state, np.uint8)
+        if states.shape == joints.shape[:-1]:  # else the check of shapes says what is wrong
+            joints[states == JointState.MISSING] = 0.0
+        columns = {
+            "dataset": _text_column(dataset, n),
+            "split": _text_column(split, n),
+            "image": _text_column(image, n),
+            "image_width": _column(image_width, np.int32, n),
+            "image_height": _column(image_height, np.int32, n),
+            "joints_2d": joints,
+            "state": states,
+            "head_box": _column(head_box, np.float32, n, 4),
+            "scale": _column(scale, np.float32, n),
+            "single_person": _column(single_person, np.int8, n),
+            "group_id": _text_column(group_id, n),
+            "video_id": _text_column(video_id, n),
+            "joints_3d": _column(joints_3d, np.float32, n, N_JOINTS, 3),
+        }
+        if person_id is None:
+            places = zip(columns["dataset"], columns["image"], strict=False)
+            person_id = (f"{d}/{i}/{row}" for row, (d, i) in enumerate(places))
+        return cls(person_id=texts(person_id), **columns)
 
 
 @dataclass(frozen=True)
@@ -244,6 +377,65 @@ class Labels(Records):
         self._expect("joints_3d", N_JOINTS, 3)
         self._expect("camera_rotation", 3, 3)
         self._expect("camera_translation", 2)
+
+    @classmethod
+    def from_people(
+        cls,
+        people: People,
+        joints_3d: ArrayLike,
+        *,
+        joints_2d: ArrayLike | None = None,
+        state: ArrayLike | None = None,
+        camera_rotation: ArrayLike | None = None,
+        camera_scale: ArrayLike = 1.0,
+        camera_translation: ArrayLike = 0.0,
+        error_norm: ArrayLike = 0.0,
+        error_mm: ArrayLike = 0.0,
+        trust: ArrayLike = 1.0,
+        ambiguity_mm: ArrayLike = 0.0,
+        pose_id: TextColumn = "",
+        provenance: TextColumn = "measured",
+    ) -> Self:
+        """Build labels of people whose 3D pose is known, with defaults for the rest.
+
+        A column that is the same for every person may be given as one value.
+
+        Parameters
+        ----------
+        people : their annotations.
+        joints_3d : (n, 13, 3) metres, camera axes, relative to the body centre.
+        joints_2d, state : completed; those of ``people`` by default.
+        camera_rotation, camera_scale, camera_translation : the camera; by default it looks along
+            the world's z axis and a metre is a pixel.
+        error_norm, error_mm, trust, ambiguity_mm, pose_id, provenance : see ``Labels``.
+
+        Examples
+        --------
+        >>> people = People.from_joints(np.ones((1, 13, 2)))
+        >>> labels = Labels.from_people(people, np.zeros((1, 13, 3)), trust=0.5)
+        >>> labels.trust.tolist(), labels.provenance.tolist()
+        ([0.5], ['measured'])
+        """
+        n = len(people)
+        columns = {f.name: getattr(people, f.name) for f in fields(people)}
+        columns["joints_3d"] = np.asarray(joints_3d, np.float32)
+        if joints_2d is not None:
+            columns["joints_2d"] = np.asarray(joints_2d, np.float32)
+        if state is not None:
+            columns["state"] = np.asarray(state, np.uint8)
+        rotation = np.eye(3) if camera_rotation is None else camera_rotation
+        return cls(
+            **columns,
+            camera_rotation=_column(rotation, np.float32, n, 3, 3),
+            camera_scale=_column(camera_scale, np.float32, n),
+            camera_translation=_column(camera_translation, np.float32, n, 2),
+            error_norm=_column(error_norm, np.float32, n),
+            error_mm=_column(error_mm, np.float32, n),
+            trust=_column(trust, np.float32, n),
+            ambiguity_mm=_column(ambiguity_mm, np.float32, n),
+            pose_id=_text_column(pose_id, n),
+            provenance=_text_column(provenance, n),
+        )
 
 
 @dataclass(frozen=True)

@@ -12,25 +12,14 @@ from posebank.labelling.truth import TruthSettings, see_people
 from posebank.matching.matcher import match
 from posebank.matching.settings import MatchSettings
 from posebank.skeleton import N_JOINTS, centred
-from posebank.types import PoseBank, texts
+from posebank.types import PoseBank
 
 
 def warm_up() -> None:
     """Match a few random poses with themselves."""
     n_poses = 5
     joints = np.random.default_rng(0).normal(0, 0.3, (n_poses, N_JOINTS, 3))
-    names = texts(str(i) for i in range(n_poses))
-    bank = PoseBank(
-        pose_id=names,
-        dataset=names,
-        subject=names,
-        clip=names,
-        frame=np.arange(n_poses, dtype=np.int32),
-        time_s=np.zeros(n_poses, np.float32),
-        mirrored=np.zeros(n_poses, np.bool_),
-        joints_3d=centred(joints).astype(np.float32),
-        source_sha256=names,
-    )
+    bank = PoseBank.from_joints(centred(joints))
     match(bank, see_people(bank, 0, TruthSettings()).people, MatchSettings())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from posebank.annotations.sources import find_files
 from posebank.artefacts import find_manifest, read_manifest, read_table
 from posebank.schemas import from_table, matches_from_table
 from posebank.types import Anchors, Labels, Matches, People, PoseBank
@@ -75,3 +76,15 @@ def image_roots(workspace: Path) -> dict[str, Path]:
         if section.settings.get("images")
         for dataset in section.settings.get("datasets", [name])
     }
+
+
+def coco_files(workspace: Path) -> list[Path]:
+    """The COCO-form files that the workspace's annotations were read from and that still exist."""
+    manifest = find_manifest(workspace / "annotations")
+    sections = manifest.sections if manifest is not None else {}
+    sources = [
+        Path(section.settings["source"])
+        for section in sections.values()
+        if section.settings.get("kind") == "coco"
+    ]
+    return [file for source in sources if source.exists() for file in find_files("coco", source)]

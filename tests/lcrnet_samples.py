@@ -11,7 +11,7 @@ from posebank.anchors import pose_in_box
 from posebank.lcrnet import TrainSettings, preset
 from posebank.shards import ShardSettings, shard_table
 from posebank.skeleton import LIMBS, J, centred
-from posebank.types import Anchors, Labels, texts
+from posebank.types import Anchors, Labels, People, texts
 
 STANDING = {
     "r_ankle": (-0.10, 0.80, 0.00), "l_ankle": (0.12, 0.80, 0.05),
@@ -57,32 +57,11 @@ def make_labels(
     split: str = "train",
     trust: float = 1.0,
 ) -> Labels:
-    n = len(image)
-    return Labels(
-        person_id=texts(f"own/{name}/{i}" for i, name in enumerate(image)),
-        dataset=texts(["own"] * n),
-        split=texts([split] * n),
-        image=texts(image),
-        image_width=np.full(n, size[0], np.int32),
-        image_height=np.full(n, size[1], np.int32),
-        joints_2d=joints_2d.astype(np.float32),
-        state=np.ones((n, 13), np.uint8),
-        head_box=np.full((n, 4), np.nan, np.float32),
-        scale=np.full(n, np.nan, np.float32),
-        single_person=np.full(n, -1, np.int8),
-        group_id=texts([""] * n),
-        video_id=texts([""] * n),
-        joints_3d=joints_3d.astype(np.float32),
-        camera_rotation=np.tile(np.eye(3, dtype=np.float32), (n, 1, 1)),
-        camera_scale=np.full(n, 100, np.float32),
-        camera_translation=np.zeros((n, 2), np.float32),
-        error_norm=np.zeros(n, np.float32),
-        error_mm=np.zeros(n, np.float32),
-        trust=np.full(n, trust, np.float32),
-        ambiguity_mm=np.zeros(n, np.float32),
-        pose_id=texts(["own"] * n),
-        provenance=texts(["own"] * n),
+    width, height = size
+    people = People.from_joints(
+        joints_2d, image=image, image_width=width, image_height=height, split=split
     )
+    return Labels.from_people(people, joints_3d, camera_scale=100, trust=trust)
 
 
 def write_shards(folder: Path, labels: Labels, anchors: Anchors, images: Path) -> Path:

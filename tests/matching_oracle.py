@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from posebank.geometry.cameras import CameraLimits, camera_rotation
 from posebank.skeleton import is_annotated
-from posebank.types import People, PoseBank, texts
+from posebank.types import People, PoseBank
 
 
 def random_bank(n: int, seed: int = 0) -> PoseBank:
@@ -20,26 +20,20 @@ def random_bank(n: int, seed: int = 0) -> PoseBank:
     )  # fmt: skip
     joints = base + rng.normal(0, 0.2, (n, 13, 3))
     joints -= joints[:, [4, 5, 10, 11]].mean(axis=1, keepdims=True)
-    return PoseBank(
-        pose_id=texts(f"p{i}" for i in range(n)), dataset=texts(["cmu"] * n),
-        subject=texts(f"{i % 3}" for i in range(n)), clip=texts(["c"] * n),
-        frame=np.arange(n, dtype=np.int32), time_s=np.zeros(n, np.float32),
-        mirrored=np.zeros(n, bool), joints_3d=joints.astype(np.float32),
-        source_sha256=texts([""] * n),
-    )  # fmt: skip
+    return PoseBank.from_joints(
+        joints,
+        pose_id=(f"p{i}" for i in range(n)),
+        dataset="cmu",
+        subject=(f"{i % 3}" for i in range(n)),
+    )
 
 
 def people_from(joints: np.ndarray, state: np.ndarray, prefix: str = "a") -> People:
     """People with these 2D joints and states."""
     n = len(joints)
-    return People(
-        person_id=texts(f"{prefix}{i}" for i in range(n)), dataset=texts(["lspe"] * n),
-        split=texts(["train"] * n), image=texts([f"{i}.jpg" for i in range(n)]),
-        image_width=np.full(n, 640, np.int32), image_height=np.full(n, 480, np.int32),
-        joints_2d=joints.astype(np.float32), state=state.astype(np.uint8),
-        head_box=np.full((n, 4), np.nan, np.float32), scale=np.full(n, np.nan, np.float32),
-        single_person=np.full(n, -1, np.int8), group_id=texts([""] * n), video_id=texts([""] * n),
-        joints_3d=np.full((n, 13, 3), np.nan, np.float32),
+    return People.from_joints(
+        joints, state, person_id=(f"{prefix}{i}" for i in range(n)), dataset="lspe",
+        image=(f"{i}.jpg" for i in range(n)), image_width=640, image_height=480,
     )  # fmt: skip
 
 

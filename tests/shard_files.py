@@ -18,7 +18,7 @@ from posebank.shards import (
     write_anchors,
 )
 from posebank.skeleton import N_JOINTS, J, centred
-from posebank.types import Anchors, Labels, texts
+from posebank.types import Anchors, Labels, People
 
 
 def random_poses(n: int, seed: int = 0) -> np.ndarray:
@@ -46,30 +46,32 @@ def make_labels(people_in_image: dict[str, int], seed: int = 0) -> Labels:
     shift = rng.uniform(40, 60, (n, 2)).astype(np.float32)
     head_box = np.tile(np.float32([10, 11, 22, 24]), (n, 1))
     head_box[::3] = np.nan
-    return Labels(
-        person_id=texts(f"{d}/{i}/{k}" for k, (_, d, i) in enumerate(keys)),
-        dataset=texts(k[1] for k in keys),
-        split=texts(k[0] for k in keys),
-        image=texts(k[2] for k in keys),
-        image_width=np.full(n, 120, np.int32),
-        image_height=np.full(n, 96, np.int32),
-        joints_2d=scale[:, None, None] * joints_3d[..., :2] + shift[:, None],
-        state=state,
+    joints_2d = scale[:, None, None] * joints_3d[..., :2] + shift[:, None]
+    people = People.from_joints(
+        joints_2d,
+        state,
+        dataset=[k[1] for k in keys],
+        split=[k[0] for k in keys],
+        image=[k[2] for k in keys],
+        image_width=120,
+        image_height=96,
         head_box=head_box,
-        scale=np.where(np.arange(n) % 2, np.float32(0.4), np.float32(np.nan)).astype(np.float32),
-        single_person=(np.arange(n) % 3 - 1).astype(np.int8),
-        group_id=texts("" if k % 2 else f"g{k}" for k in range(n)),
-        video_id=texts("" for _ in range(n)),
-        joints_3d=joints_3d,
-        camera_rotation=np.tile(np.eye(3, dtype=np.float32), (n, 1, 1)),
+        scale=np.where(np.arange(n) % 2, 0.4, np.nan),
+        single_person=np.arange(n) % 3 - 1,
+        group_id=("" if k % 2 else f"g{k}" for k in range(n)),
+    )
+    return Labels.from_people(
+        people,
+        joints_3d,
+        joints_2d=joints_2d,  # of every joint, as a label has them
         camera_scale=scale,
         camera_translation=shift,
-        error_norm=rng.uniform(0, 1, n).astype(np.float32),
-        error_mm=rng.uniform(0, 200, n).astype(np.float32),
-        trust=rng.uniform(0, 1, n).astype(np.float32),
-        ambiguity_mm=rng.uniform(0, 100, n).astype(np.float32),
-        pose_id=texts(f"cmu/01_01:{k}" for k in range(n)),
-        provenance=texts("views nearest" for _ in range(n)),
+        error_norm=rng.uniform(0, 1, n),
+        error_mm=rng.uniform(0, 200, n),
+        trust=rng.uniform(0, 1, n),
+        ambiguity_mm=rng.uniform(0, 100, n),
+        pose_id=(f"cmu/01_01:{k}" for k in range(n)),
+        provenance="views nearest",
     )
 
 

@@ -30,18 +30,7 @@ from posebank.types import PoseBank, texts
 
 
 def bank_of(joints: np.ndarray) -> PoseBank:
-    n = len(joints)
-    return PoseBank(
-        pose_id=texts(f"cmu/c:{i}" for i in range(n)),
-        dataset=texts("cmu" for _ in range(n)),
-        subject=texts("1" for _ in range(n)),
-        clip=texts("c" for _ in range(n)),
-        frame=np.arange(n, dtype=np.int32),
-        time_s=np.zeros(n, np.float32),
-        mirrored=np.zeros(n, bool),
-        joints_3d=joints,
-        source_sha256=texts("" for _ in range(n)),
-    )
+    return PoseBank.from_joints(joints, dataset="cmu", clip="c")
 
 
 def clumps(n_clumps: int, n_each: int, seed: int = 0) -> np.ndarray:

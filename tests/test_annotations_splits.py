@@ -138,11 +138,7 @@ def test_hips_of_mocap_are_measured_through_cameras():
         pose[J[f"{side}hip"]] = [sign * 0.09, -0.25, 0]
         pose[J[f"{side}knee"]] = [sign * 0.09, -0.7, 0]
     n = 400
-    bank = PoseBank(
-        texts(map(str, range(n))), *(texts(["x"] * n) for _ in range(3)), np.zeros(n, np.int32),
-        np.zeros(n, np.float32), np.zeros(n, bool), np.tile(pose, (n, 1, 1)).astype(np.float32),
-        texts([""] * n),
-    )  # fmt: skip
+    bank = PoseBank.from_joints(np.tile(pose, (n, 1, 1)))
     limits = CameraLimits(0, 0, 0)
     found = measure_bank(bank, limits, np.random.default_rng(0))
     # Looking level, both widths shrink alike and heights stay: 0.18 / 0.36 and 0.5 / 0.95.
@@ -172,20 +168,24 @@ def some_labels(n: int = 4) -> Labels:
     state[1, J["l_knee"]] = JointState.MISSING
     head_box = np.tile(np.array([1, 2, 3, 4], np.float32), (n, 1))
     head_box[1] = np.nan
-    columns = {f.name: getattr(people, f.name) for f in LABELS if hasattr(people, f.name)}
-    return Labels(**columns | {
-        "person_id": texts(f"mpii/{i // 2}.jpg/{i % 2}" for i in range(n)),
-        "state": state, "head_box": head_box,
-        "scale": np.array([1, np.nan, 3, 4], np.float32)[:n],
-        "single_person": np.array([1, -1, 0, 1], np.int8)[:n],
-        "joints_3d": rng.normal(size=(n, 13, 3)).astype(np.float32),
-        "camera_rotation": rng.normal(size=(n, 3, 3)).astype(np.float32),
-        "camera_scale": np.full(n, 300, np.float32),
-        "camera_translation": rng.normal(size=(n, 2)).astype(np.float32),
-        **{name: rng.random(n).astype(np.float32)
-           for name in ("error_norm", "error_mm", "trust", "ambiguity_mm")},
-        "pose_id": texts(["cmu/x:1"] * n), "provenance": texts(["nearest"] * n),
-    })  # fmt: skip
+    people = replace(
+        people,
+        person_id=texts(f"mpii/{i // 2}.jpg/{i % 2}" for i in range(n)),
+        head_box=head_box,
+        scale=np.array([1, np.nan, 3, 4], np.float32)[:n],
+        single_person=np.array([1, -1, 0, 1], np.int8)[:n],
+    )
+    return Labels.from_people(
+        people,
+        rng.normal(size=(n, 13, 3)),
+        state=state,
+        camera_rotation=rng.normal(size=(n, 3, 3)),
+        camera_scale=300,
+        camera_translation=rng.normal(size=(n, 2)),
+        **{name: rng.random(n) for name in ("error_norm", "error_mm", "trust", "ambiguity_mm")},
+        pose_id="cmu/x:1",
+        provenance="nearest",
+    )
 
 
 def test_coco_written_is_read_by_pycocotools_and_back(tmp_path, capsys):

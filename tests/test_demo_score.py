@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from posebank.demo.sources import write_demo_sources
 from posebank.errors import SourceError
 from posebank.geometry.cameras import camera_rotation
 from posebank.skeleton import N_JOINTS, J, centred
-from posebank.types import Labels, Predictions, texts
+from posebank.types import Labels, People, Predictions, texts
 
 N = 5
 
@@ -39,21 +40,12 @@ def truth() -> DemoTruth:
 
 def _labels(truth: DemoTruth, rows: list[int], **changes: np.ndarray) -> Labels:
     t = truth.take(rows)
-    n = len(rows)
-    nothing = np.full(n, np.nan, np.float32)
-    columns = {
-        "person_id": t.person_id, "dataset": texts(["mpii"] * n), "split": texts(["val"] * n),
-        "image": texts(i.split("/")[1] for i in t.image_id),
-        "image_width": np.full(n, 320, np.int32), "image_height": np.full(n, 240, np.int32),
-        "joints_2d": t.joints_2d, "state": np.ones((n, N_JOINTS), np.uint8),
-        "head_box": t.head_box, "scale": nothing, "single_person": np.full(n, -1, np.int8),
-        "group_id": texts([""] * n), "video_id": texts([""] * n), "joints_3d": t.joints_3d,
-        "camera_rotation": np.tile(np.eye(3, dtype=np.float32), (n, 1, 1)),
-        "camera_scale": np.ones(n, np.float32), "camera_translation": np.zeros((n, 2), np.float32),
-        "error_norm": nothing, "error_mm": nothing, "trust": nothing, "ambiguity_mm": nothing,
-        "pose_id": texts([""] * n), "provenance": texts([""] * n),
-    }  # fmt: skip
-    return Labels(**{**columns, **changes})
+    people = People.from_joints(
+        t.joints_2d, person_id=t.person_id, dataset="mpii", split="val",
+        image=(i.split("/")[1] for i in t.image_id), image_width=320, image_height=240,
+        head_box=t.head_box,
+    )  # fmt: skip
+    return replace(Labels.from_people(people, t.joints_3d), **changes)
 
 
 def _values(rows: list) -> dict[str, float]:

@@ -17,7 +17,7 @@ from posebank.mocap.duplicates import DistinctPoses, canonical_order
 from posebank.mocap.limbs import ADULT_LIMBS_M, limb_lengths, with_limb_lengths
 from posebank.mocap.resampling import resample
 from posebank.skeleton import MIRROR, N_JOINTS, J, body_centre, centred
-from posebank.types import MotionClip, PoseBank, texts
+from posebank.types import MotionClip, PoseBank
 
 
 def body(rng):
@@ -51,13 +51,8 @@ def swaying(n, fps, hertz, amplitude=0.1):
 
 
 def bank_of(poses, clips=None):
-    n = len(poses)
-    clips = ["c"] * n if clips is None else clips
-    return PoseBank(
-        texts(f"d/{c}:{i}" for i, c in enumerate(clips)), texts(["d"] * n), texts(["s"] * n),
-        texts(clips), np.arange(n, dtype=np.int32), np.zeros(n, np.float32), np.zeros(n, np.bool_),
-        centred(np.asarray(poses)).astype(np.float32), texts([""] * n),
-    )  # fmt: skip
+    clips = "c" if clips is None else clips
+    return PoseBank.from_joints(centred(np.asarray(poses)), dataset="d", subject="s", clip=clips)
 
 
 def test_rates_and_frame_numbers():

@@ -1,5 +1,5 @@
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -85,14 +85,13 @@ def labels(n, folder=None):
     images = [f"im{i}.png" for i in range(n)]
     for image in images if folder else ():
         Image.fromarray(rng.integers(0, 255, (240, 180, 3), np.uint8)).save(folder / image)
-    empty = texts([""] * n)
-    return Labels(
-        texts([f"set/{image}/0" for image in images]), texts(["set"] * n), texts(["val"] * n),
-        texts(images), np.full(n, 180, np.int32), np.full(n, 240, np.int32), joints_2d.astype(F),
-        state, np.full((n, 4), np.nan, F), np.ones(n, F), np.full(n, -1, np.int8), empty, empty,
-        joints_3d.astype(F), np.tile(np.eye(3, dtype=F), (n, 1, 1)), np.full(n, 100, F),
-        np.zeros((n, 2), F), np.full(n, 0.1, F), np.full(n, 20, F), np.full(n, 0.8, F),
-        np.full(n, 5, F), texts(["p"] * n), texts(["views nearest"] * n),
+    people = People.from_joints(
+        joints_2d, state, dataset="set", split="val", image=images, image_width=180,
+        image_height=240, scale=1,
+    )  # fmt: skip
+    return Labels.from_people(
+        people, joints_3d, camera_scale=100, error_norm=0.1, error_mm=20, trust=0.8,
+        ambiguity_mm=5, pose_id="p", provenance="views nearest",
     )  # fmt: skip
 
 
@@ -239,17 +238,8 @@ def test_other_pictures(tmp_path):
 
 def test_match_picture(tmp_path):
     some = labels(1)
-    n = 2
-    bank = PoseBank(
-        texts(["a", "b"]), texts(["cmu"] * n), texts(["1"] * n), texts(["c"] * n),
-        np.zeros(n, np.int32), np.zeros(n, F), np.zeros(n, bool),
-        np.tile(standing().astype(F), (n, 1, 1)), texts([""] * n),
-    )  # fmt: skip
-    person = People(
-        some.person_id, some.dataset, some.split, some.image, some.image_width, some.image_height,
-        some.joints_2d, some.state, some.head_box, some.scale, some.single_person, some.group_id,
-        some.video_id, some.joints_3d,
-    )  # fmt: skip
+    bank = PoseBank.from_joints(np.tile(standing(), (2, 1, 1)))
+    person = People(**{f.name: getattr(some, f.name) for f in fields(People)})
     matches = Matches(
         some.person_id, np.array([[1, 0, -1]]), np.tile(camera_rotation(0.0, 0.0), (1, 3, 1, 1)),
         np.full((1, 3), 100.0), np.full((1, 3, 2), [90.0, 120.0]), np.full((1, 3), 0.1),

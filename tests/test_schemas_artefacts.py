@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from posebank import artefacts, schemas
 from posebank.errors import ArtefactError, Rejected
+from posebank.skeleton import J
 from posebank.types import (
     Anchors,
     Labels,
@@ -419,3 +420,42 @@ def test_fingerprints_and_stamps_tell_changes(tmp_path):
     (tmp_path / "b.txt").write_text("owt")
     assert stamp != artefacts.source_stamp(paths)
     assert artefacts.file_sha256(tmp_path / "a.txt").startswith("7692c3ad3540bb80")
+
+
+def test_people_from_joints_alone():
+    joints = np.arange(3 * 13 * 2, dtype=float).reshape(3, 13, 2)
+    joints[1, J["head"]] = np.nan
+    people = People.from_joints(joints, image=["a", "b", "c"], head_box=[1, 2, 3, 4], scale=2)
+    assert people.person_id.tolist() == ["own/a/0", "own/b/1", "own/c/2"]
+    expected = np.ones((3, 13))
+    expected[1, J["head"]] = 0
+    np.testing.assert_array_equal(people.state, expected)
+    np.testing.assert_array_equal(people.joints_2d[1, J["head"]], 0)
+    np.testing.assert_array_equal(people.joints_2d[2], joints[2])
+    np.testing.assert_array_equal(people.head_box, [[1, 2, 3, 4]] * 3)
+    assert people.scale.tolist() == [2, 2, 2]
+    assert np.isnan(people.joints_3d).all()
+    # What is written and read again is the same: every column has its type.
+    assert_same(schemas.from_table(People, schemas.to_table(people, schemas.ANNOTATIONS)), people)
+    with pytest.raises(ValueError, match=r"People.state: expected shape \(3, 13\), got \(3, 12\)"):
+        People.from_joints(joints, np.ones((3, 12)))
+    with pytest.raises(ValueError, match="expected columns of one length"):
+        People.from_joints(joints, dataset=["a", "b"])
+
+
+def test_a_bank_from_joints_alone():
+    joints = np.random.default_rng(0).normal(size=(2, 13, 3))
+    bank = PoseBank.from_joints(joints, dataset="d", clip=["x", "y"], frame=[7, 9], mirrored=[0, 1])
+    assert bank.pose_id.tolist() == ["d/x:7", "d/y:9m"]
+    assert_same(schemas.from_table(PoseBank, schemas.to_table(bank, schemas.BANK)), bank)
+    assert len(PoseBank.from_joints(np.zeros((0, 13, 3)))) == 0
+
+
+def test_labels_from_people_and_their_3d_pose():
+    people = People.from_joints(np.ones((2, 13, 2)), image="i.png")
+    pose = np.random.default_rng(0).normal(size=(2, 13, 3))
+    labels = Labels.from_people(people, pose, trust=[0.1, 0.2], camera_translation=[3, 4])
+    assert_same(schemas.from_table(Labels, schemas.to_table(labels, schemas.LABELS)), labels)
+    np.testing.assert_array_equal(labels.joints_3d, pose.astype(np.float32))
+    np.testing.assert_array_equal(labels.camera_translation, [[3, 4]] * 2)
+    np.testing.assert_array_equal(labels.camera_rotation, [np.eye(3)] * 2)

@@ -266,10 +266,13 @@ def show_rejected(rejected: Sequence[Rejected], most: int = 10, alike: int = 3) 
         click.echo(f"set aside: {left.total():,} more, listed in the manifest", err=True)
 
 
-def show_notes(notes: Mapping[str, int], most: int = 5) -> None:
-    """List on standard error what was guessed or completed while reading, with its clips."""
-    for note, clips in list(notes.items())[:most]:
-        click.echo(f"note: {note} ({clips:,} clip{'s' * (clips != 1)})", err=True)
+def show_notes(notes: Mapping[str, int] | Sequence[str], most: int = 5) -> None:
+    """List on standard error what was assumed while reading; of MoCap with the number of clips."""
+    for note in list(notes)[:most]:
+        clips = notes[note] if isinstance(notes, Mapping) else 0
+        click.echo(
+            f"note: {note}" + f" ({clips:,} clip{'s' * (clips != 1)})" * (clips > 0), err=True
+        )
     if len(notes) > most:
         click.echo(f"note: {len(notes) - most:,} more, listed in the manifest", err=True)
 

@@ -26,7 +26,7 @@ from posebank.matching import (
 )
 from posebank.report import match_picture
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
-from posebank.types import Matches, People, PoseBank, texts
+from posebank.types import Matches, People, PoseBank
 from posebank.workspace import content, load_bank, load_matches, load_people
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.match import match_settings, settings_of_matches, uses_index
@@ -157,21 +157,8 @@ def _one_person(pose: str) -> People:
             f"as JSON or a JSON file ({', '.join(JOINT_NAMES)}), found {error}"
         ) from error
     state = np.where(missing, JointState.MISSING, JointState.VISIBLE).astype(np.uint8)
-    return People(
-        person_id=texts(["query"]),
-        dataset=texts(["query"]),
-        split=texts(["test"]),
-        image=texts([""]),
-        image_width=np.zeros(1, np.int32),
-        image_height=np.zeros(1, np.int32),
-        joints_2d=joints[None],
-        state=state[None],
-        head_box=np.full((1, 4), np.nan, np.float32),
-        scale=np.full(1, np.nan, np.float32),
-        single_person=np.full(1, -1, np.int8),
-        group_id=texts([""]),
-        video_id=texts([""]),
-        joints_3d=np.full((1, N_JOINTS, 3), np.nan, np.float32),
+    return People.from_joints(
+        joints[None], state[None], person_id=["query"], dataset="query", split="test"
     )
 
 

@@ -197,6 +197,14 @@ def run_name(name: Any) -> str:
     return name
 
 
-def images_stamp(folder: Path) -> str:
-    """Return a hash that changes when a file of an image folder is added, removed or changed."""
-    return artefacts.source_stamp(path for path in folder.rglob("*") if path.is_file())
+def images_stamp(folder: Path, names: Iterable[str]) -> str:
+    """Return a hash that changes when one of the named images appears, changes or goes."""
+    rows: list[list[str | int]] = []
+    for name in sorted(set(names)):
+        try:
+            stat = (folder / name).stat()
+        except OSError:
+            rows.append([name])
+        else:
+            rows.append([name, stat.st_size, stat.st_mtime_ns])
+    return artefacts.digest([str(folder), rows])

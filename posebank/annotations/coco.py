@@ -1,175 +1,203 @@
-"""COCO person keypoints.
+"""People in COCO form, keypoints by name.
 
-v = 0 is missing, 1 annotated but not visible, 2 visible. COCO has no head top: ``head`` is missing,
-unless a proxy is asked for. Crowd regions and people without keypoints are set aside, each with its
-line. Keypoints are 0-based pixel indices and are taken as they are.
+``categories[].keypoints`` decides which keypoint is which joint, in any number and order (see
+``posebank.annotations.keypoints``). v = 0 is missing, 1 annotated but not visible, 2 visible; in a
+file where v is never 2 (PoseTrack), 1 means labelled. Crowd regions, people without keypoints,
+animals and other categories are set aside, each with its line. Coordinates are 0-based pixels and
+are taken as they are.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.annotations.mapping import COCO_NAMES
+from posebank.annotations.coco_file import CocoFile, keypoints_of, read_coco_file
+from posebank.annotations.keypoints import Layout
 from posebank.annotations.people import AnnotationResult, make_people
-from posebank.errors import Rejected, SourceError
-from posebank.skeleton import JOINT_NAMES, N_JOINTS, J, JointState
+from posebank.errors import Rejected
+from posebank.skeleton import N_JOINTS, J, JointState
 
 _STATES = np.array([JointState.MISSING, JointState.OCCLUDED, JointState.VISIBLE], np.uint8)
-_FACE = ("nose", "l_eye", "r_eye", "l_ear", "r_ear")
+_LABELLED = np.array([JointState.MISSING, JointState.VISIBLE, JointState.VISIBLE], np.uint8)
 _HEAD_TOP_FROM_FACE = 0.5
 """Face to head top as a fraction of shoulder centre to face: adults have about 13 and 26 cm."""
 
 
-def load_json(path: Path) -> Any:
-    """Parsed JSON.
-
-    Raises
-    ------
-    SourceError
-        If the file is not there or not JSON, with the line.
-    """
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return json.load(file)
-    except json.JSONDecodeError as error:
-        raise SourceError(path, f"expected JSON: {error.msg}", line=error.lineno) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(path, f"expected JSON, found {error!s:.200}") from error
-
-
-def _listed(raw: Any, path: Path, name: str) -> list[Any]:
-    value = raw.get(name) if isinstance(raw, dict) else None
-    if not isinstance(value, list):
-        raise SourceError(path, f"expected a list {name!r}, found {type(value).__name__}")
-    return value
-
-
-def _keypoints(entry: dict[str, Any]) -> NDArray[np.float64] | None:
-    try:
-        values = np.array(entry.get("keypoints"), dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if values.shape != (3 * len(COCO_NAMES),) or not np.isin(values[2::3], (0, 1, 2)).all():
-        return None
-    return values.reshape(-1, 3)
-
-
-def _why_not(entry: Any, images: dict[Any, Any]) -> str:
+def _person(file: CocoFile, entry: Any) -> tuple[Layout, NDArray[np.float64]]:
+    """Layout and keypoints (n, 3) of an annotation; ValueError says why it is no person."""
     if not isinstance(entry, dict):
-        return f"expected an object, found {type(entry).__name__}"
+        raise ValueError(f"expected an object, found {type(entry).__name__}")
     if entry.get("iscrowd"):
-        return "a crowd region, not a person"
-    try:
-        known = entry.get("image_id") in images
-    except TypeError:
-        known = False
-    if not known:
-        return f"expected the id of a listed image, found {entry.get('image_id')!r:.80}"
-    points = _keypoints(entry)
+        raise ValueError("a crowd region, not a person")
+    image = entry.get("image_id")
+    if not isinstance(image, int | str) or image not in file.images:
+        raise ValueError(f"expected the id of a listed image, found {image!r:.80}")
+    points = keypoints_of(entry)
     if points is None:
-        found = repr(entry.get("keypoints"))
-        return f"expected 17 keypoints (x, y, v) with v 0, 1 or 2, found {found:.80}"
-    return "" if (points[:, 2] > 0).any() else "no keypoint is annotated (a box only)"
+        raise ValueError(f"expected keypoints (x, y, v), found {entry.get('keypoints')!r:.80}")
+    layout = file.layout_of(entry, len(points))
+    odd = points[~np.isin(points[:, 2], (0, 1, 2)), 2]
+    if len(odd):
+        raise ValueError(f"expected v 0, 1 or 2 for each keypoint, found {odd[0]:g}")
+    if not (points[:, 2] > 0).any():
+        raise ValueError("no keypoint is annotated (a box only)")
+    return layout, points
 
 
 def head_proxy(
-    points: NDArray[np.float64], joints_2d: NDArray[np.float64], state: NDArray[np.uint8]
+    face: NDArray[np.float64], joints_2d: NDArray[np.float64], state: NDArray[np.uint8]
 ) -> None:
     """Put a guess of the head top into people that have a face point and both shoulders.
 
     The head top is taken half as far above the face as the face is from the shoulders' middle; it
-    is marked occluded, as nobody saw it.
+    is marked occluded, as nobody saw it. People who have a head top keep it.
 
     Parameters
     ----------
-    points : (n, 17, 3) COCO keypoints.
+    face : (n, 2) middle of the face points, NaN where there is none.
     joints_2d, state : (n, 13, 2), (n, 13); changed in place.
     """
-    face = points[:, [COCO_NAMES.index(name) for name in _FACE]]
-    seen = face[..., 2] > 0
     shoulders = [J["r_shoulder"], J["l_shoulder"]]
-    can = seen.any(axis=1) & (state[:, shoulders] > 0).all(axis=1)
-    middle = (face[..., :2] * seen[..., None]).sum(1) / np.maximum(seen.sum(1), 1)[:, None]
+    can = np.isfinite(face).all(axis=1) & (state[:, shoulders] > 0).all(axis=1)
+    can &= state[:, J["head"]] == JointState.MISSING
     shoulder_centre = joints_2d[:, shoulders].mean(axis=1)
-    top = middle + _HEAD_TOP_FROM_FACE * (middle - shoulder_centre)
+    top = face + _HEAD_TOP_FROM_FACE * (face - shoulder_centre)
     joints_2d[can, J["head"]] = top[can]
     state[can, J["head"]] = JointState.OCCLUDED
 
 
-def _split_of(path: Path) -> str:
-    return next((s for s in ("train", "val", "test") if s in path.stem.lower()), "")
-
-
-def read_coco(path: Path, *, proxy_head: bool = False) -> AnnotationResult:
-    """Everyone with a keypoint in a COCO ``person_keypoints_*.json``.
-
-    The split is taken from the file's name (train2017, val2017).
+def read_coco(
+    path: Path,
+    dataset: str = "coco",
+    *,
+    joints: Mapping[str, str | int] | None = None,
+    proxy_head: bool = False,
+) -> AnnotationResult:
+    """Everyone with a keypoint in a COCO-form file.
 
     Parameters
     ----------
+    path : the JSON file.
+    dataset : name of the data set.
+    joints : ``lcrnet13`` joint -> keypoint, for names that are not known.
     proxy_head : guess the head top, see ``head_proxy``.
 
     Raises
     ------
     SourceError
-        If the file is not COCO annotations.
+        If the file is not COCO annotations, or has no category of people with keypoints.
     """
-    raw = load_json(path)
-    entries = _listed(raw, path, "annotations")
-    images = {
-        image["id"]: image
-        for image in _listed(raw, path, "images")
-        if isinstance(image, dict)
-        and isinstance(image.get("id"), int | str)
-        and isinstance(image.get("file_name"), str)
-    }
-    bad, kept = [], []
-    for number, entry in enumerate(entries):
-        reason = _why_not(entry, images)
-        if reason:
+    file = read_coco_file(path, joints)
+    bad: list[Rejected] = []
+    kept: list[int] = []
+    layouts: list[Layout] = []
+    points: list[NDArray[np.float64]] = []
+    for number, entry in enumerate(file.entries):
+        try:
+            layout, found = _person(file, entry)
+        except ValueError as error:
             named = entry.get("id", "?") if isinstance(entry, dict) else "?"
-            bad.append(Rejected(f"{path.name}: annotation {number} (id {named!s:.40})", reason))
-        else:
-            kept.append(entry)
+            where = f"{path.name}: annotation {number} (id {named!s:.40})"
+            bad.append(Rejected(where, str(error)))
+            continue
+        kept.append(number)
+        layouts.append(layout)
+        points.append(found)
+    only_labelled = all((some[:, 2] < 2).all() for some in points)
+    states = _LABELLED if only_labelled else _STATES
 
-    points = np.array([_keypoints(e) for e in kept], dtype=np.float64).reshape(-1, 17, 3)
     joints_2d = np.zeros((len(kept), N_JOINTS, 2))
     state = np.zeros((len(kept), N_JOINTS), dtype=np.uint8)
-    for joint, name in enumerate(JOINT_NAMES):
-        if name in COCO_NAMES:
-            source = COCO_NAMES.index(name)
-            joints_2d[:, joint] = points[:, source, :2]
-            state[:, joint] = _STATES[points[:, source, 2].astype(int)]
+    face = np.full((len(kept), 2), np.nan)
+    for layout, rows in _by_layout(layouts, points):
+        found = np.array([points[row] for row in rows])
+        ours = [J[joint] for joint in layout.position]
+        theirs = list(layout.position.values())
+        joints_2d[np.ix_(rows, ours)] = found[:, theirs, :2]
+        state[np.ix_(rows, ours)] = states[found[:, theirs, 2].astype(int)]
+        seen = found[:, list(layout.face), 2:] > 0
+        with np.errstate(invalid="ignore"):
+            total = np.where(seen, found[:, list(layout.face), :2], 0).sum(axis=1)
+            face[rows] = total / seen.sum(axis=1)
     if proxy_head:
-        head_proxy(points, joints_2d, state)
+        head_proxy(face, joints_2d, state)
 
-    of = [images[e["image_id"]] for e in kept]
+    entries = [file.entries[number] for number in kept]
+    of = [file.images[entry["image_id"]] for entry in entries]
     return make_people(
-        "coco",
-        [image["file_name"] for image in of],
-        [_person_number(e, i) for i, e in enumerate(kept)],
+        dataset,
+        [image["file_name"].replace("\\", "/") for image in of],
+        [_person_number(e, i) for e, i in zip(entries, kept, strict=True)],
         joints_2d,
         state,
         where=path.name,
-        in_file=len(entries),
+        in_file=len(file.entries),
         rejected=bad,
-        split=[_split_of(path)] * len(kept),
         image_width=[_size(image.get("width")) for image in of],
         image_height=[_size(image.get("height")) for image in of],
-        extras={"bbox": np.array([_box(e) for e in kept]).reshape(-1, 4)},
-        stats={"crowds": sum(r.reason.startswith("a crowd") for r in bad)},
+        video_id=[_video(image) for image in of],
+        extras={
+            "bbox": np.array([_box(e) for e in entries]).reshape(-1, 4),
+            "entry": np.array(kept, dtype=np.int64),
+        },
+        stats={
+            "crowds": sum(r.reason.startswith("a crowd") for r in bad),
+            **({"visibility_not_stated": int((state > 0).sum())} if only_labelled else {}),
+        },
+        notes=_notes(path, layouts, only_labelled and bool(kept)),
     )
 
 
-def _person_number(entry: dict[str, Any], position: int) -> int:
+def _by_layout(
+    layouts: list[Layout], points: list[NDArray[np.float64]]
+) -> Iterator[tuple[Layout, list[int]]]:
+    """Each layout with the rows of its people; the points of these rows are equally many."""
+    rows: dict[tuple[int, int], list[int]] = {}
+    for row, (layout, found) in enumerate(zip(layouts, points, strict=True)):
+        rows.setdefault((id(layout), len(found)), []).append(row)
+    for some in rows.values():
+        yield layouts[some[0]], some
+
+
+def _notes(path: Path, layouts: list[Layout], only_labelled: bool) -> list[str]:
+    notes = []
+    for layout in {id(layout): layout for layout in layouts}.values():
+        if layout.assumed:
+            notes.append(
+                f"{path.name}: {len(layout.names)} keypoints are read in the order of "
+                f"{layout.assumed}, as categories[].keypoints does not name them all"
+            )
+        if layout.missing:
+            notes.append(
+                f"{path.name}: joints that its {len(layout.names)} keypoints do not have, which "
+                f"stay missing: {', '.join(layout.missing)}"
+            )
+        if {"l_ankle", "r_ankle"} <= set(layout.position) and any(
+            "foot" in layout.names[layout.position[name]].lower() for name in ("l_ankle", "r_ankle")
+        ):
+            notes.append(f"{path.name}: keypoints called foot are read as the ankles")
+    if only_labelled:
+        notes.append(
+            f"{path.name}: v is 0 or 1 for every keypoint, so 1 is read as labelled and visible"
+        )
+    return list(dict.fromkeys(notes))
+
+
+def _person_number(entry: dict[str, Any], position: int) -> int | str:
     """COCO's own annotation id, which stays the same whatever else is in the file."""
     number = entry.get("id")
-    return number if isinstance(number, int) else position
+    return number if isinstance(number, int | str) else position
+
+
+def _video(image: dict[str, Any]) -> str:
+    """PoseTrack's video of an image: its images must stay on one side of a split."""
+    video = image.get("vid_id")
+    return str(video) if isinstance(video, int | str) else ""
 
 
 def _size(value: Any) -> float:

@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 
 from posebank.annotations.h36m_files import (
     CAMERAS,
+    EXPECTED_FILES,
+    MONO,
     PerspectiveCamera,
+    PoseFiles,
     find_cameras,
+    find_pose_files,
     read_cameras,
     read_cdf,
     read_h5_positions,
@@ -27,7 +31,7 @@ from posebank.skeleton import JointState, centred
 _PICK = positions(H36M_NAMES)
 _IMAGE_HEIGHT = dict(zip(CAMERAS, (1002, 1000, 1000, 1002), strict=True))
 _IMAGE_WIDTH = 1000
-_CLIP = re.compile(r"(?P<action>[A-Za-z]+)(?: (?P<number>\d+))?(?:\.(?P<camera>\d+))?")
+_CLIP = re.compile(r"(?P<action>[A-Za-z]+)(?:[ _](?P<number>\d+))?(?:\.(?P<camera>\d+))?")
 
 
 @dataclass(frozen=True)
@@ -77,22 +81,24 @@ def _trials(clips: set[str]) -> dict[str, int]:
     return trial
 
 
-def _views_from_cdf(folder: Path, bad: list[Rejected]) -> Iterator[View]:
-    for features in sorted(folder.glob("S*/MyPoseFeatures")):
-        subject = features.parent.name
-        files = sorted(
-            (features / "D2_Positions").glob("*.cdf"),
-            key=lambda path: (*_clip_key(path.stem.rpartition(".")[0]), path.name),
-        )
-        named = {path: _CLIP.fullmatch(path.stem) for path in files}
+def _views_from_cdf(files: PoseFiles, bad: list[Rejected]) -> Iterator[View]:
+    """2D and 3D in camera axes, from the release's CDF files."""
+    subjects: dict[str, list[Path]] = {}
+    for (subject, _), path in files.flat.items():
+        subjects.setdefault(subject, []).append(path)
+    for subject, paths in sorted(subjects.items()):
+        paths.sort(key=lambda path: (*_clip_key(path.stem.rpartition(".")[0]), path.name))
+        named = {path: _CLIP.fullmatch(path.stem) for path in paths}
         trial = _trials({m.string.rpartition(".")[0] for m in named.values() if m})
         for path, match in named.items():
             if match is None or match["camera"] not in CAMERAS:
                 bad.append(Rejected(str(path), "expected a name like 'Walking 1.54138969.cdf'"))
                 continue
+            beside = files.solid.get((subject, path.name))
             try:
-                flat = read_cdf(path, 2)
-                solid = read_cdf(features / "D3_Positions_mono" / path.name, 3) / 1000
+                if beside is None:
+                    raise SourceError(path, f"expected its 3D in {MONO}/{path.name}, found none")
+                flat, solid = read_cdf(path, 2), read_cdf(beside, 3) / 1000
                 if len(flat) != len(solid):
                     raise SourceError(
                         path, f"expected {len(solid)} frames as in 3D, found {len(flat)}"
@@ -121,16 +127,20 @@ def _views_from_world(
                 )  # fmt: skip
 
 
-def _views_from_h5(folder: Path, bad: list[Rejected]) -> Iterator[View]:
+def _views_from_positions(files: PoseFiles, folder: Path, bad: list[Rejected]) -> Iterator[View]:
+    """Poses in world axes, one file a clip (HDF5 or CDF), seen by the cameras beside them."""
     cameras = _cameras_near(folder)
-    for place in sorted(folder.glob("S*/MyPoses/3D_positions")):
-        clips = {}
-        for path in sorted(place.glob("*.h5")):
-            try:
-                clips[path.stem] = read_h5_positions(path)
-            except SourceError as error:
-                bad.append(Rejected(error.where, error.reason))
-        yield from _views_from_world(place.parents[1].name, clips, cameras)
+    subjects: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for (subject, _), path in sorted(files.world.items()):
+        try:
+            cdf = path.suffix.lower() == ".cdf"
+            poses = read_cdf(path, 3) / 1000 if cdf else read_h5_positions(path)
+        except SourceError as error:
+            bad.append(Rejected(error.where, error.reason))
+            continue
+        subjects.setdefault(subject, {})[path.stem] = poses
+    for subject, clips in subjects.items():
+        yield from _views_from_world(subject, clips, cameras)
 
 
 def _views_from_npz(path: Path) -> Iterator[View]:
@@ -145,12 +155,16 @@ def _views_from_npz(path: Path) -> Iterator[View]:
 def _cameras_near(folder: Path) -> dict[tuple[str, str], PerspectiveCamera]:
     path = find_cameras(folder)
     if path is None:
-        raise SourceError(folder, "expected cameras.h5 or metadata.xml beside the poses")
+        raise SourceError(
+            folder,
+            "expected the cameras of poses in world axes: cameras.h5 (of 3d-pose-baseline) or "
+            "metadata.xml (of the release) in this folder or the one above it, found neither",
+        )
     return read_cameras(path)
 
 
 def h36m_views(source: Path, bad: list[Rejected]) -> Iterator[View]:
-    """Every clip of every camera, in whichever of the three forms ``source`` is.
+    """Every clip of every camera, in whichever of the forms ``source`` is.
 
     Raises
     ------
@@ -158,18 +172,20 @@ def h36m_views(source: Path, bad: list[Rejected]) -> Iterator[View]:
         If ``source`` is in none of the forms, or its cameras are not there.
     """
     if source.is_file():
+        if source.suffix.lower() != ".npz":
+            raise SourceError(source, EXPECTED_FILES)
         yield from _views_from_npz(source)
-    elif any(source.glob("S*/MyPoseFeatures/D2_Positions/*.cdf")):
-        yield from _views_from_cdf(source, bad)
-    elif any(source.glob("S*/MyPoses/3D_positions/*.h5")):
-        yield from _views_from_h5(source, bad)
-    elif (source / "data_3d_h36m.npz").is_file():
-        yield from _views_from_npz(source / "data_3d_h36m.npz")
+        return
+    files = find_pose_files(source)
+    archive = next(iter(sorted(source.rglob("data_3d_h36m.npz"))), None)
+    if files.flat:
+        yield from _views_from_cdf(files, bad)
+    elif files.world:
+        yield from _views_from_positions(files, source, bad)
+    elif archive is not None:
+        yield from _views_from_npz(archive)
     else:
-        raise SourceError(
-            source,
-            "expected S*/MyPoseFeatures (CDF), S*/MyPoses (HDF5) or data_3d_h36m.npz in it",
-        )
+        raise SourceError(source, EXPECTED_FILES)
 
 
 def frames_of(view: View, protocol: Protocol, train_step: int) -> tuple[str, NDArray[np.intp]]:

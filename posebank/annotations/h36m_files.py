@@ -4,14 +4,18 @@
 form        what is where
 ==========  =====================================================================================
 CDF         the release: ``S9/MyPoseFeatures/D2_Positions/Walking 1.54138969.cdf`` (n x 64 pixels)
-            and ``D3_Positions_mono`` (n x 96 millimetres, camera axes), variable ``Pose``
-HDF5        a common conversion: ``S9/MyPoses/3D_positions/Walking 1.h5`` (``3D_positions``,
+            and ``D3_Positions_mono`` (n x 96 millimetres, camera axes), variable ``Pose``;
+            h36m-fetch has them in ``extracted/S9/Poses_D2_Positions`` and so on. Without 2D:
+            ``D3_Positions`` (world), with cameras
+HDF5        3d-pose-baseline: ``S9/MyPoses/3D_positions/Walking 1.h5`` (``3D_positions``,
             96 x n millimetres, world), with the cameras in ``cameras.h5``
-npz         a common conversion: ``data_3d_h36m.npz`` (``positions_3d``: subject -> action ->
+npz         VideoPose3D: ``data_3d_h36m.npz`` (``positions_3d``: subject -> action ->
             n x 32 x 3 metres, world), with cameras
 cameras     ``cameras.h5`` (``subject9/camera1/R T f c k p``) or the release's ``metadata.xml``
             (``w0``)
 ==========  =====================================================================================
+
+The second clip of an action may be called ``Walking 1`` or ``Walking_1``.
 """
 
 from __future__ import annotations
@@ -40,6 +44,42 @@ _N_SUBJECTS = 11
 _MAX_ARRAY_BYTES = 1 << 30
 _MAX_VALUE = 1e7  # ten kilometres: further out a number is none
 _W0 = re.compile(r"\s*\[([^\[\]]*)\]\s*")
+
+
+MONO = "D3_Positions_mono"
+EXPECTED_FILES = (
+    "expected Human3.6M in one of these forms: S9/MyPoseFeatures/D2_Positions/*.cdf with "
+    "S9/MyPoseFeatures/D3_Positions_mono/*.cdf (the release), S9/Poses_D2_Positions/*.cdf with "
+    "S9/Poses_D3_Positions_mono/*.cdf (h36m-fetch), S9/MyPoseFeatures/D3_Positions/*.cdf or "
+    "S9/MyPoses/3D_positions/*.h5 with cameras.h5 or metadata.xml (3d-pose-baseline), "
+    "data_3d_h36m.npz with cameras.h5 or metadata.xml (VideoPose3D); S9 stands for every subject"
+)
+_FOLDER = re.compile(r"(?:poses_)?(d2_positions|d3_positions|d3_positions_mono|3d_positions)")
+_SUBJECT = re.compile(r"S\d{1,2}")
+
+
+@dataclass(frozen=True)
+class PoseFiles:
+    """The pose files of a folder, by subject and file name.
+
+    flat : 2D, pixels. solid : 3D in camera axes. world : 3D in world axes.
+    """
+
+    flat: dict[tuple[str, str], Path]
+    solid: dict[tuple[str, str], Path]
+    world: dict[tuple[str, str], Path]
+
+
+def find_pose_files(source: Path) -> PoseFiles:
+    """Find the CDF and HDF5 files of poses, at any depth; folders say what is in them."""
+    files = PoseFiles({}, {}, {})
+    groups = {"d2_positions": files.flat, "d3_positions_mono": files.solid}
+    for path in sorted(source.rglob("*")):
+        match = _FOLDER.fullmatch(path.parent.name.lower())
+        subject = next((p.name for p in path.absolute().parents if _SUBJECT.fullmatch(p.name)), "")
+        if match and subject and path.suffix.lower() in (".cdf", ".h5"):
+            groups.get(match[1], files.world)[subject, path.name] = path
+    return files
 
 
 @dataclass(frozen=True)

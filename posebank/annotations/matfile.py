@@ -33,6 +33,7 @@ import numpy as np
 from posebank.errors import SourceError
 
 _HEADER_BYTES = 128
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _CHAR, _FIRST_NUMBER, _LAST_NUMBER = 1, 2, 4, 6, 15
 _COMPLEX = 0x800
@@ -193,8 +194,8 @@ def _field_names(raw: bytes, length: int) -> list[str]:
     ]
 
 
-def load_mat(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """The named variables of a MATLAB 5 file, those of them that are there.
+def load_mat(path: Path, names: Sequence[str] | None) -> dict[str, Any]:
+    """The named variables of a MATLAB 5 file, those of them that are there; None is all of them.
 
     Raises
     ------
@@ -205,10 +206,16 @@ def load_mat(path: Path, names: Sequence[str]) -> dict[str, Any]:
         data = path.read_bytes()
     except OSError as error:
         raise SourceError(path, f"expected a MATLAB file, found {error!s:.200}") from error
+    # A 7.3 file has the same header, with the same two letters, before its HDF5 content.
+    if _HDF5 in (data[:8], data[512:520]):
+        raise SourceError(
+            path,
+            "expected a MATLAB 5 file, found MATLAB 7.3 (HDF5); in MATLAB, load it and "
+            "save it again with save(..., '-v7')",
+        )
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     if order is None:
-        other = "HDF5 (MATLAB 7.3)" if data[512:516] == b"\x89HDF" else "something else"
-        raise SourceError(path, f"expected a MATLAB 5 file, found {other}")
+        raise SourceError(path, f"expected a MATLAB 5 file, found it to begin with {data[:16]!r}")
     found: dict[str, Any] = {}
     try:
         outer, at = _Reader(data, order), _HEADER_BYTES
@@ -221,7 +228,7 @@ def load_mat(path: Path, names: Sequence[str]) -> dict[str, Any]:
             if kind != _MATRIX:
                 raise _Damaged(f"expected a matrix, found element type {kind}")
             variable = _name(reader, start, stop)
-            if variable in names:
+            if names is None or variable in names:
                 found[variable] = reader.matrix(start, stop)
     except (_Damaged, zlib.error, MemoryError, struct.error, ValueError) as error:
         raise SourceError(path, f"expected a whole MATLAB 5 file: {error!s:.200}") from error

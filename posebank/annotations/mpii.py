@@ -1,13 +1,16 @@
 """MPII Human Pose from its original MATLAB structs: everyone with any joint.
 
-Two files have these structs: the release ``mpii_human_pose_v1_u12_1.mat`` and
-``tompson_valid_detections.mat`` (a validation set; it has numbers in place of image names).
+Three forms have these structs: the release ``mpii_human_pose_v1_u12_1.mat``; an ``annolist`` by
+itself, with image names; and ``tompson_valid_detections.mat`` (a validation set; it has numbers in
+place of image names). ``gt_valid.mat``, the arrays that others score that validation set with, is
+read with the names of the ``valid.json`` beside it.
 Coordinates are 1-based. ``is_visible`` is 1, 0, the text of either, or empty; it is empty for head
 top and upper neck, which come from the annotated head, and an empty one counts as visible.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +20,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.annotations.coco_file import load_json
 from posebank.annotations.groups import GroupMember, group_people
 from posebank.annotations.mapping import MPII_NAMES, positions
 from posebank.annotations.matfile import load_mat, number, numbers, record, records
@@ -140,22 +144,96 @@ def _people(images: list[MpiiImage], where: str) -> AnnotationResult:
 
 
 def read_mpii_mat(path: Path) -> AnnotationResult:
-    """Everyone with a joint in either of the two MATLAB files.
+    """Everyone with a joint in any of the MATLAB files.
 
     Raises
     ------
     SourceError
-        If the file is damaged or is neither.
+        If the file is damaged or is none of them.
     """
-    names = ["RELEASE", "annolist", "RELEASE_img_index", "RELEASE_person_index"]
-    mat = load_mat(path, names)
+    mat = load_mat(path, None)
     if "RELEASE" in mat:
-        images = _release(path, record(mat["RELEASE"]))
-    elif "annolist" in mat:
-        images = _numbered(path, mat)
-    else:
-        raise SourceError(path, "expected the variable RELEASE or annolist, found neither")
-    return _people(images, path.name)
+        return _people(_release(path, record(mat["RELEASE"])), path.name)
+    if {"pos_gt_src", "jnt_missing"} <= set(mat):
+        return read_gt_valid(path, mat)
+    if "RELEASE_img_index" in mat:
+        return _people(_numbered(path, mat), path.name)
+    for value in mat.values():
+        entries = records(value)
+        if entries and all("annorect" in entry for entry in entries):
+            return _people(_named(path, entries), path.name)
+    raise SourceError(path, "expected RELEASE or a struct array with annorect, found neither")
+
+
+def _named(path: Path, annolist: list[dict[str, Any]]) -> list[MpiiImage]:
+    """The images of an ``annolist`` that stands by itself, by their names in it."""
+    names = [record(entry.get("image")).get("name") for entry in annolist]
+    if not any(isinstance(name, str) for name in names):
+        raise SourceError(path, "expected annolist.image.name or RELEASE_img_index, found neither")
+    together: dict[str, list[dict[str, Any]]] = {}
+    for name, entry in zip(names, annolist, strict=True):
+        people = together.setdefault(name if isinstance(name, str) else "", [])
+        people += records(entry.get("annorect"))
+    return [MpiiImage(name, list(enumerate(people))) for name, people in together.items()]
+
+
+def read_gt_valid(path: Path, mat: dict[str, Any]) -> AnnotationResult:
+    """The people of ``gt_valid.mat``, with the image names of ``valid.json`` beside it.
+
+    Raises
+    ------
+    SourceError
+        If there is no such file beside it, or the two hold different numbers of people.
+    """
+    beside = path.with_name("valid.json")
+    if not beside.is_file():
+        raise SourceError(
+            path, f"expected the names of its images in {beside.name} beside it, found no such file"
+        )
+    entries = load_json(beside)
+    names = [e.get("image") for e in entries if isinstance(e, dict)]
+    joints, missing = gt_arrays(path, mat)
+    if not isinstance(entries, list) or len(names) != joints.shape[2]:
+        raise SourceError(
+            path, f"expected the {joints.shape[2]} people of {beside.name}, found {len(names)}"
+        )
+    counted: Counter[str] = Counter()
+    index = []
+    for name in names:
+        index.append(counted[str(name)])
+        counted[str(name)] += 1
+    state = np.where(missing == 0, JointState.VISIBLE, JointState.MISSING).T
+    return make_people(
+        "mpii", [str(name) for name in names], index,
+        joints.transpose(2, 0, 1)[:, _PICK] - 1, state[:, _PICK],
+        where=path.name, split=["val"] * len(names), head_box=gt_head_boxes(path, mat),
+        stats={"visibility_not_stated": int((state > 0).sum())},
+    )  # fmt: skip
+
+
+def gt_arrays(path: Path, mat: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Joints (16, 2, n) and whether each is missing (16, n), of ``gt_valid.mat``."""
+    joints, missing = mat.get("pos_gt_src"), mat.get("jnt_missing")
+    if not (
+        isinstance(joints, np.ndarray) and isinstance(missing, np.ndarray)
+        and joints.ndim == 3 and joints.shape[:2] == (_N, 2)
+        and missing.shape == (_N, joints.shape[2])
+        and joints.dtype.kind in "iuf" and missing.dtype.kind in "iuf"
+    ):  # fmt: skip
+        found = [getattr(v, "shape", type(v).__name__) for v in (joints, missing)]
+        raise SourceError(path, f"expected arrays 16 x 2 x n and 16 x n, found {found}")
+    return joints.astype(np.float64), missing.astype(np.float64)
+
+
+def gt_head_boxes(path: Path, mat: dict[str, Any]) -> NDArray[np.float64]:
+    """Head boxes (n, 4), x1 y1 x2 y2, 0-based, of ``gt_valid.mat``."""
+    boxes = mat.get("headboxes_src")
+    if not (
+        isinstance(boxes, np.ndarray) and boxes.ndim == 3
+        and boxes.shape[:2] == (2, 2) and boxes.dtype.kind in "iuf"
+    ):  # fmt: skip
+        raise SourceError(path, "expected headboxes_src of 2 x 2 x n numbers, found none")
+    return boxes.astype(np.float64).transpose(2, 0, 1).reshape(-1, 4) - 1
 
 
 def _texts(value: Any) -> list[str]:
@@ -166,7 +244,7 @@ def _release(path: Path, release: dict[str, Any]) -> list[MpiiImage]:
     annolist = records(release.get("annolist"))
     if not annolist:
         raise SourceError(path, "expected RELEASE.annolist, found none")
-    in_train = numbers(release.get("img_train"))
+    in_train = numbers(release.get("img_train", np.ones(len(annolist))))
     if len(in_train) != len(annolist):
         raise SourceError(
             path, f"expected img_train of {len(annolist)} numbers, found {len(in_train)}"

@@ -9,7 +9,8 @@ HDF5        ``valid.h5``: scale x 1.25 and centre y + 15 scale (undone); head to
 CSV         missing joints at -1; the first person of each image only; no visibility (annotated
             joints count as visible); no head box
 JSON        a list of people with ``joints``, ``joints_vis``, ``center``, ``scale`` (scale as in
-            the release), or with ``joint_self``, ``objpos``, ``scale_provided``; no head box
+            the release), or with ``joint_self``, ``objpos``, ``scale_provided``; no head box,
+            unless ``gt_valid.mat`` lies beside ``valid.json``
 ==========  =======================================================================================
 """
 
@@ -23,8 +24,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.annotations.coco import load_json
+from posebank.annotations.coco_file import load_json
 from posebank.annotations.mapping import MPII_NAMES, positions
+from posebank.annotations.matfile import load_mat
+from posebank.annotations.mpii import gt_head_boxes
 from posebank.annotations.people import AnnotationResult, make_people
 from posebank.errors import Rejected, SourceError
 from posebank.skeleton import JointState
@@ -164,18 +167,25 @@ def read_mpii_json(path: Path) -> AnnotationResult:
         If the file is neither.
     """
     raw = load_json(path)
+    boxes = _head_boxes_beside(path)
     if isinstance(raw, dict) and isinstance(raw.get("root"), list):
         raw = raw["root"]
     if not isinstance(raw, list):
         raise SourceError(path, f"expected a list of people, found {type(raw).__name__}")
     names: list[str] = []
     joints, visible, scale, centre, split, bad = [], [], [], [], [], []
+    kept = []
     for i, entry in enumerate(raw):
+        if isinstance(entry, dict) and not {"joints", "joint_self"} & set(entry):
+            reason = "no joints (MPII publishes none of its test images)"
+            bad.append(Rejected(f"{path.name}: person {i}", reason))
+            continue
         try:
             name, xy, flag, size, place, side = _json_person(entry)
         except (KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
             bad.append(Rejected(f"{path.name}: person {i}", f"expected joints: {error!r:.100}"))
             continue
+        kept.append(i)
         names.append(name)
         joints.append(xy)
         visible.append(flag)
@@ -192,8 +202,17 @@ def read_mpii_json(path: Path) -> AnnotationResult:
     return make_people(
         "mpii", names, index, xy[:, _PICK] - 1, state[:, _PICK],
         where=path.name, in_file=len(raw), rejected=bad, scale=scale, split=split,
+        head_box=boxes[kept] if boxes is not None and len(boxes) == len(raw) else None,
         extras={"objpos": np.array(centre, dtype=np.float64).reshape(-1, 2) - 1},
     )  # fmt: skip
+
+
+def _head_boxes_beside(path: Path) -> NDArray[np.float64] | None:
+    """Head boxes of ``valid.json``, from ``gt_valid.mat`` in the same folder; None without it."""
+    beside = path.with_name("gt_valid.mat")
+    if path.stem != "valid" or not beside.is_file():
+        return None
+    return gt_head_boxes(beside, load_mat(beside, ["headboxes_src"]))
 
 
 def _json_person(

@@ -31,6 +31,9 @@ class AnnotationResult:
     stats : counts; see ``summary``.
     images : the folder the images are in, None if it is not at hand.
     extras : further columns of the source, one row per person kept (for example ``objpos``).
+    notes : sentences about what was assumed or is missing, for the user to read.
+    terms : data set -> key of its terms of use (``posebank.shards.card.TERMS``), where known.
+    files : the annotation files that were read; ``extras["file"]`` counts in them.
     """
 
     people: People
@@ -38,6 +41,9 @@ class AnnotationResult:
     stats: dict[str, Any]
     images: Path | None = None
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    terms: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[Path] = ()
 
 
 def _numbers(values: ArrayLike | None, n: int, tail: tuple[int, ...], fill: float) -> NDArray[Any]:
@@ -53,7 +59,7 @@ def _words(values: Sequence[str] | None, n: int) -> NDArray[np.object_]:
 def make_people(
     dataset: str,
     image: Sequence[str],
-    index: Sequence[int],
+    index: Sequence[int | str],
     joints_2d: ArrayLike,
     state: ArrayLike,
     *,
@@ -71,6 +77,7 @@ def make_people(
     joints_3d: ArrayLike | None = None,
     extras: Mapping[str, ArrayLike] | None = None,
     stats: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
 ) -> AnnotationResult:
     """People from the columns a reader filled, with what cannot be used set aside.
 
@@ -88,6 +95,7 @@ def make_people(
     in_file : people in the file, if the reader has set some aside already.
     rejected : what the reader has set aside.
     extras : further columns (n, ...).
+    notes : what was assumed, in sentences.
     """
     n = len(image)
     bad = list(rejected)
@@ -129,21 +137,21 @@ def make_people(
     measured = _numbers(joints_3d, n, (N_JOINTS, 3), np.nan)
     with np.errstate(invalid="ignore"):
         measured[~(np.abs(measured) <= MAX_PIXELS).all(axis=(-1, -2))] = np.nan
-    everyone = People(
-        person_id=texts(ids),
-        dataset=texts([dataset] * n),
+    everyone = People.from_joints(
+        xy,
+        states,
+        person_id=ids,
+        dataset=dataset,
         split=_words(split, n),
-        image=texts(image),
+        image=image,
         image_width=_sizes(image_width, n),
         image_height=_sizes(image_height, n),
-        joints_2d=xy.astype(np.float32),
-        state=states,
-        head_box=boxes.astype(np.float32),
-        scale=scales.astype(np.float32),
-        single_person=_numbers(single_person, n, (), -1).astype(np.int8),
+        head_box=boxes,
+        scale=scales,
+        single_person=_numbers(single_person, n, (), -1),
         group_id=_words(group_id, n),
         video_id=_words(video_id, n),
-        joints_3d=measured.astype(np.float32),
+        joints_3d=measured,
     )
     rows = np.array(keep, dtype=np.intp)
     return AnnotationResult(
@@ -151,6 +159,7 @@ def make_people(
         rejected=bad,
         stats={"people_in_file": n if in_file is None else in_file, **(stats or {})},
         extras={name: np.asarray(values)[rows] for name, values in (extras or {}).items()},
+        notes=list(notes),
     )
 
 

@@ -28,6 +28,7 @@ from posebank.evaluation.pck import (
     share_within,
 )
 from posebank.evaluation.predictions import (
+    CocoReference,
     match_image_ids,
     predictions_to_json,
     read_predictions,
@@ -45,6 +46,7 @@ from posebank.evaluation.truth import (
 )
 
 __all__ = [
+    "CocoReference",
     "EvaluationResult",
     "EvaluationSettings",
     "GroundTruth",

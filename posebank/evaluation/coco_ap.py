@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from posebank.annotations.coco_file import CocoFile, keypoints_of, read_coco_file
 from posebank.annotations.mapping import COCO_NAMES
-from posebank.errors import SourceError
 from posebank.evaluation.predictions import match_image_ids
 from posebank.evaluation.truth import GroundTruth
 from posebank.skeleton import JOINT_NAMES, JointState, is_annotated
@@ -46,20 +46,33 @@ def coco_ap_of_file(predictions: Predictions, annotations: Path) -> dict[str, fl
     SourceError
         If the file is not COCO's.
     """
-    try:
-        raw = json.loads(annotations.read_text(encoding="utf-8"))
-        ids = {str(image["file_name"]): int(image["id"]) for image in raw["images"]}
-        people = [dict(a) for a in raw["annotations"]]
-        for person in people:
-            points = np.array(person["keypoints"]).reshape(len(COCO_NAMES), 3)
-            points[_FACE] = 0
-            person["keypoints"] = points.ravel().tolist()
-            person["num_keypoints"] = int((points[:, 2] > 0).sum())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SourceError(annotations, f"expected COCO keypoint annotations: {error}") from error
+    file = read_coco_file(annotations)
+    ids = {str(image["file_name"]): number for number, image in file.images.items()}
+    people = [_person(file, entry) for entry in file.entries if isinstance(entry, dict)]
     found, _ = match_image_ids(predictions, texts(ids))
     known = np.array([i in ids for i in found.image_id], bool)
     return _evaluate(ids, people, found.take(known))
+
+
+def _person(file: CocoFile, entry: dict[str, Any]) -> dict[str, Any]:
+    """An annotation of the file with COCO's 17 keypoints, of which only the limb joints count."""
+    points = np.zeros((len(COCO_NAMES), 3))
+    given = keypoints_of(entry)
+    if given is not None and len(given):
+        try:
+            position = file.layout_of(entry, len(given)).position
+        except ValueError:  # not people
+            position = {}
+        for joint, place in zip(_OURS, _THEIRS, strict=True):
+            if JOINT_NAMES[joint] in position:
+                points[place] = given[position[JOINT_NAMES[joint]]]
+    points[points[:, 2] == 0] = 0
+    box = entry.get("bbox") or _box(points[points[:, 2] > 0, :2])
+    return {
+        "area": AREA_OF_BOX * box[2] * box[3], "iscrowd": 0, **entry, "bbox": box,
+        "category_id": 1, "keypoints": points.ravel().tolist(),
+        "num_keypoints": int((points[:, 2] > 0).sum()),
+    }  # fmt: skip
 
 
 def coco_ap(predictions: Predictions, truth: GroundTruth) -> dict[str, float]:
@@ -93,7 +106,7 @@ def coco_ap(predictions: Predictions, truth: GroundTruth) -> dict[str, float]:
     return _evaluate(ids, people, found.take(known))
 
 
-def to_coco_results(predictions: Predictions, ids: dict[str, int]) -> list[dict[str, Any]]:
+def to_coco_results(predictions: Predictions, ids: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Predictions in the form of COCO results.
 
     Keypoints that we do not predict (the face) are put in the middle of the pose: COCO takes a
@@ -123,7 +136,7 @@ def _box(points: NDArray[np.floating]) -> list[float]:
 
 
 def _evaluate(
-    ids: dict[str, int], people: list[dict[str, Any]], predictions: Predictions
+    ids: Mapping[str, Any], people: list[dict[str, Any]], predictions: Predictions
 ) -> dict[str, float]:
     if not len(predictions):
         return dict.fromkeys(STATS, 0.0)

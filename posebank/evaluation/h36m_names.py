@@ -27,7 +27,7 @@ _ACTION_OF_CLIP = {
 }  # fmt: skip
 
 _IMAGE = re.compile(
-    r"(?:.*/)?(?P<subject>S\d+)_(?P<action>[A-Za-z]+)(?: (?P<number>\d+))?"
+    r"(?:.*/)?(?P<subject>S\d+)_(?P<action>[A-Za-z]+)(?:[ _](?P<number>\d+))?"
     r"\.(?P<camera>\d+)_(?P<frame>\d+)(?:\.\w+)?"
 )
 

@@ -1,7 +1,9 @@
 """Predictions from anywhere: Parquet, JSON, npz, COCO results and MPII's ``.mat``.
 
-A joint that a format does not have (COCO has no head top) or a 3D pose where there is none is NaN
-in memory. Image ids are taken as they stand; ``match_image_ids`` relates them to the ground truth.
+A joint that a format does not have (COCO has no head top), that was not detected ((0, 0, 0) in COCO
+results), or a 3D pose where there is none is NaN in memory. Image ids are taken as they stand;
+``match_image_ids`` relates them to the ground truth. In COCO results they are the numbers
+``images[].id`` of an annotation file, whose names ``CocoReference`` has.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from posebank.annotations.mapping import COCO_NAMES
+from posebank.annotations.coco_file import read_coco_file
+from posebank.annotations.keypoints import UNNAMED, Layout, unnamed_layout
 from posebank.errors import SourceError
 from posebank.evaluation.mpii_mat import mpii_poses
 from posebank.schemas import from_table
-from posebank.skeleton import JOINT_NAMES, N_JOINTS, SKELETON_NAME
+from posebank.skeleton import JOINT_NAMES, N_JOINTS, SKELETON_NAME, J
 from posebank.types import Predictions, Texts, texts
 
 KINDS = ("parquet", "json", "npz", "coco", "mpii")
@@ -29,15 +32,61 @@ KINDS = ("parquet", "json", "npz", "coco", "mpii")
 _SUFFIXES = {".parquet": "parquet", ".npz": "npz", ".mat": "mpii"}
 
 
+@dataclass(frozen=True)
+class CocoReference:
+    """What the numbers in COCO results mean, according to annotation files.
+
+    images : ``images[].id`` as text -> the names of the images that have it.
+    layouts : number of keypoints -> which of them is which joint.
+    """
+
+    images: Mapping[str, Sequence[str]]
+    layouts: Mapping[int, Layout]
+
+    @classmethod
+    def from_files(cls, files: Sequence[Path]) -> CocoReference:
+        """The reference of these annotation files together.
+
+        Where two of them name equally many keypoints differently, COCO's usual order counts.
+
+        Raises
+        ------
+        SourceError
+            If a file is not COCO annotations.
+        """
+        images: dict[str, list[str]] = {}
+        layouts: dict[int, Layout | None] = {}
+        for file in map(read_coco_file, files):
+            for number, image in file.images.items():
+                names = images.setdefault(str(number), [])
+                if image["file_name"] not in names:
+                    names.append(image["file_name"])
+            for category in file.categories.values():
+                if category.layout is not None and category.layout.position:
+                    count = len(category.layout.names)
+                    same = layouts.setdefault(count, category.layout) == category.layout
+                    layouts[count] = category.layout if same else None
+        return cls(images, {n: layout for n, layout in layouts.items() if layout is not None})
+
+
 def read_predictions(
-    path: Path, kind: str | None = None, images: Mapping[str, str] | None = None
+    path: Path,
+    kind: str | None = None,
+    images: Mapping[str, str] | None = None,
+    *,
+    reference: CocoReference | None = None,
+    known: Texts | None = None,
 ) -> Predictions:
     """Read predictions.
 
     Parameters
     ----------
+    path : the file.
     kind : one of ``KINDS``; by default the file's suffix and content decide.
     images : the file's image ids -> the ground truth's, where they differ.
+    reference : of COCO results, what their numbers mean; by default an ``image_id`` is a name, and
+        the number of keypoints decides which is which joint.
+    known : (n,) image ids of the ground truth, which decide between images of one number.
 
     Raises
     ------
@@ -55,8 +104,9 @@ def read_predictions(
         elif kind == "mpii":
             found = _from_mpii(path)
         elif kind in (None, "json", "coco"):
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            found = _from_coco(raw) if isinstance(raw, list) else _from_json(raw)
+            raw = json.loads(path.read_text(encoding="utf-8-sig"))
+            listed = isinstance(raw, list)
+            found = _from_coco(path, raw, reference, known) if listed else _from_json(raw)
         else:
             raise SourceError(path, f"expected a kind among {', '.join(KINDS)}, found {kind!r}")
     except SourceError:
@@ -177,19 +227,59 @@ def _from_npz(path: Path) -> Predictions:
         return Predictions(texts([str(i) for i in file["image_id"]]), joints_2d, joints_3d, score)
 
 
-def _from_coco(raw: Sequence[Mapping[str, Any]]) -> Predictions:
-    """COCO results: a list of image_id, keypoints (17 x (x, y, confidence)) and score."""
+def _from_coco(
+    path: Path, raw: Sequence[Any], reference: CocoReference | None, known: Texts | None
+) -> Predictions:
+    """COCO results: a list of image_id, keypoints (n x (x, y, confidence)) and score.
+
+    COCO's 17 keypoints, or 133, 136, 26, 25 or 18 of which the body's joints are taken.
+    """
+    layouts = {} if reference is None else reference.layouts
     rows = []
     empty = np.full((N_JOINTS, 3), np.nan)
-    for pose in raw:
-        points = np.asarray(pose["keypoints"], np.float64).reshape(len(COCO_NAMES), 3)
+    for number, pose in enumerate(raw):
+        try:
+            points = np.asarray(pose["keypoints"], np.float64).reshape(-1, 3)
+            image, score = str(pose["image_id"]), float(pose["score"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(
+                f"result {number}: expected image_id, score and keypoints (x, y, confidence): "
+                f"{error!r:.120}"
+            ) from error
+        layout = layouts.get(len(points)) or unnamed_layout(len(points))
+        if layout is None:
+            raise ValueError(
+                f"result {number}: expected {', '.join(map(str, UNNAMED))} keypoints, or as many "
+                f"as --coco FILE names, found {len(points)}"
+            )
+        points[~points.any(axis=1)] = np.nan  # (0, 0, 0) is not detected
         joints = np.full((N_JOINTS, 2), np.nan)
-        for joint, name in enumerate(JOINT_NAMES):
-            if name in COCO_NAMES:
-                # COCO's own evaluator does not look at the third number
-                joints[joint] = points[COCO_NAMES.index(name), :2]
-        rows.append((str(pose["image_id"]), joints, empty, float(pose["score"])))
-    return _gather(rows)
+        # The confidence is not looked at, as COCO's own evaluator does not.
+        for joint, place in layout.position.items():
+            joints[J[joint]] = points[place, :2]
+        rows.append((image, joints, empty, score))
+    found = _gather(rows)
+    return found if reference is None else _with_names(path, found, reference, known)
+
+
+def _with_names(
+    path: Path, found: Predictions, reference: CocoReference, known: Texts | None
+) -> Predictions:
+    """The predictions with the names of their images in the place of the numbers."""
+    images = ImageNames(known if known is not None else texts([]))
+    table = {}
+    for number in dict.fromkeys(found.image_id):
+        names = reference.images.get(number, [])
+        if len(names) > 1:  # of several files; the one whose image is scored is meant
+            names = [name for name in names if images.find(name) is not None] or names[:1]
+        if len(names) > 1:
+            raise SourceError(
+                path,
+                f"image_id {number}: expected the id of one image, found it to be of "
+                f"{', '.join(names[:3])}; --coco FILE says which file the results refer to",
+            )
+        table[number] = names[0] if names else number
+    return replace(found, image_id=texts(table[i] for i in found.image_id))
 
 
 def _from_mpii(path: Path) -> Predictions:
@@ -197,38 +287,42 @@ def _from_mpii(path: Path) -> Predictions:
     return _gather([(name, joints, empty, score) for name, joints, score in mpii_poses(path)])
 
 
-def match_image_ids(predictions: Predictions, known: Texts) -> tuple[Predictions, int]:
-    """Give predictions the image ids of the ground truth, whichever way they name the images.
+class ImageNames:
+    """The images of a ground truth, found by whichever of their names a file uses.
 
-    An id is looked up as it stands; then without its data set or folder; then without its suffix;
+    A name is looked up as it stands; then without its data set or folder; then without its suffix;
     then, if it is a number, padded to 12 digits as COCO names its files. A shortened name must be
     of one image only.
+    """
+
+    def __init__(self, known: Texts) -> None:
+        self._exact = set(known)
+        self._short: dict[str, set[str]] = {}
+        for image_id in self._exact:
+            name = Path(image_id).name
+            for form in {image_id.partition("/")[2], name, Path(name).stem}:
+                self._short.setdefault(form, set()).add(image_id)
+
+    def find(self, name: str) -> str | None:
+        """The image id that a name stands for, None if there is none or more than one."""
+        if name in self._exact:
+            return name
+        last = Path(name).name
+        for form in (name, last, Path(last).stem, last.zfill(12)):
+            found = self._short.get(form, set())
+            if len(found) == 1:
+                return next(iter(found))
+        return None
+
+
+def match_image_ids(predictions: Predictions, known: Texts) -> tuple[Predictions, int]:
+    """Give predictions the image ids of the ground truth, as ``ImageNames`` finds them.
 
     Returns
     -------
     The predictions, and how many of them are of images that the ground truth does not have.
     """
-    exact = set(known)
-    unresolved = set(predictions.image_id) - exact
-    if not unresolved:
-        return predictions, 0
-    short: dict[str, set[str]] = {}
-    for image_id in exact:
-        name = Path(image_id).name
-        for form in {image_id.partition("/")[2], name, Path(name).stem}:
-            short.setdefault(form, set()).add(image_id)
-
-    def resolve(image_id: str) -> str:
-        name = Path(image_id).name
-        for form in (image_id, name, Path(name).stem, name.zfill(12)):
-            found = short.get(form, set())
-            if len(found) == 1:
-                return next(iter(found))
-        return image_id
-
-    table = {i: resolve(i) for i in unresolved}
-    ids = texts([table.get(i, i) for i in predictions.image_id])
-    unknown = sum(i not in exact for i in ids)
-    return Predictions(
-        ids, predictions.joints_2d, predictions.joints_3d, predictions.score
-    ), unknown
+    images = ImageNames(known)
+    table = {i: images.find(i) for i in dict.fromkeys(predictions.image_id)}
+    ids = texts(table[i] or i for i in predictions.image_id)
+    return replace(predictions, image_id=ids), sum(table[i] is None for i in predictions.image_id)

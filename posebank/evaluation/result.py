@@ -27,6 +27,16 @@ class EvaluationResult:
     numbers: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader must know before the numbers."""
+        return list(self.numbers.get("warnings", ()))
+
+    @property
+    def nothing_scored(self) -> bool:
+        """Whether no prediction is of an image of the ground truth."""
+        return bool(self.numbers["unknown_images"] == self.numbers["predictions"])
+
     def headline(self) -> dict[str, Any]:
         """The few numbers that a reader wants first; None for what could not be computed."""
         n = self.numbers
@@ -82,8 +92,9 @@ class EvaluationResult:
         return json.dumps(self.as_json(), indent=1, allow_nan=False)
 
     def to_markdown(self) -> str:
-        """The main numbers with their intervals, and every table but the curve, as Markdown."""
-        parts = [to_markdown(self.main_numbers())]
+        """Warnings, the main numbers with intervals, and every table but the curve, as Markdown."""
+        parts = [f"**Warning: {text}.**\n\n" for text in self.warnings]
+        parts.append(to_markdown(self.main_numbers()))
         for name, table in self.tables.items():
             if name != "curve":
                 parts.append(f"\n{_TITLES[name]}\n\n{to_markdown(table)}")

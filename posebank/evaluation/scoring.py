@@ -142,7 +142,7 @@ def evaluate(
         ``pckh`` and ``pck`` over the people of the single-person protocol; ``map`` over the groups
         of the multi-person protocol; ``oks``: AP of keypoints; ``mpjpe`` and ``pixels`` over
         everybody who has the truth and was found. ``unknown_images`` counts predictions of images
-        that are not in the truth.
+        that are not in the truth, ``warnings`` says so in a sentence.
     Tables
         ``joints``, ``datasets``, ``annotated`` (by number of annotated joints), ``actions`` (where
         known), ``rarity`` (with ``anchors``), ``curve``.
@@ -160,6 +160,7 @@ def evaluate(
         "found": int((scored.selected >= 0).sum()),
         "predictions": len(predictions),
         "unknown_images": unknown,
+        "warnings": _warnings(predictions, truth, unknown),
         "pckh": _pckh(scored, single, settings, draw),
         "pck": _torso(scored, single, settings, draw),
         "map": map_numbers,
@@ -169,6 +170,23 @@ def evaluate(
         "settings": asdict(settings),
     }
     return EvaluationResult(numbers, _tables(scored, truth, single, settings, draw, ap, anchors))
+
+
+def _warnings(predictions: Predictions, truth: GroundTruth, unknown: int) -> list[str]:
+    """Sentences for above the tables: predictions that were not scored against anybody."""
+    n = len(predictions)
+    if not n:
+        return ["there are no predictions"]
+    if not unknown:
+        return []
+    images = set(truth.image_id)
+    example = next(i for i in predictions.image_id if i not in images)
+    who = f"none of the {n:,} predictions is" if unknown == n else f"{unknown:,} of {n:,} are not"
+    return [
+        f"{who} of an image in the ground truth; for example {example!r}, where the ground truth "
+        f"has {truth.image_id[0]!r}. COCO results need the annotation file of their image ids: "
+        "--coco FILE"
+    ]
 
 
 def _oks(predictions: Predictions, truth: GroundTruth, coco: Path | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from posebank.labelling.settings import LabelSettings
 from posebank.matching.matcher import match
 from posebank.matching.settings import MatchSettings
 from posebank.skeleton import N_JOINTS, JointState, is_annotated
-from posebank.types import People, PoseBank, texts
+from posebank.types import People, PoseBank
 
 if TYPE_CHECKING:
     import torch
@@ -129,22 +129,14 @@ def see_people(
         order = _as_in_people(patterns, hidden, n, rng)
     state = np.full((n, N_JOINTS), JointState.VISIBLE, np.uint8)
     np.put_along_axis(state, order[:, :hidden], np.uint8(JointState.MISSING), axis=1)
-    seen = np.where(state[..., None] > 0, noisy, 0.0).astype(np.float32)
-    people = People(
-        person_id=texts(f"truth/{hidden}/{i}" for i in held_out.pose_id[rows]),
-        dataset=texts(["truth"] * n),
-        split=texts(["test"] * n),
-        image=texts([""] * n),
-        image_width=np.full(n, 1000, np.int32),
-        image_height=np.full(n, 1000, np.int32),
-        joints_2d=seen,
-        state=state,
-        head_box=np.full((n, 4), np.nan, np.float32),
-        scale=np.full(n, np.nan, np.float32),
-        single_person=np.full(n, -1, np.int8),
-        group_id=texts([""] * n),
-        video_id=texts([""] * n),
-        joints_3d=np.full((n, N_JOINTS, 3), np.nan, np.float32),
+    people = People.from_joints(
+        noisy,
+        state,
+        person_id=(f"truth/{hidden}/{i}" for i in held_out.pose_id[rows]),
+        dataset="truth",
+        split="test",
+        image_width=1000,
+        image_height=1000,
     )
     return SeenPeople(people, joints, exact)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -109,22 +109,19 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
         joints = retargeted(joints, usual, ADULT_LIMBS_M)
     if len(clip.frames):
         times = times - clip.frames[0] / clip.fps
-    n = len(frames)
-    bank = PoseBank(
-        pose_id=texts(f"{clip.dataset}/{clip.name}:{f}" for f in frames.tolist()),
-        dataset=texts([clip.dataset] * n),
-        subject=texts([clip.subject] * n),
-        clip=texts([clip.name] * n),
-        frame=frames.astype(np.int32),
-        time_s=times.astype(np.float32),
-        mirrored=np.zeros(n, np.bool_),
-        joints_3d=joints.astype(np.float32),
-        source_sha256=texts([clip.source_sha256] * n),
+    bank = PoseBank.from_joints(
+        joints,
+        dataset=clip.dataset,
+        subject=clip.subject,
+        clip=clip.name,
+        frame=frames,
+        time_s=times,
+        source_sha256=clip.source_sha256,
     )
     limbs = {limb_name(limb): float(v) * 1000 for limb, v in zip(RIGID_LIMBS, usual, strict=True)}
     stats = ClipStats(
         clip.name, clip.subject, clip.fps, len(clip.frames), int(jumped.sum()),
-        int(stretched.sum()), int(still.sum()), n, limbs, clip.lost, clip.notes,
+        int(stretched.sum()), int(still.sum()), len(bank), limbs, clip.lost, clip.notes,
     )  # fmt: skip
     return bank, stats
 
@@ -132,16 +129,11 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
 def add_mirrored(bank: PoseBank) -> PoseBank:
     """The poses and their mirror images (left and right swapped, x reversed), canonical order."""
     originals = bank.take(~bank.mirrored)
-    mirrored = PoseBank(
+    mirrored = replace(
+        originals,
         pose_id=texts(f"{i}m" for i in originals.pose_id),
-        dataset=originals.dataset,
-        subject=originals.subject,
-        clip=originals.clip,
-        frame=originals.frame,
-        time_s=originals.time_s,
         mirrored=np.ones(len(originals), np.bool_),
         joints_3d=mirrored_3d(originals.joints_3d),
-        source_sha256=originals.source_sha256,
     )
     both = PoseBank.concat([originals, mirrored])
     return both.take(canonical_order(both))

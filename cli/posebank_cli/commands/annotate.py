@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from posebank.annotations import SOURCES, SPLITS
+from posebank.annotations import SOURCES, SPLITS, read_joint_map
 from posebank_cli import options
 from posebank_pipelines.stages.annotate import annotate as annotate_stage
 
@@ -15,11 +15,27 @@ from posebank_pipelines.stages.annotate import annotate as annotate_stage
 @click.argument("kind", type=click.Choice(SOURCES))
 @click.argument("source", type=click.Path(path_type=Path))
 @options.workspace
-@click.option("--images", type=click.Path(path_type=Path), help="Folder of the images.")
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    help="Folder of the images; by default they are looked for beside the annotations.",
+)
+@click.option(
+    "--name",
+    help="Name of the data set; by default the file's, of published data sets their own. "
+    "A data set of the same name in the workspace is replaced, others stay.",
+)
+@click.option(
+    "--joints",
+    type=click.Path(path_type=Path),
+    metavar="MAP.toml",
+    help="Of coco, json and csv: which keypoint is which joint, for unknown names.",
+)
 @click.option(
     "--split",
     type=click.Choice(SPLITS),
-    help="Put everyone in this split; by default the source's own counts, else a random one.",
+    help="Put everyone in this split; by default the source's own, else the one that the folder or "
+    "a whole word of the file's name says, else a random one.",
 )
 @click.option(
     "--val-fraction",
@@ -56,7 +72,7 @@ from posebank_pipelines.stages.annotate import annotate as annotate_stage
     "--proxy-head",
     is_flag=True,
     default=None,
-    help="Of COCO: guess the head top, which it does not annotate.",
+    help="Of COCO form: guess the head top where it is not annotated.",
 )
 @options.strict
 @options.cluster
@@ -66,6 +82,7 @@ def annotate(
     source: Path,
     workspace: Path,
     images: Path | None,
+    joints: Path | None,
     strict: bool,
     workers: int,
     scheduler: str | None,
@@ -77,6 +94,8 @@ def annotate(
     Example: posebank annotate lspe /data/lspet -w workspace
     """
     given = {name: value for name, value in reading.items() if value is not None}
+    if joints is not None:
+        given["joints"] = read_joint_map(joints)
     with options.runner(workers, scheduler) as runner:
         result = annotate_stage(
             workspace, kind, source, runner, images=images, strict=strict, **given

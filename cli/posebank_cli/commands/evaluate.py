@@ -59,7 +59,8 @@ from posebank_pipelines.stages.evaluate import (
     "--coco",
     type=click.Path(path_type=Path),
     help="Of --checkpoint and --predictions: a COCO annotation file; AP of keypoints is scored "
-    "against it instead of against areas guessed from the joints.",
+    "against it instead of against areas guessed from the joints, and the image_id of COCO "
+    "results are its images[].id [default of these: the files that were annotated].",
 )
 @click.option(
     "--threshold",
@@ -186,3 +187,8 @@ def evaluate(
         options.echo_json({"methods": {key: result.as_json() for key, result in results.items()}})
     else:
         click.echo("\n".join(f"{key}\n\n{r.to_markdown()}" for key, r in results.items()))
+    for key, result in results.items():
+        for warning in result.warnings:
+            click.echo(f"warning: {key}: {warning}", err=True)
+    if any(result.nothing_scored for result in results.values()):
+        raise click.exceptions.Exit(1)

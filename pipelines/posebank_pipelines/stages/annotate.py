@@ -5,24 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from posebank import artefacts
-from posebank.annotations import image_folder, read_annotations
+from posebank.annotations import read_annotations, stamped_files
+from posebank.annotations.sources import find_files, locate_images
 from posebank.errors import SourceError
 from posebank.schemas import ANNOTATIONS
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult, images_stamp
 
 _PART_ROWS = 1 << 14
-
-
-def _stamped_files(source: Path) -> list[Path]:
-    """The annotation files whose change must be noticed (not the images)."""
-    if not source.exists():
-        raise SourceError(source, "expected an annotation file or folder, found nothing")
-    if source.is_file():
-        return [source]
-    kinds = {".mat", ".json", ".h5", ".hdf5", ".csv", ".npz", ".cdf", ".xml"}
-    return [p for p in sorted(source.rglob("*")) if p.suffix.lower() in kinds]
 
 
 def annotate(
@@ -37,31 +30,33 @@ def annotate(
 ) -> StageResult:
     """Make a section of the annotations from this source; it bears the name of the data set.
 
-    Other data sets in the annotations stay as they are.
+    Other data sets in the annotations stay as they are; one of the same name is replaced.
 
     Parameters
     ----------
+    workspace : folder of the artefacts.
     kind : one of ``posebank.annotations.SOURCES``.
-    images : folder of the images; by default the usual place beside the source.
+    source : the annotation file, or a folder around it.
+    runner : where the work is done.
+    images : folder of the images; by default they are looked for beside the source.
+    strict : stop at the first person that is set aside.
     options : passed on to ``read_annotations``.
     """
     source = source.resolve()
-    inputs = {"source": artefacts.source_stamp(_stamped_files(source))}
-    # The sizes of images are read from them, so a folder that comes later makes a difference.
-    if (shown := images or image_folder(kind, source)) is not None:
-        inputs["images"] = images_stamp(shown)
     asked = {
+        "kind": kind,
         "source": str(source),
         "images_asked": str(images.resolve()) if images else None,
         "options": options,
     }
+    inputs = {"source": artefacts.source_stamp(stamped_files(kind, source))}
     stage = Stage(workspace, "annotations", asked, inputs, find_section=True)
-    if stage.is_current:
+    if stage.is_current and _same_images(stage, kind, source):
         return stage.result()
 
     (result,) = runner.map(
         f"annotate {kind}",
-        lambda path: read_annotations(path[0], path[1], images=shown, **options),
+        lambda path: read_annotations(path[0], path[1], images=images, **options),
         [(kind, source)],
     )
     if strict and result.rejected:
@@ -70,11 +65,45 @@ def annotate(
         reason = result.rejected[0].reason if result.rejected else "found nobody"
         raise SourceError(source, f"expected at least one annotated person: {reason}")
     datasets = sorted(set(result.people.dataset))
+    notes = [*_replaced(stage, "+".join(datasets)), *result.notes]
     with stage.build() as build:
         # A source may hold several data sets: own files name theirs themselves.
         build.section = "+".join(datasets)
-        build.settings["images"] = str(result.images) if result.images else None
         build.settings["datasets"] = datasets
+        build.settings["terms"] = dict(result.terms)
+        build.settings["images"] = str(result.images.resolve()) if result.images else None
+        if result.images:  # which images a source has is known after it was read
+            build.settings["images_stamp"] = images_stamp(
+                result.images.resolve(), result.people.image
+            )
         build.write_records(result.people, ANNOTATIONS, _PART_ROWS)
-        build.rejected, build.stats = result.rejected, result.stats
+        build.rejected, build.stats = result.rejected, {**result.stats, "notes": notes}
     return stage.result()
+
+
+def _same_images(stage: Stage, kind: str, source: Path) -> bool:
+    """Whether the images of a section, whose sizes are in it, are as they were."""
+    manifest = artefacts.read_manifest(stage.folder, stage.kind)
+    settings = manifest.sections[stage.section].settings
+    parts = [part.name for part in manifest.tables if part.section == stage.section]
+    names = [
+        name
+        for part in parts
+        for name in pq.read_table(stage.folder / part, columns=["image"])["image"].to_pylist()
+    ]
+    if settings.get("images") is None:  # they may have been put in their place since
+        return not any(locate_images(names, f, source)[0] for f in find_files(kind, source))
+    return bool(settings["images_stamp"] == images_stamp(Path(settings["images"]), names))
+
+
+def _replaced(stage: Stage, name: str) -> list[str]:
+    """A sentence about the data set of this name that was read from another source before."""
+    manifest = artefacts.find_manifest(stage.folder)
+    old = None if manifest is None else manifest.sections.get(name)
+    if manifest is None or old is None or old.settings.get("source") == stage.settings["source"]:
+        return []
+    people = sum(part.rows for part in manifest.tables if part.section == name)
+    return [
+        f"this replaces the {people:,} people called {name!r} that were read from "
+        f"{old.settings.get('source')}; --name gives a data set another name"
+    ]

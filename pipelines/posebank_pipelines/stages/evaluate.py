@@ -12,6 +12,7 @@ from posebank import artefacts
 from posebank.deciding import deciding
 from posebank.errors import SettingsError
 from posebank.evaluation import (
+    CocoReference,
     EvaluationResult,
     EvaluationSettings,
     GroundTruth,
@@ -24,7 +25,7 @@ from posebank.report import write_evaluation
 from posebank.report.images import ImageOf, images_in_folders, images_in_shards
 from posebank.schemas import PREDICTIONS, from_table, to_table
 from posebank.types import Predictions
-from posebank.workspace import image_roots, load_anchors, load_people
+from posebank.workspace import coco_files, image_roots, load_anchors, load_people
 from posebank_pipelines.runner import Progress, silent
 from posebank_pipelines.stage import Stage, StageResult, contents
 from posebank_pipelines.stages.train import run_folder
@@ -135,7 +136,11 @@ def evaluate_predictions(
         people = load_people(workspace)
         known = ground_truth_from_people(people.take([s in splits for s in people.split]))
         image_of = images_in_folders(image_roots(workspace))
-    methods = {file.stem: read_predictions(file) for file in files}
+    reference = CocoReference.from_files([coco] if coco is not None else coco_files(workspace))
+    methods = {
+        file.stem: read_predictions(file, reference=reference, known=known.image_id)
+        for file in files
+    }
     return _score(workspace, methods, known, settings, output, coco, image_of)
 
 

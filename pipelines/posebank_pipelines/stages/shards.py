@@ -44,7 +44,9 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
     """Write the shards of the workspace's labels."""
     inputs = contents(workspace, ["labels", "anchors"])
     roots = dict(sorted(image_roots(workspace).items()))
-    inputs |= {f"images of {name}": images_stamp(root) for name, root in roots.items()}
+    labels = load_labels(workspace)
+    for name, root in roots.items():
+        inputs[f"images of {name}"] = images_stamp(root, labels.image[labels.dataset == name])
     decided = {
         **deciding(settings),
         "image_roots": {name: str(root) for name, root in roots.items()},
@@ -52,7 +54,6 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
     stage = Stage(workspace, "shards", decided, inputs)
     if stage.is_current:
         return stage.result()
-    labels = load_labels(workspace)
     plans = plan_shards(labels, settings)
     with stage.build() as build:
         done = runner.map("shards", _write_shard, plans, workspace, build.staging, settings)
