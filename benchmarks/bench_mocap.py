@@ -36,9 +36,10 @@ from posebank.mocap.bank import (
     drop_near_duplicates,
     poses_from_clip,
 )
+from posebank.mocap.bvh import parse_bvh
 from posebank.mocap.joints import acclaim_points
 from posebank.mocap.options import ReadOptions
-from posebank.mocap.sources import ClipSource, discover, read_clip
+from posebank.mocap.sources import ClipSource, discover, read_clip, read_data
 from posebank.types import PoseBank
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.ingest import ingest
@@ -100,6 +101,32 @@ def text_to_joints() -> dict[str, Any]:
         "ordinary_parse_frames_per_s": round(1 / read),
         "times_faster": round(ours * (read + moved), 1),
     }
+
+
+def bvh_to_joints() -> dict[str, Any]:
+    """BVH text in memory -> 13 joints in metres: a clip at hand, and its frames thirty times."""
+    path = SHARED_DATA / "cmu" / "bvh_cgspeed" / "49_01.bvh"
+    lines = path.read_bytes().split(b"\n")
+    first = next(i for i, line in enumerate(lines) if line.startswith(b"Frame Time")) + 1
+    frames = [line for line in lines[first:] if line.strip()]
+    texts = {
+        "clip": path.read_bytes(),
+        "thirty_times": b"\n".join([*lines[:first], frames[0], *(30 * frames[1:])]),
+    }
+    source = ClipSource("bvh", path, None, "49", "49_01")
+    result = {}
+    for name, text in texts.items():
+        n_frames = len(read_data(source, text).joints)
+        result |= {
+            f"{name}_frames": n_frames,
+            f"{name}_parse_frames_per_s": round(
+                n_frames / cpu_seconds(lambda text=text: parse_bvh(text, path))
+            ),
+            f"{name}_frames_per_s": round(
+                n_frames / cpu_seconds(lambda text=text: read_data(source, text))
+            ),
+        }
+    return result
 
 
 def all_sources() -> list[ClipSource]:
@@ -247,6 +274,7 @@ def main() -> None:
         "mocap",
         {
             "text_to_joints": text_to_joints(),
+            "bvh_to_joints": bvh_to_joints(),
             "two_workers": two_workers(),
             "peak_memory_clips_to_poses": peak_memory(_stream),
             "peak_memory_ingest_stage": peak_memory(_ingest),

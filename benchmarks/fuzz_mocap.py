@@ -29,6 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from _common import SHARED_DATA, report
 from annotation_files import write_cdf
+from bvh_files import FORMS, bvh_text
 from mocap_files import acclaim_bones, amc_text, asf_text, c3d_bytes, pose_prior_bvh, random_motion
 
 from posebank.errors import PosebankError, SourceError
@@ -44,6 +45,8 @@ NUMBERS = (
     b"0x10", b"1,5", b"--1", b"", b"\xff", b"2147483648", b"1e400", b"6", b"3", b"\xc2\xbd",
 )  # fmt: skip
 
+
+_BVH_FORMS = ("Mixamo through Blender", "LAFAN1", "3ds Max Biped", "Perception Neuron", "MakeHuman")
 
 KINDS = ("asf", "amc", "bvh", "c3d")
 H36M_KINDS = ("cdf", "h5", "npz", "npy")  # npy: the array in an npz, whose checksums stop all else
@@ -61,7 +64,11 @@ def originals() -> dict[str, list[bytes]]:
     made = {
         "asf": [asf_text(bones).encode(), asf_text(bones, angle="rad", end="\r\n").encode()],
         "amc": [amc_text(motion).encode(), amc_text(motion, end="\r\n").encode()],
-        "bvh": [pose_prior_bvh(4).encode(), pose_prior_bvh(3, rom=True).encode()],
+        "bvh": [
+            pose_prior_bvh(4).encode(),
+            pose_prior_bvh(3, rom=True).encode(),
+            *(bvh_text(FORMS[name].but(n_frames=30)).encode() for name in _BVH_FORMS),
+        ],
         "c3d": [
             c3d_bytes(points, list(NEEDED_MARKERS), processor, as_float)
             for processor in (84, 85, 86)
@@ -152,10 +159,12 @@ MUTATIONS: list[Callable[[bytearray, np.random.Generator], None]] = [
 ]  # fmt: skip
 
 
-def mutated(case: int, files: dict[str, list[bytes]]) -> tuple[str, int, bytes]:
+def mutated(
+    case: int, files: dict[str, list[bytes]], kind: str | None = None
+) -> tuple[str, int, bytes]:
     """Kind of a case, which of the sound files it was, and the damaged bytes."""
     rng = np.random.default_rng([20161014, case])
-    kind = (H36M_KINDS if case // 4 % 5 == 2 else KINDS)[case % 4]
+    kind = kind or (H36M_KINDS if case // 4 % 5 == 2 else KINDS)[case % 4]
     sound = files[kind]
     which = int(rng.integers(len(sound)))
     data = bytearray(sound[which])
@@ -195,9 +204,9 @@ def _read_h36m(kind: str, data: bytes, case: int) -> tuple[ClipSource, ReadClip]
         return clips[0], read_source(clips[0])
 
 
-def run_case(case: int, files: dict[str, list[bytes]]) -> str:
+def run_case(case: int, files: dict[str, list[bytes]], kind: str | None = None) -> str:
     """What became of a damaged file, read to the end of the bank: kept or refused."""
-    return read_to_the_bank(*mutated(case, files), case, files)
+    return read_to_the_bank(*mutated(case, files, kind), case, files)
 
 
 def read_to_the_bank(
@@ -215,7 +224,7 @@ def read_to_the_bank(
     return f"{kind} kept"
 
 
-def _work(first: int, last: int, at: Any, results: Any) -> None:
+def _work(first: int, last: int, kind: str | None, at: Any, results: Any) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     files = originals()
     counts: Counter[str] = Counter()
@@ -225,7 +234,7 @@ def _work(first: int, last: int, at: Any, results: Any) -> None:
         at.value = case
         start = time.perf_counter()
         try:
-            counts[run_case(case, files)] += 1
+            counts[run_case(case, files, kind)] += 1
         except BaseException as error:
             failures.append(f"case {case}: {type(error).__name__}: {error}"[:300])
         taken = time.perf_counter() - start
@@ -237,7 +246,7 @@ def _work(first: int, last: int, at: Any, results: Any) -> None:
     results.put((counts, failures, slowest, memory))
 
 
-def fuzz(first: int, n_cases: int, workers: int) -> dict[str, Any]:
+def fuzz(first: int, n_cases: int, workers: int, kind: str | None = None) -> dict[str, Any]:
     """Run the cases in child processes; a child that dies or hangs is a failure too."""
     counts: Counter[str] = Counter()
     failures: list[str] = []
@@ -246,7 +255,7 @@ def fuzz(first: int, n_cases: int, workers: int) -> dict[str, Any]:
     children = []
     for lo, hi in pairwise(bounds):
         at, results = mp.Value("q", int(lo)), mp.Queue()
-        child = mp.Process(target=_work, args=(int(lo), int(hi), at, results))
+        child = mp.Process(target=_work, args=(int(lo), int(hi), kind, at, results))
         child.start()
         children.append((child, at, results))
     for child, at, results in children:
@@ -277,11 +286,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", type=int, nargs="?", default=4000)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--kind", choices=[*KINDS, *H36M_KINDS], help="damage only these files")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--quiet", action="store_true", help="no record in benchmarks/results")
     args = parser.parse_args()
     start = time.perf_counter()
-    results = fuzz(args.first, args.cases, args.workers)
+    results = fuzz(args.first, args.cases, args.workers, args.kind)
     results["seconds"] = round(time.perf_counter() - start, 1)
     if args.quiet:
         print(json.dumps(results, indent=1))

@@ -112,7 +112,8 @@ GERMAN = {k: v.replace("Left", "Links").replace("Right", "Rechts").replace("Leg"
 
 def toml(tmp_path, **names):
     path = tmp_path / "map.toml"
-    path.write_text("".join(f"{j} = {v!r}\n".replace("'", '"') for j, v in names.items()))
+    lines = [f"{j} = {v!r}\n".replace("'", '"') for j, v in names.items()]
+    path.write_text("".join(lines), encoding="utf-8")
     return path
 
 
@@ -192,3 +193,15 @@ def test_options_travel_as_json(tmp_path):
     assert read_clip(found).fps == 7.0
     (found,), _ = discover("bvh", [tmp_path, source.path], {source.path: ReadOptions(fps=9.0)})
     assert read_clip(found).fps == 9.0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_names_with_accents_are_named_as_they_are_read(tmp_path, encoding):
+    form = Form(UPLEG | {"head": "T\u00eate"})
+    path = tmp_path / "a.bvh"
+    path.write_bytes(bvh_text(form).encode(encoding))
+    source = ClipSource("bvh", path, None, "a", "a")
+    with pytest.raises(SourceError, match="T\u00eate"):
+        read_clip(source)
+    names = read_joint_map(toml(tmp_path, head="T\u00eate"))
+    assert read_clip(source, joints=names).notes == ()

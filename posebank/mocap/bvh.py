@@ -135,7 +135,8 @@ def parse_bvh(data: bytes, path: Path) -> BvhMotion:
     if declared != n_lines:
         lost.append(f"the header declares {declared:g} frames, the file holds {n_lines}")
     if len(values) == 0:
-        raise SourceError(path, f"expected frames of {n_channels} numbers, found none")
+        line = lines.number + 1 + max(int(bad_lines), 0)
+        raise SourceError(path, f"expected frames of {n_channels} numbers, found none", line)
     motion = BvhMotion(
         path, tuple(names), tuple(nodes), values, rows, frame_time, frame_time_line,
         int(declared), tuple(lost), n_lines - len(values),
@@ -158,7 +159,7 @@ class _HeaderLines:
             self.number += 1
             if len(raw) > 100_000:
                 break
-            tokens = raw.decode("latin-1").replace("{", " { ").replace("}", " } ").split()
+            tokens = _decoded(raw).replace("{", " { ").replace("}", " } ").split()
             if tokens:
                 return tokens
         raise SourceError(self.path, "expected more of the header, found the end", self.number)
@@ -194,6 +195,14 @@ class _HeaderLines:
         return value
 
 
+def _decoded(line: bytes) -> str:
+    """Return a line as UTF-8, or as Latin-1, which older programs wrote, where it is none."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
 def _read_hierarchy(  # noqa: PLR0912, PLR0915 (one state machine)
     lines: _HeaderLines,
 ) -> tuple[list[str], list[Node], int]:
@@ -203,7 +212,7 @@ def _read_hierarchy(  # noqa: PLR0912, PLR0915 (one state machine)
     n_channels = 0
     pending: str | None = None
     tokens = lines.next()
-    tokens[0] = tokens[0].removeprefix("\xef\xbb\xbf")  # a UTF-8 byte-order mark
+    tokens[0] = tokens[0].removeprefix("\ufeff")  # a byte-order mark
     if tokens[0].upper() != "HIERARCHY":
         raise lines.fail("HIERARCHY", tokens[0][:40])
     tokens = tokens[1:]

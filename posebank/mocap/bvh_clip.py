@@ -44,6 +44,7 @@ from posebank.skeleton import JOINT_NAMES, J
 
 _KNOWN_UNITS = {**UNITS, "1/0.45 inch": cgspeed.METRES_PER_UNIT}
 _ORIGIN = np.zeros(3)
+_SAMPLE = 300
 
 
 def read_bvh_clip(data: bytes, path: Path, dataset: str, options: ReadOptions) -> ReadClip:
@@ -77,11 +78,11 @@ def read_bvh_clip(data: bytes, path: Path, dataset: str, options: ReadOptions) -
         axis = "y" if options.up == "auto" else options.up
         axes = f"{axis} up ({'Pose Prior' if options.up == 'auto' else 'given by the user'})"
     else:
-        decision = decide_up(body.rest, joints)
+        decision = decide_up(body.rest, _sample(joints))
         axis, axes = decision.axis, f"{decision.axis} up ({decision.reason})"
         notes += [decision.doubt] if decision.doubt else []
     joints = turned_to_y_up(joints, axis)
-    notes += [*unusual_sizes(joints), *unusual_rate(rate)]
+    notes += [*unusual_sizes(_sample(joints)), *unusual_rate(rate)]
     facts: dict[str, Any] = {
         "format": "BVH",
         "naming": match.scheme if convention is None else f"cgspeed, {match.scheme}",
@@ -93,6 +94,11 @@ def read_bvh_clip(data: bytes, path: Path, dataset: str, options: ReadOptions) -
         "lengths_put_back": "thorax, wrist" if convention == "motionbuilder" else "none",
     }  # fmt: skip
     return ReadClip(joints, motion.frames, rate, motion.lost, facts, notes=tuple(notes))
+
+
+def _sample(joints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return about ``_SAMPLE`` frames evenly over the clip: enough for shares and medians."""
+    return joints[:: max(1, len(joints) // _SAMPLE)]
 
 
 def _rate(motion: BvhMotion, asked: float | None) -> tuple[float, str]:

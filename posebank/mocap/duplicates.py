@@ -154,7 +154,7 @@ def _nearer(
         norms += xa * xa + za * za + xb * xb + zb * zb
         real += xa * xb + za * zb
         imaginary += za * xb - xa * zb
-    return height + norms - 2.0 * np.sqrt(real * real + imaginary * imaginary) < limit2
+    return bool(height + norms - 2.0 * np.sqrt(real * real + imaginary * imaginary) < limit2)
 
 
 @njit(cache=True, nogil=True)

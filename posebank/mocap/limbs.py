@@ -106,7 +106,8 @@ def _with_lengths(
 
 @njit(cache=True, nogil=True)
 def _direction(v: NDArray[np.float64]) -> NDArray[np.float64]:
-    return v / max(np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]), 1e-9)
+    unit: NDArray[np.float64] = v / max(np.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]), 1e-9)
+    return unit
 
 
 def retargeted(

@@ -26,8 +26,8 @@ def _power_of_ten(value: float, exponent: int) -> float:
         if value == 0.0:
             return 0.0
     if exponent < 0:
-        return value / _POWERS[-exponent]
-    return value * _POWERS[exponent]
+        return float(value / _POWERS[-exponent])
+    return float(value * _POWERS[exponent])
 
 
 @njit(cache=True, nogil=True)

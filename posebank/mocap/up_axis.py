@@ -90,7 +90,7 @@ def decide_up(rest: NDArray[np.float64], joints: NDArray[np.float64]) -> UpAxis:
     stands = None if direction is None else _nearest_axis(direction)
     usual = stands or "y"
     why = f"the rest pose stands along {stands}" if stands else "the rest pose does not stand"
-    shares = {axis: _share_along(joints, vector) for axis, vector in _AXES.items()}
+    shares = _shares_along(joints)
     if shares[usual] >= _SOMETIMES:
         return UpAxis(usual, f"{why}, and so does the body" if stands else f"{why}; the body does")
     best = max(shares, key=lambda axis: shares[axis])
@@ -114,10 +114,12 @@ def _nearest_axis(direction: NDArray[np.float64]) -> str | None:
     return axis if float(_AXES[axis] @ direction) >= _ALONG else None
 
 
-def _share_along(joints: NDArray[np.float64], axis: NDArray[np.float64]) -> float:
-    """Share of the frames in which the trunk points along an axis, within 45 degrees."""
+def _shares_along(joints: NDArray[np.float64]) -> dict[str, float]:
+    """Return the share of frames in which the trunk points along each axis, within 45 degrees."""
     trunk = joints[:, _SHOULDERS].mean(axis=1) - joints[:, _HIPS].mean(axis=1)
-    return float(np.mean(trunk @ axis > _ALONG * np.linalg.norm(trunk, axis=1)))
+    along = trunk @ np.stack(list(_AXES.values())).T
+    shares = (along > _ALONG * np.linalg.norm(trunk, axis=1)[:, None]).mean(axis=0)
+    return dict(zip(_AXES, shares.tolist(), strict=True))
 
 
 def _mostly_within(heights: NDArray[np.float64], metres: tuple[float, float]) -> bool:
