@@ -18,7 +18,7 @@ def _part(a, b, ra: float, rb: float, **kwargs) -> Part:
 
 
 def _camera(width: int = 40, height: int = 30) -> Camera:
-    return Camera(np.eye(3), np.zeros(3), 50.0, (width / 2, height / 2), (width, height))
+    return Camera(50.0, (width / 2, height / 2), size=(width, height))
 
 
 def test_a_ball_straight_ahead_is_hit_at_its_near_side() -> None:

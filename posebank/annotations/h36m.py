@@ -14,7 +14,6 @@ from posebank.annotations.h36m_files import (
     CAMERAS,
     EXPECTED_FILES,
     MONO,
-    PerspectiveCamera,
     PoseFiles,
     find_cameras,
     find_pose_files,
@@ -26,6 +25,7 @@ from posebank.annotations.h36m_files import (
 from posebank.annotations.mapping import H36M_NAMES, positions
 from posebank.annotations.people import AnnotationResult, make_people
 from posebank.errors import Rejected, SettingsError, SourceError
+from posebank.geometry.perspective import PerspectiveCamera
 from posebank.skeleton import JointState, centred
 
 _PICK = positions(H36M_NAMES)
@@ -120,11 +120,12 @@ def _views_from_world(
         for name in CAMERAS:
             camera = cameras.get((subject, name))
             if camera is not None:
-                solid = camera.to_camera(clips[clip])
-                yield View(
-                    subject, clip, _clip_key(clip)[0], trial[clip], name,
-                    camera.project(solid), solid,
-                )  # fmt: skip
+                # Points at the camera, or of a damaged file, have no pixel; ``make_people`` drops
+                # them.
+                with np.errstate(all="ignore"):
+                    solid = camera.to_camera(clips[clip])
+                    pixels = camera.project(solid)
+                yield View(subject, clip, _clip_key(clip)[0], trial[clip], name, pixels, solid)
 
 
 def _views_from_positions(files: PoseFiles, folder: Path, bad: list[Rejected]) -> Iterator[View]:

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from posebank.annotations.cdf_check import check_cdf
 from posebank.errors import SourceError
+from posebank.geometry.perspective import PerspectiveCamera
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 """Names of cameras 1 to 4."""
@@ -80,42 +81,6 @@ def find_pose_files(source: Path) -> PoseFiles:
         if match and subject and path.suffix.lower() in (".cdf", ".h5"):
             groups.get(match[1], files.world)[subject, path.name] = path
     return files
-
-
-@dataclass(frozen=True)
-class PerspectiveCamera:
-    """A calibrated camera with lens distortion.
-
-    rotation : (3, 3), world to camera axes (x right, y down, z away).
-    position : (3,) of the camera in the world, metres.
-    focal, centre : (2,) pixels. radial : (3,). tangential : (2,).
-    """
-
-    rotation: NDArray[np.float64]
-    position: NDArray[np.float64]
-    focal: NDArray[np.float64]
-    centre: NDArray[np.float64]
-    radial: NDArray[np.float64]
-    tangential: NDArray[np.float64]
-
-    def to_camera(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """World points (..., 3) in camera axes, metres."""
-        with np.errstate(all="ignore"):  # of a damaged camera; ``make_people`` drops such points
-            return (points - self.position) @ self.rotation.T
-
-    def project(self, camera_points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Pixels (..., 2) of points (..., 3) in camera axes.
-
-        The tangential term is the data set's own: half of the usual one in the mixed products.
-        """
-        k1, k2, k3 = self.radial
-        p1, p2 = self.tangential
-        # Points at the camera, or of a damaged file, have no pixel; ``make_people`` drops them.
-        with np.errstate(all="ignore"):
-            xy = camera_points[..., :2] / camera_points[..., 2:]
-            r2 = (xy**2).sum(-1, keepdims=True)
-            bend = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + p1 * xy[..., 1:] + p2 * xy[..., :1]
-            return self.focal * (xy * bend + r2 * np.array([p2, p1])) + self.centre
 
 
 def read_cdf(path: Path, dimensions: int) -> NDArray[np.float64]:

@@ -194,8 +194,8 @@ def _field_names(raw: bytes, length: int) -> list[str]:
     ]
 
 
-def load_mat(path: Path, names: Sequence[str] | None) -> dict[str, Any]:
-    """The named variables of a MATLAB 5 file, those of them that are there; None is all of them.
+def load_mat(path: Path, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the named variables of a MATLAB 5 file that it has, or all of them.
 
     Raises
     ------

@@ -73,7 +73,9 @@ def _camera(number: int, rng: np.random.Generator) -> render.Camera:
     rotation = np.stack([right, np.cross(away, right), away])
     position = np.array([0.0, 0.9, 0.0]) - 4.5 * away
     w, h = (int(_RENDERED * side) for side in _SIZES[number])
-    return render.Camera(rotation, position, _RENDERED * _FOCAL, (w / 2, h / 2), (w, h))
+    return render.Camera(
+        _RENDERED * _FOCAL, (w / 2, h / 2), rotation=rotation, position=position, size=(w, h)
+    )
 
 
 def _write_positions(path: Path, actor: Actor) -> None:

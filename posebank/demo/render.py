@@ -15,32 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from posebank.demo.body import Floats, Posed, Subject
+from posebank.geometry.perspective import PerspectiveCamera
 
 Pixels = NDArray[np.float32]
 Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Camera:
-    """A pinhole: ``x = focal * X / Z + centre``.
+class Camera(PerspectiveCamera):
+    """A pinhole camera and the width and height of its images, in pixels."""
 
-    rotation : (3, 3) world to camera axes; position : (3,) in the world, metres.
-    focal : pixels; centre : (2,) pixels; size : width and height in pixels.
-    """
-
-    rotation: Floats
-    position: Floats
     focal: float
     centre: tuple[float, float]
-    size: tuple[int, int]
-
-    def to_camera(self, points: Floats) -> Floats:
-        """World points (..., 3) in camera axes."""
-        return (points - self.position) @ self.rotation.T
-
-    def project(self, points: Floats) -> Floats:
-        """Pixels (..., 2) of points (..., 3) given in camera axes."""
-        return self.focal * points[..., :2] / points[..., 2:] + np.array(self.centre)
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)

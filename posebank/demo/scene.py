@@ -168,7 +168,9 @@ def aim_camera(
     position = target - distance * rotation[2]
     shift = rng.uniform(-off_centre, off_centre, 2) * size
     centre = (size[0] / 2 + float(shift[0]), size[1] / 2 + float(shift[1]))
-    return render.Camera(rotation, position, float(tall * distance), centre, size)
+    return render.Camera(
+        float(tall * distance), centre, rotation=rotation, position=position, size=size
+    )
 
 
 def side_by_side(n: int, rng: np.random.Generator) -> Floats:

@@ -2,12 +2,6 @@
 
 from posebank.evaluation.breakdown import rarity_mm
 from posebank.evaluation.coco_ap import coco_ap, coco_ap_of_file
-from posebank.evaluation.distances import (
-    aligned_errors_mm,
-    joint_errors_mm,
-    mpjpe,
-    pixel_errors,
-)
 from posebank.evaluation.h36m import (
     ProtocolScore,
     h36m_frames,
@@ -43,6 +37,12 @@ from posebank.evaluation.truth import (
     ground_truth_from_labels,
     ground_truth_from_people,
     ground_truth_from_shards,
+)
+from posebank.geometry.joint_errors import (
+    aligned_errors_mm,
+    joint_errors_mm,
+    mpjpe,
+    pixel_errors,
 )
 
 __all__ = [

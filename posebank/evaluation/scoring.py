@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from posebank.evaluation.bootstrap import Interval, MeanIntervals, interval
 from posebank.evaluation.breakdown import Measures, breakdown, by_joint, rarity_bins
 from posebank.evaluation.coco_ap import coco_ap, coco_ap_of_file
-from posebank.evaluation.distances import aligned_errors_mm, joint_errors_mm, pixel_errors
 from posebank.evaluation.groups import protocol_groups
 from posebank.evaluation.headsize import HEAD_SIZE_SOURCES, head_sizes, torso_sizes
 from posebank.evaluation.multi_person import Detections, average_precision, detect
@@ -31,6 +30,7 @@ from posebank.evaluation.result import EvaluationResult
 from posebank.evaluation.selection import select
 from posebank.evaluation.settings import EvaluationSettings
 from posebank.evaluation.truth import GroundTruth, sampling_units
+from posebank.geometry.joint_errors import aligned_errors_mm, joint_errors_mm, pixel_errors
 from posebank.skeleton import N_JOINTS, JointState, is_annotated
 from posebank.types import Anchors, Predictions
 

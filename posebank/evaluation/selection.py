@@ -23,6 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.geometry.overlap import pairwise_iou
 from posebank.skeleton import body_centre
 
 Selection = Literal["iou", "overlap", "centre", "score"]
@@ -40,16 +41,6 @@ def boxes_of(joints_2d: NDArray[np.floating], use: NDArray[np.bool_] | None = No
     high = np.where(use[..., None], joints, -np.inf).max(axis=1)
     box = np.concatenate([low, high], axis=1)
     return np.where(np.isfinite(box).all(axis=1, keepdims=True), box, np.nan)
-
-
-def pairwise_iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union (n_a, n_b) of boxes (n_a, 4) and (n_b, 4); 0 with a NaN box."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
-    area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=-1) for x in (a, b))
-    union = area_a[:, None] + area_b[None] - shared
-    return np.where(union > 0, shared / np.where(union > 0, union, 1), 0.0)
 
 
 def _preferences(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from posebank.errors import SettingsError
-from posebank.evaluation.distances import ROOTS, Root
 from posebank.evaluation.multi_person import Unannotated
 from posebank.evaluation.selection import SELECTIONS, Selection
+from posebank.geometry.joint_errors import ROOTS, Root
 
 
 @dataclass(frozen=True)

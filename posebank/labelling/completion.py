@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.geometry.centring import centre_on
+from posebank.geometry.perspective import see_from
 from posebank.skeleton import JointState, is_annotated
 
 DISTANCE_M = 5.0
@@ -19,9 +21,7 @@ def project(joints_3d: NDArray[np.floating]) -> NDArray[np.float64]:
     (..., 13, 2): metres at the body, what is nearer larger. From any other distance of a few metres
     a person looks much the same, and less so in an orthographic camera.
     """
-    depth = np.asarray(joints_3d, np.float64)[..., 2:]
-    result: NDArray[np.float64] = joints_3d[..., :2] / np.maximum(1 + depth / DISTANCE_M, 0.2)
-    return result
+    return see_from(joints_3d, DISTANCE_M)
 
 
 def fit_camera(
@@ -38,15 +38,11 @@ def fit_camera(
     -------
     scale (...) pixels per metre, at least 0; translation (..., 2) pixels.
     """
-    weight = annotated.astype(np.float64)[..., None]
-    count = np.maximum(weight.sum(axis=-2, keepdims=True), 1.0)
-    image = np.where(annotated[..., None], joints_2d, 0.0).astype(np.float64)
-    mean_flat = (weight * flat).sum(axis=-2, keepdims=True) / count
-    mean_image = image.sum(axis=-2, keepdims=True) / count
-    flat0, image0 = weight * (flat - mean_flat), weight * (image - mean_image)
+    flat0, mean_flat = centre_on(flat, annotated)
+    image0, mean_image = centre_on(joints_2d, annotated)
     scale = (flat0 * image0).sum((-1, -2)) / np.maximum((flat0**2).sum((-1, -2)), 1e-12)
     scale = np.maximum(scale, 0.0)
-    return scale, (mean_image - scale[..., None, None] * mean_flat)[..., 0, :]
+    return scale, mean_image - scale[..., None] * mean_flat
 
 
 def complete(

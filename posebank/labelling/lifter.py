@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.geometry.cameras import CameraLimits, sample_rotations
+from posebank.geometry.centring import centre_on
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import PoseBank
 
@@ -79,10 +80,8 @@ def lifter_input(
     joints_2d: NDArray[np.floating], annotated: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Network input (n, 39): joints centred and scaled over the annotated ones, and the mask."""
-    weight = annotated[..., None].astype(np.float64)
-    count = np.maximum(weight.sum(axis=1, keepdims=True), 1)
-    image = np.where(annotated[..., None], joints_2d, 0.0).astype(np.float64)
-    image = weight * (image - image.sum(axis=1, keepdims=True) / count)
+    image, _ = centre_on(joints_2d, annotated)
+    count = np.maximum(annotated.sum(axis=1), 1)[:, None, None]
     size = np.sqrt((image**2).sum(axis=(1, 2), keepdims=True) / count)
     unit = (image / np.maximum(size, 1e-9)).reshape(len(image), -1)
     return np.concatenate([unit, annotated], axis=1).astype(np.float32)

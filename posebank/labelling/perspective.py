@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from posebank.geometry.centring import centre_on
+from posebank.geometry.perspective import depth_ratio
 from posebank.labelling.completion import DISTANCE_M, fit_camera, project
 
 Array = NDArray[np.float64]
@@ -25,12 +27,10 @@ def perspective_error(poses: Array, joints_2d: NDArray[np.floating], annotated: 
     """``error_norm`` (...) of poses (..., 13, 3) in the perspective camera."""
     image = project(poses)
     scale, shift = fit_camera(joints_2d, annotated, image)
-    mask = annotated[..., None]
-    seen = np.where(mask, joints_2d, 0.0)
-    away = np.where(mask, joints_2d - scale[..., None, None] * image - shift[..., None, :], 0.0)
-    count = np.maximum(annotated.sum(axis=-1), 1)[..., None]
-    size = np.where(mask, seen - (seen.sum(axis=-2) / count)[..., None, :], 0.0)
-    squared = (away**2).sum((-1, -2)) / np.maximum((size**2).sum((-1, -2)), 1e-12)
+    residual = joints_2d - scale[..., None, None] * image - shift[..., None, :]
+    residual = np.where(annotated[..., None], residual, 0.0)
+    query, _ = centre_on(joints_2d, annotated)
+    squared = (residual**2).sum((-1, -2)) / np.maximum((query**2).sum((-1, -2)), 1e-12)
     result: Array = np.sqrt(squared)
     return result
 
@@ -107,7 +107,7 @@ def observe(
 def slope_of_projection(poses: Array) -> Array:
     """Derivatives (..., 13, 2, 3) of ``project`` by the joint."""
     image = project(poses)
-    nearer = 1 / np.maximum(1 + poses[..., 2] / DISTANCE_M, 0.2)
+    nearer = 1 / depth_ratio(poses, DISTANCE_M)[..., 0]
     slope = np.zeros((*image.shape, 3))
     slope[..., 0, 0] = slope[..., 1, 1] = nearer
     slope[..., 2] = -image * nearer[..., None] / DISTANCE_M

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from posebank.errors import SettingsError
 from posebank.geometry.cameras import CameraLimits, sample_rotations
-from posebank.geometry.procrustes import align
+from posebank.geometry.joint_errors import mpjpe
+from posebank.geometry.perspective import see_from
 from posebank.labelling.labels import label
 from posebank.labelling.settings import LabelSettings
 from posebank.matching.matcher import match
@@ -119,8 +120,7 @@ def see_people(
     rotation = sample_rotations(n, settings.limits, rng)
     joints = np.einsum("njd,ncd->njc", held_out.joints_3d[rows].astype(np.float64), rotation)
     distance = rng.uniform(*settings.distance_m, n)
-    depth = np.maximum(joints[..., 2] + distance[:, None], 0.3)
-    exact = (PERSON_PX / 1.7) * (distance[:, None] / depth)[..., None] * joints[..., :2] + 500.0
+    exact = (PERSON_PX / 1.7) * see_from(joints, distance[:, None, None]) + 500.0
     noisy = exact + rng.normal(0, settings.noise_px, exact.shape)
     order = np.argsort(rng.random((n, N_JOINTS)), axis=1)
     if settings.hiding == "truncated":
@@ -158,10 +158,7 @@ def pose_errors_mm(
     estimate: NDArray[np.floating], truth: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean joint distance (n,) in millimetres, body-centred: unaligned, and rigidly aligned."""
-    plain = np.linalg.norm(estimate - truth, axis=-1).mean(axis=-1)
-    aligned = align(estimate, truth, scale=False)
-    rigid = np.linalg.norm(aligned - truth, axis=-1).mean(axis=-1)
-    return 1000 * plain, 1000 * rigid
+    return mpjpe(estimate, truth, root="none"), mpjpe(estimate, truth, align="rigid")
 
 
 def truth_benchmark(

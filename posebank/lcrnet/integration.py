@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from posebank.geometry.overlap import box_iou
 from posebank.lcrnet.settings import IntegrationSettings
 
 Array = NDArray[np.floating]
@@ -87,15 +88,8 @@ def _groups(boxes: Array, iou: float) -> NDArray[np.int64]:  # pragma: no cover
         if group[top] >= 0:
             continue
         group[top] = n_groups  # a box of no area overlaps nothing, not even itself
-        left, up, right, down = boxes[top]
-        area = (right - left) * (down - up)
         for other in range(top + 1, n):
-            if group[other] >= 0:
-                continue
-            x1, y1, x2, y2 = boxes[other]
-            width = max(min(right, x2) - max(left, x1), 0.0)
-            common = width * max(min(down, y2) - max(up, y1), 0.0)
-            if common > iou * (area + (x2 - x1) * (y2 - y1) - common):
+            if group[other] < 0 and box_iou(boxes[top], boxes[other]) > iou:
                 group[other] = n_groups
         n_groups += 1
     return group

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.errors import Rejected
+from posebank.geometry.centring import centre_on
 from posebank.skeleton import N_JOINTS, is_annotated
 from posebank.types import People
 
@@ -54,10 +55,7 @@ def make_queries(people: People, min_annotated: int) -> tuple[Queries, list[Reje
     count = mask.sum(axis=1)
     with np.errstate(invalid="ignore"):
         bad_value = np.asarray(np.any(mask[..., None] & ~(np.abs(joints) <= _HUGE_PX), axis=(1, 2)))
-    weight = (mask & ~bad_value[:, None])[..., None]
-    joints = np.where(weight, joints, 0.0)
-    centre = joints.sum(axis=1) / np.maximum(count, 1)[:, None]
-    centred = np.where(weight, joints - centre[:, None], 0.0)
+    centred, centre = centre_on(joints, mask & ~bad_value[:, None])
     spread = np.linalg.svd(centred, compute_uv=False)
     size = np.sqrt((spread**2).sum(axis=1))
     too_few = count < min_annotated

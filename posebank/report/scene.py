@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from posebank.geometry.perspective import PerspectiveCamera
 from posebank.images import read_image
 from posebank.report.drawing import (
     FRONT,
@@ -51,10 +52,10 @@ def displacements(
     focal : pixels; ``FOCAL`` x the longer side by default.
     """
     focal = FOCAL * max(width, height) if focal is None else focal
-    middle = np.array([width / 2, height / 2])
+    camera = PerspectiveCamera(focal, (width / 2, height / 2))
     places = np.zeros((len(joints_2d), 3))
     for row, (points, pose) in enumerate(zip(joints_2d, joints_3d, strict=True)):
-        seen = np.asarray(points, np.float64) - middle
+        seen = np.asarray(points, np.float64)
         body = np.asarray(pose, np.float64)
 
         def residual(
@@ -62,11 +63,10 @@ def displacements(
             body: NDArray[np.float64] = body,
             seen: NDArray[np.float64] = seen,
         ) -> NDArray[np.float64]:
-            moved = body + place
-            return np.asarray((focal * moved[:, :2] / moved[:, 2:] - seen).ravel())
+            return np.asarray((camera.project(body + place) - seen).ravel())
 
         nearest = 0.1 - body[:, 2].min()  # every joint stays in front of the camera
-        start = _weak_perspective(seen, body, focal)
+        start = _weak_perspective(seen - np.asarray(camera.centre), body, focal)
         start[2] = max(start[2], nearest + 0.1)
         bounds = ([-np.inf, -np.inf, nearest], [np.inf, np.inf, np.inf])
         places[row] = least_squares(residual, start, bounds=bounds).x

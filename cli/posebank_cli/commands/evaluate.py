@@ -9,8 +9,8 @@ import click
 
 from posebank.annotations import SPLITS
 from posebank.evaluation import EvaluationSettings
-from posebank.evaluation.distances import ROOTS
 from posebank.evaluation.selection import SELECTIONS
+from posebank.geometry.joint_errors import ROOTS
 from posebank_cli import options, ppi_options
 from posebank_pipelines.stages.evaluate import (
     evaluate_checkpoint,
