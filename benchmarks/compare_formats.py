@@ -22,9 +22,10 @@ from scipy.io import loadmat
 from posebank.geometry.kinematics import Point, forward
 from posebank.geometry.rotations import axis_rotation, heading_angle
 from posebank.mocap.amc import read_amc
-from posebank.mocap.asf import METRES_PER_INCH, read_asf
+from posebank.mocap.asf import read_asf
 from posebank.mocap.bvh import read_bvh
 from posebank.mocap.naming import find_node, match_joints
+from posebank.mocap.options import METRES_PER_INCH
 from posebank.mocap.sources import ClipSource, discover, read_clip
 from posebank.skeleton import JOINT_NAMES, J
 

@@ -1,7 +1,7 @@
 """Damaged MPII prediction files through ``posebank evaluate --predictions``: no crash.
 
-``python benchmarks/fuzz_predictions.py --files 2000 --by-command 20``: every file is read and
-scored in this process, as the command does; some also by the command itself in a process of its own.
+``python benchmarks/fuzz_predictions.py --files 2000 --by-command 20`` reads and scores every file
+in this process, as the command does, and some by the command itself in a process of its own.
 """
 
 from __future__ import annotations

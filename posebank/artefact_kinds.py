@@ -40,3 +40,6 @@ KINDS = {
     )
 }
 """Every kind by name, in the order in which a run makes them."""
+
+STAGES = tuple(dict.fromkeys(kind.stage for kind in KINDS.values() if kind.in_run))
+"""Stages of a run, in order."""

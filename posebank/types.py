@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from posebank.skeleton import N_JOINTS, JointState
 
+SPLITS = ("train", "val", "test")
+
 Texts = NDArray[np.object_]
 TextColumn = str | Iterable[str]
 """One text for every row, or one for each."""

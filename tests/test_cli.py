@@ -233,3 +233,24 @@ def test_ones_own_data_sets_stand_beside_each_other_with_their_images(tmp_path):
         "mine": tmp_path / "a" / "images", "b_c": tmp_path / "b c" / "images",
     }  # fmt: skip
     assert list(load_people(tmp_path / "ws").person_id) == ["b_c/1.png/0", "mine/1.png/0"]
+
+
+def test_help_of_no_command_waits_for_heavy_libraries():
+    """One process asks every command for its help; none may import what only its work needs."""
+    script = """
+import sys
+from click.testing import CliRunner
+from posebank_cli.main import COMMANDS, main
+# These two take defaults from where they work; they come last, as what they import stays.
+LAST = {"ingest": {"numba"}, "query": {"faiss", "matplotlib", "numba", "pandas"}}
+def allowed(name):
+    return LAST.get(name, set())
+for name in sorted(COMMANDS, key=lambda name: [*LAST].index(name) if name in LAST else -1):
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0 and "Example" in result.output, name
+    heavy = {"torch"} | ({"faiss", "matplotlib", "dask", "numba", "pandas"} - allowed(name))
+    assert not heavy & set(sys.modules), f"{name} --help imports {heavy & set(sys.modules)}"
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

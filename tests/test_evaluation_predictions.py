@@ -135,6 +135,40 @@ def test_mpii_mat(tmp_path, n):
     np.testing.assert_allclose(found.score, predictions.score, rtol=1e-6)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_damaged_mpii_files_give_predictions_or_one_error(tmp_path, packed):
+    """Changed, cut and impossible bytes; ``benchmarks/fuzz_predictions.py`` does it for longer."""
+    path = tmp_path / "pred.mat"
+    savemat(path, {"pred": mpii_list(some_predictions())}, do_compression=packed)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(100):
+        data = bytearray(whole)
+        for place in rng.integers(128, len(data), 3):
+            data[place] = rng.integers(256)
+        words = rng.integers(32, len(data) // 4, 2) * 4
+        for word in words[: rng.integers(3)]:
+            data[word : word + 4] = rng.choice([b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f"])
+        path.write_bytes(data[: len(data) - rng.integers(2) * rng.integers(len(data) // 2)])
+        try:
+            assert isinstance(read_predictions(path), Predictions)
+            outcomes.add("read")
+        except SourceError as error:
+            assert error.where == str(path)
+            outcomes.add("refused")
+    assert "refused" in outcomes
+
+
+@pytest.mark.parametrize("form", ["struct", "cell"])
+def test_mpii_mat_of_one_and_of_many_images(tmp_path, form):
+    images = mpii_list(some_predictions(3))
+    cells = np.empty(len(images), object)
+    cells[:] = images
+    savemat(tmp_path / "pred.mat", {"other": 1.0, "pred": images if form == "struct" else cells})
+    found = read_predictions(tmp_path / "pred.mat")
+    assert found.image_id.tolist() == some_predictions(3).image_id.tolist()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
@@ -145,7 +179,7 @@ def test_mpii_mat(tmp_path, n):
         ("a.json", b'[{"image_id": 1, "keypoints": [1, 2], "score": 1}]', "reshape"),
         ("a.npz", b"PK not a zip", "expected predictions"),
         ("a.parquet", b"PAR1", "expected predictions"),
-        ("a.mat", b"MATLAB 5.0 MAT-file", "expected predictions"),
+        ("a.mat", b"MATLAB 5.0 MAT-file", "expected a MATLAB 5 file"),
         ("a.txt", b"1 2 3", "expected predictions"),
     ],
 )

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from posebank.errors import Rejected, SettingsError
+from posebank.lcrnet import IntegrationSettings
 from posebank.mocap.options import UP_AXES, ReadOptions, metres_per_unit, read_joint_map
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import StageResult
@@ -294,3 +295,28 @@ def show(results: Iterable[StageResult], json_wanted: bool) -> None:
     done = shown(results, json_wanted)
     if json_wanted:
         echo_json({"stages": done})
+
+
+_PPI_IOU = click.option(
+    "--ppi-iou",
+    default=IntegrationSettings.iou,
+    show_default=True,
+    help="IoU of the boxes around 2D poses above which PPI assigns them to one person.",
+)
+_PPI_DISTANCE_MM = click.option(
+    "--ppi-distance-mm",
+    default=1000 * IntegrationSettings.distance_m,
+    show_default=True,
+    help="Mean 3D joint distance below which PPI averages poses (the paper's 200 for Human3.6M).",
+)
+
+
+def ppi(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options ``ppi_iou`` and ``ppi_distance_mm`` to a command."""
+    result: Callable[..., Any] = _PPI_IOU(_PPI_DISTANCE_MM(command))
+    return result
+
+
+def integration_settings(ppi_iou: float, ppi_distance_mm: float) -> IntegrationSettings:
+    """Return the settings of the proposals integration that the two options give."""
+    return IntegrationSettings(iou=ppi_iou, distance_m=ppi_distance_mm / 1000)

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from posebank import artefacts
-from posebank.artefact_kinds import KINDS
+from posebank.artefact_kinds import KINDS, STAGES
 from posebank.errors import SettingsError
 from posebank_pipelines.config import RunConfig
 from posebank_pipelines.runner import Runner
@@ -24,7 +24,6 @@ from posebank_pipelines.stages.match import match_people, uses_index
 from posebank_pipelines.stages.shards import shards
 from posebank_pipelines.stages.train import run_folder, train_network
 
-STAGES = tuple(dict.fromkeys(kind.stage for kind in KINDS.values() if kind.in_run))
 """The stages of a run, in their order."""
 
 Step = tuple[str, Callable[[], StageResult]]

@@ -1,17 +1,5 @@
 """Anchor-poses: K-means over oriented, body-centred 3D poses."""
 
-from posebank.anchors.coverage import Coverage, coverage
-from posebank.anchors.fit import fit_anchors, pose_in_box
-from posebank.anchors.poses import anchor_poses, assign, drawn_rows
-from posebank.anchors.settings import AnchorSettings
+import lazy_loader
 
-__all__ = [
-    "AnchorSettings",
-    "Coverage",
-    "anchor_poses",
-    "assign",
-    "coverage",
-    "drawn_rows",
-    "fit_anchors",
-    "pose_in_box",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

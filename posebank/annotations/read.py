@@ -30,9 +30,7 @@ from posebank.annotations.sources import (
 )
 from posebank.annotations.splits import MPII_VAL_IMAGES, assign_mpii_splits, assign_splits
 from posebank.errors import Rejected, SettingsError, SourceError
-from posebank.types import People, Texts, texts
-
-SPLITS = ("train", "val", "test")
+from posebank.types import SPLITS, People, Texts, texts
 
 
 def _read_mpii(path: Path) -> AnnotationResult:

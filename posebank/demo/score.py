@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.errors import SourceError
-from posebank.evaluation import mpjpe, pckh, select
+from posebank.evaluation import pckh, select
 from posebank.evaluation.headsize import head_sizes
+from posebank.geometry.joint_errors import mpjpe
 from posebank.labelling.trust import TRUSTED_MM
 from posebank.skeleton import JointState
 from posebank.types import Labels, Predictions, Records, Texts, texts

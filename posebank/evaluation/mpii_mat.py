@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.annotations.mapping import MPII_NAMES, TO_13
-from posebank.annotations.matfile import load_mat, number, record, records
+from posebank.annotations.matfile import load_mat, number, record
 from posebank.skeleton import JOINT_NAMES, N_JOINTS
 
 _JOINT_OF_ID = {MPII_NAMES.index(TO_13[name]): j for j, name in enumerate(JOINT_NAMES)}
@@ -34,24 +34,28 @@ def mpii_poses(path: Path) -> Iterator[tuple[str, NDArray[np.float64], float]]:
     """
     for place, image in enumerate(_images(load_mat(path))):
         name = record(image.get("image")).get("name")
-        for rect in records(image["annorect"]):
-            points = records(record(rect.get("annopoints")).get("point"))
+        for rect in _structs(image["annorect"]):
+            points = _structs(record(rect.get("annopoints")).get("point"))
             if points:
                 joints, score = _pose(points)
                 yield name if isinstance(name, str) and name else f"{place:06d}", joints, score
 
 
 def _images(variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the elements of the first struct array, or cell array of structs, of images."""
+    """Return the elements of the first array of images."""
     for value in variables.values():
-        items = [record(v) if isinstance(v, list) else v for v in _elements(value)]
-        if items and all(isinstance(item, dict) and "annorect" in item for item in items):
+        items = _structs(value)
+        if items and all("annorect" in item for item in items):
             return items
     raise ValueError("expected a list with annorect.annopoints.point, found none")
 
 
-def _elements(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _structs(value: Any) -> list[dict[str, Any]]:
+    """Return the elements of a struct array, or of a cell array of structs."""
+    if not isinstance(value, list):
+        return []
+    items = [record(item) if isinstance(item, list) else item for item in value]
+    return [item for item in items if isinstance(item, dict) and item]
 
 
 def _pose(points: list[dict[str, Any]]) -> tuple[NDArray[np.float64], float]:

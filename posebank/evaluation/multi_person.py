@@ -17,14 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.evaluation.settings import Unannotated
 from posebank.skeleton import N_JOINTS
-
-Unannotated = Literal["false_positive", "ignore"]
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,12 @@ may be selected for two people unless ``exclusive``: then the pairs are fixed fr
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.evaluation.settings import SELECTIONS, Selection
 from posebank.geometry.overlap import pairwise_iou
 from posebank.skeleton import body_centre
-
-Selection = Literal["iou", "overlap", "centre", "score"]
-SELECTIONS: tuple[Selection, ...] = ("iou", "overlap", "centre", "score")
 
 
 def boxes_of(joints_2d: NDArray[np.floating], use: NDArray[np.bool_] | None = None) -> NDArray:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from posebank.errors import SettingsError
-from posebank.evaluation.multi_person import Unannotated
-from posebank.evaluation.selection import SELECTIONS, Selection
 from posebank.geometry.joint_errors import ROOTS, Root
+
+Selection = Literal["iou", "overlap", "centre", "score"]
+SELECTIONS: tuple[Selection, ...] = ("iou", "overlap", "centre", "score")
+Unannotated = Literal["false_positive", "ignore"]
 
 
 @dataclass(frozen=True)

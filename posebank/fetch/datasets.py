@@ -15,7 +15,6 @@ from posebank.errors import SourceError
 from posebank.fetch.catalogue import Download
 from posebank.fetch.transfer import Progress, Retries, download, remote_size, session
 from posebank.fetch.unpack import archive_stem, is_archive, unpack
-from posebank.mocap.asf import read_asf
 
 CHECKSUMS = "checksums.json"
 _SNIFF = 512
@@ -199,4 +198,7 @@ def _verify(path: Path, made: Path) -> None:
         if not made.is_dir():
             unpack(path, made)
     elif path.suffix == ".asf":
+        # Brings numba, for which ``posebank fetch --help`` should not wait.
+        from posebank.mocap.asf import read_asf  # noqa: PLC0415
+
         read_asf(path)

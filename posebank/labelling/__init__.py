@@ -1,6 +1,5 @@
 """Labels from matches: estimators of the 3D pose, completion of joints, and trust."""
 
-from posebank.labelling.labels import label
-from posebank.labelling.settings import ESTIMATORS, LabelSettings
+import lazy_loader
 
-__all__ = ["ESTIMATORS", "LabelSettings", "label"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,17 +1,5 @@
 """Match annotated people with the poses of a bank."""
 
-from posebank.matching.error_statistics import matching_error
-from posebank.matching.matcher import match
-from posebank.matching.settings import DEVICES, MATCHERS, MatchSettings
-from posebank.matching.views import ViewIndex, build_index, load_index
+import lazy_loader
 
-__all__ = [
-    "DEVICES",
-    "MATCHERS",
-    "MatchSettings",
-    "ViewIndex",
-    "build_index",
-    "load_index",
-    "match",
-    "matching_error",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

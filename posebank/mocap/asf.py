@@ -22,8 +22,8 @@ from posebank.errors import SourceError
 from posebank.geometry.kinematics import Node, Point
 from posebank.geometry.rotations import fixed_axes_rotation
 from posebank.mocap.files import read_bytes
+from posebank.mocap.options import METRES_PER_INCH
 
-METRES_PER_INCH = 0.0254
 ROOT = "root"
 MAX_BONES = 1000
 _ROTATIONS = ("rx", "ry", "rz")

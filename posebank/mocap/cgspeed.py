@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.geometry.kinematics import Node
-from posebank.mocap.asf import METRES_PER_INCH
 from posebank.mocap.bvh import BvhMotion
 from posebank.mocap.joints import HEAD_TOP_IN_BONE_LENGTHS
 from posebank.mocap.naming import plain_name
+from posebank.mocap.options import METRES_PER_INCH
 
 METRES_PER_UNIT = METRES_PER_INCH / 0.45
 _MOTIONBUILDER = {"lhipjoint", "rhipjoint", "lowerback", "spine1", "lthumb", "leftfingerbase"}

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from posebank.errors import SettingsError
-from posebank.mocap.asf import METRES_PER_INCH
 from posebank.skeleton import JOINT_NAMES
 
+METRES_PER_INCH = 0.0254
 UNITS: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": METRES_PER_INCH}
 """Metres in each length unit that has a name."""
 

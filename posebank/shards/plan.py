@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.errors import ArtefactError, SettingsError
-from posebank.types import Labels
-
-SPLITS = ("train", "val", "test")
+from posebank.types import SPLITS, Labels
 
 
 @dataclass(frozen=True)

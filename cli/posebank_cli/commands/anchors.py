@@ -11,8 +11,6 @@ import click
 from posebank.anchors import AnchorSettings
 from posebank_cli import options
 from posebank_pipelines.camera_degrees import limits_from_degrees
-from posebank_pipelines.stages.anchors import anchors as anchors_stage
-from posebank_pipelines.stages.anchors import coverage_report
 
 _SHOWN_RAREST = 5
 
@@ -91,6 +89,9 @@ def anchors(
 
     Example: posebank anchors -w workspace -k 100 --upper-body
     """
+    from posebank_pipelines.stages.anchors import anchors as anchors_stage
+    from posebank_pipelines.stages.anchors import coverage_report
+
     settings = AnchorSettings(
         k=k, upper_body=upper_body, source=source, n_poses=n_poses, restarts=restarts,
         medoids=medoids, mirror_closed=mirror_closed, limits=limits_from_degrees(**camera),

@@ -8,7 +8,6 @@ import click
 
 from posebank.annotations import SOURCES, SPLITS, read_joint_map
 from posebank_cli import options
-from posebank_pipelines.stages.annotate import annotate as annotate_stage
 
 
 @click.command()
@@ -93,6 +92,8 @@ def annotate(
 
     Example: posebank annotate lspe /data/lspet -w workspace
     """
+    from posebank_pipelines.stages.annotate import annotate as annotate_stage
+
     given = {name: value for name, value in reading.items() if value is not None}
     if joints is not None:
         given["joints"] = read_joint_map(joints)

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from posebank_cli import options
-from posebank_pipelines.demo import demo as run_demo
 
 
 @click.command()
@@ -29,6 +28,8 @@ def demo(workspace: Path, seed: int, workers: int, scheduler: str | None, as_jso
 
     Example: posebank demo -w demo-workspace
     """
+    from posebank_pipelines.demo import demo as run_demo
+
     say = (lambda _: None) if as_json else click.echo
     with options.runner(workers, scheduler) as runner:
         rows, pictures = run_demo(

@@ -7,16 +7,11 @@ from typing import Any
 
 import click
 
-from posebank.annotations import SPLITS
 from posebank.evaluation import EvaluationSettings
-from posebank.evaluation.selection import SELECTIONS
+from posebank.evaluation.settings import SELECTIONS
 from posebank.geometry.joint_errors import ROOTS
-from posebank_cli import options, ppi_options
-from posebank_pipelines.stages.evaluate import (
-    evaluate_checkpoint,
-    evaluate_network,
-    evaluate_predictions,
-)
+from posebank.types import SPLITS
+from posebank_cli import options
 
 
 @click.command()
@@ -116,7 +111,7 @@ from posebank_pipelines.stages.evaluate import (
     show_default=True,
     help="Of mAP: how far outside a group's box, in box sides, a prediction is still the group's.",
 )
-@ppi_options.ppi
+@options.ppi
 @click.option("--min-score", type=float, help="Leave out predictions of a lower score.")
 @click.option(
     "--bootstrap",
@@ -158,8 +153,14 @@ def evaluate(
              posebank evaluate -w workspace --checkpoint workspace/runs/default/checkpoint.pt
              posebank evaluate -w workspace --predictions found.json --truth annotations
     """
+    from posebank_pipelines.stages.evaluate import (
+        evaluate_checkpoint,
+        evaluate_network,
+        evaluate_predictions,
+    )
+
     settings = EvaluationSettings(**chosen)
-    integration = ppi_options.integration_settings(ppi_iou, ppi_distance_mm)
+    integration = options.integration_settings(ppi_iou, ppi_distance_mm)
     if checkpoint is not None and predictions:
         raise click.UsageError("expected --checkpoint or --predictions, found both")
     if not predictions and truth != "shards":

@@ -8,7 +8,6 @@ import click
 
 from posebank_cli import options
 from posebank_pipelines.export import FORMATS
-from posebank_pipelines.export import export as export_labels
 
 
 @click.command()
@@ -27,6 +26,8 @@ def export(form: str, workspace: Path, output: Path, as_json: bool) -> None:
 
     Example: posebank export coco -w workspace -o labels.json
     """
+    from posebank_pipelines.export import export as export_labels
+
     files = export_labels(workspace, form, output)
     if as_json:
         options.echo_json({"files": [str(f) for f in files]})

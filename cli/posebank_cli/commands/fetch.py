@@ -8,7 +8,6 @@ import click
 
 from posebank.errors import SourceError
 from posebank.fetch import DOWNLOADS, Download, FetchPlan, check_layout, plan
-from posebank.fetch import fetch as fetch_dataset
 from posebank_cli import options
 
 
@@ -35,6 +34,8 @@ def fetch(
 
     Example: posebank fetch cmu -o data/cmu
     """
+    from posebank.fetch import fetch as fetch_dataset
+
     known = DOWNLOADS[dataset]
     say = (lambda _: None) if as_json else click.echo
     say(f"Terms: {known.terms}")

@@ -9,7 +9,6 @@ import click
 from posebank.matching import MatchSettings
 from posebank_cli import options
 from posebank_pipelines.camera_degrees import limits_from_degrees
-from posebank_pipelines.stages.index import index as index_stage
 
 
 @click.command()
@@ -38,6 +37,8 @@ def index(
 
     Example: posebank index -w workspace --views 128
     """
+    from posebank_pipelines.stages.index import index as index_stage
+
     limits = limits_from_degrees(**camera)  # type: ignore[arg-type]
     settings = MatchSettings(n_views=views, probes=probes, limits=limits, seed=seed)
     options.show([index_stage(workspace, settings)], as_json)

@@ -9,8 +9,6 @@ import click
 
 from posebank.mocap import DATASETS, BankSettings
 from posebank_cli import options
-from posebank_pipelines.stages.ingest import ingest as ingest_stage
-from posebank_pipelines.stages.ingest import known_sources
 
 
 @click.command()
@@ -77,6 +75,9 @@ def ingest(
 
     Example: posebank ingest cmu /data/cmu/subjects -w workspace
     """
+    from posebank_pipelines.stages.ingest import ingest as ingest_stage
+    from posebank_pipelines.stages.ingest import known_sources
+
     bank = BankSettings(fps=bank_fps, **settings)
     with options.runner(workers, scheduler) as runner:
         read_as = options.read_options(fps, unit, up, joints, skeleton, body_model)

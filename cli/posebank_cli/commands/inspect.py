@@ -8,9 +8,7 @@ from typing import Any
 
 import click
 
-from posebank.mocap import suggest_joints as suggest_joints_of
 from posebank_cli import options
-from posebank_pipelines.inspect import inspect as inspect_path
 
 
 @click.command()
@@ -45,6 +43,8 @@ def inspect(
 
     Example: posebank inspect workspace/shards
     """
+    from posebank_pipelines.inspect import inspect as inspect_path
+
     if suggest_joints is not None:
         _suggest(path, suggest_joints)
         return
@@ -63,7 +63,9 @@ def inspect(
 
 def _suggest(path: Path, target: Path) -> None:
     """Write or print the beginning of a --joints file; never over a file that is there."""
-    text = suggest_joints_of(path)
+    from posebank.mocap import suggest_joints
+
+    text = suggest_joints(path)
     if target == Path("-"):
         click.echo(text, nl=False)
         return

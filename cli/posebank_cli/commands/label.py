@@ -8,7 +8,6 @@ import click
 
 from posebank.labelling import ESTIMATORS, LabelSettings
 from posebank_cli import options
-from posebank_pipelines.stages.label import label_people
 
 
 @click.command()
@@ -41,6 +40,8 @@ def label(
 
     Example: posebank label -w workspace --estimator posterior
     """
+    from posebank_pipelines.stages.label import label_people
+
     with options.runner(workers, scheduler) as runner:
         settings = LabelSettings(estimator=estimator, lifter_steps=lifter_steps)
         options.show([label_people(workspace, settings, runner)], as_json)

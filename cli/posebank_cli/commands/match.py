@@ -9,7 +9,6 @@ import click
 from posebank.matching import DEVICES, MATCHERS, MatchSettings
 from posebank_cli import options
 from posebank_pipelines.camera_degrees import prior_from_degrees
-from posebank_pipelines.stages.match import match_people, match_settings
 
 
 @click.command()
@@ -58,6 +57,8 @@ def match(
 
     Example: posebank match -w workspace --matcher viewfree -k 10
     """
+    from posebank_pipelines.stages.match import match_people, match_settings
+
     prior = prior_from_degrees(
         prior_elevation_deg, prior_elevation_spread_deg, prior_roll_spread_deg
     )

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from posebank_cli import options, ppi_options
-from posebank_pipelines.predict import predict as predict_files
+from posebank_cli import options
 
 
 @click.command()
@@ -30,7 +29,7 @@ from posebank_pipelines.predict import predict as predict_files
     show_default=True,
     help="How pose proposals become poses.",
 )
-@ppi_options.ppi
+@options.ppi
 @click.option(
     "--min-score",
     default=0.5,
@@ -54,12 +53,14 @@ def predict(
 
     Example: posebank predict photo.jpg --checkpoint workspace/runs/default/checkpoint.pt
     """
+    from posebank_pipelines.predict import predict as predict_files
+
     result = predict_files(
         images,
         checkpoint,
         output,
         integration=integration,
-        settings=ppi_options.integration_settings(ppi_iou, ppi_distance_mm),
+        settings=options.integration_settings(ppi_iou, ppi_distance_mm),
         min_score=min_score,
         pictures=pictures,
         progress=options.progress(),

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from posebank_cli import options
-from posebank_pipelines.stages.report import report as report_stage
 
 
 @click.command()
@@ -18,5 +17,7 @@ def report(workspace: Path, as_json: bool) -> None:
 
     Example: posebank report -w workspace
     """
+    from posebank_pipelines.stages.report import report as report_stage
+
     path = report_stage(workspace)
     options.echo_json({"report": str(path)}) if as_json else click.echo(str(path))

@@ -7,12 +7,8 @@ from pathlib import Path
 
 import click
 
-from posebank.evaluation.tables import to_markdown
+from posebank.artefact_kinds import STAGES
 from posebank_cli import options
-from posebank_pipelines.config import load_config
-from posebank_pipelines.run import STAGES
-from posebank_pipelines.run import run as run_stages
-from posebank_pipelines.sweep import sweep, write_table1
 
 
 @click.command()
@@ -51,6 +47,11 @@ def run(
     Example: posebank run configs/dev.toml -w workspace
              posebank run configs/dev.toml -w workspace --sweep-k 1,50,100,200,500
     """
+    from posebank.evaluation.tables import to_markdown
+    from posebank_pipelines.config import load_config
+    from posebank_pipelines.run import run as run_stages
+    from posebank_pipelines.sweep import sweep, write_table1
+
     if sweep_k and (from_stage or until):
         raise click.UsageError("--sweep-k: expected neither --from nor --until beside it")
     with options.runner(workers, scheduler) as runner:

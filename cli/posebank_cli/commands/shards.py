@@ -8,7 +8,6 @@ import click
 
 from posebank.shards import ShardSettings
 from posebank_cli import options
-from posebank_pipelines.stages.shards import shards as shards_stage
 
 
 @click.command()
@@ -57,6 +56,8 @@ def shards(
 
     Example: posebank shards -w workspace
     """
+    from posebank_pipelines.stages.shards import shards as shards_stage
+
     settings = ShardSettings(
         embed=embed,
         images_per_shard=images_per_shard,

@@ -8,8 +8,6 @@ from pathlib import Path
 import click
 
 from posebank_cli import options
-from posebank_pipelines.config import load_train_settings
-from posebank_pipelines.stages.train import train_network
 
 
 @click.command()
@@ -38,6 +36,9 @@ def train(
 
     Example: posebank train -w workspace --backbone small --iterations 500
     """
+    from posebank_pipelines.config import load_train_settings
+    from posebank_pipelines.stages.train import train_network
+
     given = {
         "backbone": backbone,
         "iterations": iterations,
