@@ -11,11 +11,10 @@ from _common import report, seconds
 from posebank.evaluation import (
     EvaluationSettings,
     GroundTruth,
-    aligned_errors_mm,
     evaluate,
     h36m_frames,
-    joint_errors_mm,
 )
+from posebank.geometry.joint_errors import aligned_errors_mm, joint_errors_mm
 from posebank.geometry.procrustes import align
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import Predictions, texts

@@ -9,15 +9,14 @@ import pytest
 from posebank.evaluation import (
     Group,
     area_under_curve,
-    joint_errors_mm,
     mpii_map,
-    mpjpe,
     pck_curve,
     pckh,
     relative_distances,
     select,
     share_within,
 )
+from posebank.geometry.joint_errors import joint_errors_mm, mpjpe
 from posebank.skeleton import N_JOINTS, J
 from posebank.types import texts
 

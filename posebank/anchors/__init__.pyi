@@ -1,7 +1,7 @@
 """Names of ``posebank.anchors`` and the modules that they are in."""
 
-from .coverage import Coverage as Coverage
-from .coverage import coverage as coverage
+from .coverage_statistics import Coverage as Coverage
+from .coverage_statistics import coverage as coverage
 from .fit import fit_anchors as fit_anchors
 from .fit import pose_in_box as pose_in_box
 from .poses import anchor_poses as anchor_poses

@@ -1,8 +1,8 @@
 """Names of ``posebank.evaluation`` and the modules that they are in."""
 
 from .breakdown import rarity_mm as rarity_mm
-from .coco_ap import coco_ap as coco_ap
-from .coco_ap import coco_ap_of_file as coco_ap_of_file
+from .coco_keypoints import coco_ap as coco_ap
+from .coco_keypoints import coco_ap_of_file as coco_ap_of_file
 from .h36m import ProtocolScore as ProtocolScore
 from .h36m import h36m_frames as h36m_frames
 from .h36m import h36m_numbers as h36m_numbers

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from posebank.evaluation.bootstrap import Interval, MeanIntervals, interval
 from posebank.evaluation.breakdown import Measures, breakdown, by_joint, rarity_bins
-from posebank.evaluation.coco_ap import coco_ap, coco_ap_of_file
+from posebank.evaluation.coco_keypoints import coco_ap, coco_ap_of_file
 from posebank.evaluation.groups import protocol_groups
 from posebank.evaluation.headsize import HEAD_SIZE_SOURCES, head_sizes, torso_sizes
 from posebank.evaluation.multi_person import Detections, average_precision, detect
