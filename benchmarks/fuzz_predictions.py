@@ -103,7 +103,7 @@ def main() -> None:
             damaged.write_bytes(mutated(whole[number % 4 == 3], rng))
             try:
                 evaluate_predictions(
-                    workspace, [damaged], ("val",), EvaluationSettings(bootstrap=0),
+                    workspace, [damaged], EvaluationSettings(bootstrap=0),
                     truth="annotations",
                 )  # fmt: skip
                 outcomes["scored"] += 1

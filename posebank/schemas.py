@@ -248,7 +248,8 @@ def column_array(table: pa.Table, name: str) -> np.ndarray:
             known = ~column.is_null().to_numpy(zero_copy_only=False)
             rows[known] = column.drop_null().flatten().to_numpy().reshape(-1, *shape)
             return rows
-        return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, *shape)
+        result: np.ndarray = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, *shape)
+        return result
     if pa.types.is_string(field.type):
         return texts(["" if v is None else v for v in column.to_pylist()])
     if pa.types.is_boolean(field.type) and field.nullable:

@@ -59,28 +59,44 @@ class JointState(IntEnum):
 
 
 def indices(names: Sequence[str]) -> list[int]:
-    """Positions of the named joints in ``lcrnet13`` order."""
+    """Return the positions of the named joints in ``lcrnet13`` order.
+
+    Examples
+    --------
+    >>> indices(["head", "r_ankle"])
+    [12, 0]
+    """
     return [J[name] for name in names]
 
 
 def is_annotated(state: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Joints that a person annotated, visible or occluded; same shape as ``state``."""
-    return (state == JointState.VISIBLE) | (state == JointState.OCCLUDED)
+    """Return which joints a person annotated, visible or occluded; same shape as ``state``.
+
+    Examples
+    --------
+    >>> is_annotated(np.array([0, 1, 2, 3], np.uint8)).tolist()
+    [False, True, True, False]
+    """
+    result: NDArray[np.bool_] = (state == JointState.VISIBLE) | (state == JointState.OCCLUDED)
+    return result
 
 
 def body_centre(joints: NDArray[Any]) -> NDArray[Any]:
     """Mean of both hips and both shoulders, shape (..., d), of joints (..., 13, d)."""
-    return joints[..., indices(TORSO), :].mean(axis=-2)
+    result: NDArray[Any] = joints[..., indices(TORSO), :].mean(axis=-2)
+    return result
 
 
 def centred(joints: NDArray[Any]) -> NDArray[Any]:
     """Joints (..., 13, d) relative to their body centre."""
-    return joints - body_centre(joints)[..., None, :]
+    result: NDArray[Any] = joints - body_centre(joints)[..., None, :]
+    return result
 
 
 def mirrored_3d(joints: NDArray[Any]) -> NDArray[Any]:
     """Reflect body-centred poses (..., 13, 3) in the plane x = 0, left and right swapped."""
-    return joints[..., MIRROR, :] * np.array([-1.0, 1.0, 1.0], dtype=joints.dtype)
+    result: NDArray[Any] = joints[..., MIRROR, :] * np.array([-1.0, 1.0, 1.0], dtype=joints.dtype)
+    return result
 
 
 def remap(

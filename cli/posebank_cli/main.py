@@ -47,7 +47,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"posebank_cli.commands.{cmd_name}")
-        return getattr(module, cmd_name)
+        result: click.Command | None = getattr(module, cmd_name)
+        return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

@@ -36,7 +36,8 @@ class Mirror:
 
     def __call__(self, points: NDArray[Any]) -> NDArray[Any]:
         """The mirror images of points (..., d)."""
-        return points[..., self.order] * self.sign.astype(points.dtype)
+        result: NDArray[Any] = points[..., self.order] * self.sign.astype(points.dtype)
+        return result
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,8 @@ def _means(
 def twins(k: int) -> NDArray[np.intp]:
     """The row of each center's mirror image: 0 and 1, 2 and 3, ...; a last odd one is its own."""
     row = np.arange(k)
-    return np.minimum(row ^ 1, k - 1)
+    result: NDArray[np.intp] = np.minimum(row ^ 1, k - 1)
+    return result
 
 
 def _by_axis(
@@ -291,7 +293,8 @@ def _half_distance_to_others(centers: NDArray[np.float64]) -> NDArray[np.float64
         return np.array([np.inf])
     square = ((centers[:, None] - centers[None]) ** 2).sum(axis=-1)
     np.fill_diagonal(square, np.inf)
-    return 0.5 * np.sqrt(square.min(axis=1))
+    result: NDArray[np.float64] = 0.5 * np.sqrt(square.min(axis=1))
+    return result
 
 
 def _greatest_other(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -70,10 +70,14 @@ def _measure(joints: NDArray[np.float64]) -> HipOffset:
     """Of joints (n, 13, 2), all of the needed ones known."""
 
     def centre(part: str) -> NDArray[np.float64]:
-        return joints[:, indices([f"r_{part}", f"l_{part}"])].mean(axis=1)
+        result: NDArray[np.float64] = joints[:, indices([f"r_{part}", f"l_{part}"])].mean(axis=1)
+        return result
 
     def apart(part: str) -> NDArray[np.float64]:
-        return np.linalg.norm(joints[:, J[f"r_{part}"]] - joints[:, J[f"l_{part}"]], axis=-1)
+        result: NDArray[np.float64] = np.linalg.norm(
+            joints[:, J[f"r_{part}"]] - joints[:, J[f"l_{part}"]], axis=-1
+        )
+        return result
 
     torso, thigh = centre("hip") - centre("shoulder"), centre("knee") - centre("hip")
     length, thigh_length = np.linalg.norm(torso, axis=-1), np.linalg.norm(thigh, axis=-1)

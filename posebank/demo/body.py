@@ -241,7 +241,8 @@ def euler_deg(rotations: Floats, order: str) -> Floats:
     """Angles (n, 3) in degrees with ``R = R_order[0] R_order[1] R_order[2]``, without jumps."""
     # scipy warns at a gimbal lock, where one of many equal answers is as good as another.
     flat = Rotation.from_matrix(rotations).as_euler(order.upper(), suppress_warnings=True)
-    return np.rad2deg(np.unwrap(flat, axis=0))
+    result: Floats = np.rad2deg(np.unwrap(flat, axis=0))
+    return result
 
 
 def channels(angles_deg: Floats) -> dict[str, Floats]:
@@ -336,4 +337,5 @@ def standing_on_ground(subject: Subject, values: Mapping[str, Floats], above: Fl
     """
     posed = pose(subject, values, np.zeros((len(above), 3)))
     lowest = np.min([end[:, 1] for end in posed.ends.values()], axis=0)
-    return above - lowest + 0.06
+    result: Floats = above - lowest + 0.06
+    return result

@@ -624,7 +624,8 @@ def _reflected(table: Floats, column: Mapping[str, int]) -> Floats:
         [column[{"r_": "l_", "l_": "r_"}.get(n[:2], n[:2]) + n[2:]] for n in ANGLES]
     )
     sign = np.array([-1.0 if n in _TURNING else 1.0 for n in ANGLES])
-    return table[:, swap] * sign
+    result: Floats = table[:, swap] * sign
+    return result
 
 
 def _restless(t: Floats, n_angles: int, rng: np.random.Generator) -> Floats:
@@ -633,4 +634,5 @@ def _restless(t: Floats, n_angles: int, rng: np.random.Generator) -> Floats:
     phase = rng.uniform(0, 2 * np.pi, (3, n_angles))
     size = rng.normal(0.0, 1.6, (3, n_angles))
     waves: Floats = size * np.sin(2 * np.pi * t[:, None, None] * hertz + phase)
-    return waves.sum(axis=1)
+    result: Floats = waves.sum(axis=1)
+    return result

@@ -268,7 +268,8 @@ def visible_joints(
     column, row = np.floor(pixels).astype(int).T
     inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
     before = canvas.depth[np.clip(row, 0, h - 1), np.clip(column, 0, w - 1)]
-    return inside & (before > points[:, 2] - tolerance)
+    result: NDArray[np.bool_] = inside & (before > points[:, 2] - tolerance)
+    return result
 
 
 def background(size: tuple[int, int], rng: np.random.Generator) -> Pixels:

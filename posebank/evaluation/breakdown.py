@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ _WITH_INTERVAL = ("pckh", "absolute_mm", "rigid_mm")
 
 def breakdown(
     name: str,
-    keys: NDArray,
+    keys: NDArray[Any],
     found: NDArray[np.bool_],
     measures: Measures,
     draw: MeanIntervals,

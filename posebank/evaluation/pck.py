@@ -14,6 +14,7 @@ Two means are in use and both are given: *weighted*, right joints / annotated jo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ def area_under_curve(distance: Floats, upper: float) -> float:
     return 100 * _mean(area_of_joints(distance, upper))
 
 
-def _ratio(part: NDArray | float, whole: NDArray | float) -> NDArray[np.float64]:
+def _ratio(part: NDArray[Any] | float, whole: NDArray[Any] | float) -> NDArray[np.float64]:
     whole = np.asarray(whole, np.float64)
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
 

@@ -40,7 +40,7 @@ class EvaluationResult:
     def headline(self) -> dict[str, Any]:
         """The few numbers that a reader wants first; None for what could not be computed."""
         n = self.numbers
-        return plain({
+        result: dict[str, Any] = plain({
             "people": n["people"],
             "found": n["found"],
             "pckh_percent": n["pckh"]["weighted"],
@@ -51,6 +51,7 @@ class EvaluationResult:
             "mpjpe_similarity_mm": n["mpjpe"]["similarity"],
             "pixel_error": n["pixels"]["mean"],
         })  # fmt: skip
+        return result
 
     def main_numbers(self) -> pd.DataFrame:
         """The numbers that a reader looks for, with their intervals where there are any."""

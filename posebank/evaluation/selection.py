@@ -26,7 +26,9 @@ from posebank.geometry.overlap import pairwise_iou
 from posebank.skeleton import body_centre
 
 
-def boxes_of(joints_2d: NDArray[np.floating], use: NDArray[np.bool_] | None = None) -> NDArray:
+def boxes_of(
+    joints_2d: NDArray[np.floating], use: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
     """Boxes (n, 4), x1 y1 x2 y2, around the joints (n, 13, 2) where ``use`` (n, 13) is true.
 
     NaN where no joint may be used.

@@ -23,6 +23,11 @@ def boxes_around(joints_2d: NDArray[Any], margin: float = BOX_MARGIN) -> NDArray
     joints_2d : any unit; every point counts.
     margin : fraction of the width added on the left and on the right, and of the height added
         above and below. A pose 100 px wide gets a box of 120 px at the default 0.10.
+
+    Examples
+    --------
+    >>> boxes_around(np.array([[0.0, 0.0], [100.0, 200.0]])).tolist()
+    [-10.0, -20.0, 110.0, 220.0]
     """
     low, high = joints_2d.min(axis=-2), joints_2d.max(axis=-2)
     pad = (high - low) * np.asarray(margin, dtype=joints_2d.dtype)
@@ -33,12 +38,19 @@ def relative_to_boxes(points: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]
     """Points (..., n_points, 2) relative to their boxes (..., 4).
 
     The sides of a box must not be zero.
+
+    Examples
+    --------
+    >>> relative_to_boxes(np.array([[5.0, 5.0]]), np.array([0.0, 0.0, 10.0, 20.0])).tolist()
+    [[0.5, 0.25]]
     """
     corner, size = boxes[..., None, :2], boxes[..., None, 2:] - boxes[..., None, :2]
-    return (points - corner) / size
+    result: NDArray[Any] = (points - corner) / size
+    return result
 
 
 def from_boxes(relative: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
     """Inverse of ``relative_to_boxes``: relative points (..., n_points, 2) into the image."""
     corner, size = boxes[..., None, :2], boxes[..., None, 2:] - boxes[..., None, :2]
-    return corner + relative * size
+    result: NDArray[Any] = corner + relative * size
+    return result

@@ -29,7 +29,8 @@ def subtract_root(joints: NDArray[np.floating], root: Root) -> NDArray[np.float6
         origin = points[..., [J["r_hip"], J["l_hip"]], :].mean(axis=-2)
     else:
         raise ValueError(f"expected a root among {', '.join(ROOTS)}, got {root!r}")
-    return points - origin[..., None, :]
+    result: NDArray[np.float64] = points - origin[..., None, :]
+    return result
 
 
 def joint_errors_mm(
@@ -83,7 +84,8 @@ def _blocks(n: int) -> list[slice]:
 
 def _distances_mm(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     difference = a - b
-    return 1000 * np.sqrt(np.einsum("njd,njd->nj", difference, difference))
+    result: NDArray[np.float64] = 1000 * np.sqrt(np.einsum("njd,njd->nj", difference, difference))
+    return result
 
 
 def mpjpe(
@@ -94,7 +96,10 @@ def mpjpe(
     align: Align | None = None,
 ) -> NDArray[np.float64]:
     """Mean distance over the 13 joints of each pose, (n,) float64 millimetres (section 4.1)."""
-    return joint_errors_mm(pred_3d, true_3d, root=root, align=align).mean(axis=-1)
+    result: NDArray[np.float64] = joint_errors_mm(pred_3d, true_3d, root=root, align=align).mean(
+        axis=-1
+    )
+    return result
 
 
 def pixel_errors(

@@ -56,7 +56,8 @@ class PerspectiveCamera:
         r2 = (xy**2).sum(-1, keepdims=True)
         bend = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3 + p1 * xy[..., 1:] + p2 * xy[..., :1]
         distorted = xy * bend + r2 * np.array([p2, p1])
-        return np.asarray(self.focal) * distorted + np.asarray(self.centre)
+        result: NDArray[np.float64] = np.asarray(self.focal) * distorted + np.asarray(self.centre)
+        return result
 
 
 def see_from(

@@ -61,4 +61,5 @@ def heading_angle(joints: NDArray[Any], right: int, left: int) -> NDArray[np.flo
     (...) radians; 0 where the axis points along +x, growing as it turns about +y.
     """
     across = joints[..., right, :] - joints[..., left, :]
-    return np.arctan2(-across[..., 2], across[..., 0]).astype(np.float64)
+    result: NDArray[np.float64] = np.arctan2(-across[..., 2], across[..., 0]).astype(np.float64)
+    return result

@@ -55,7 +55,8 @@ def _join(values: Sequence[torch.Tensor]) -> _Joined | None:
 
 
 def _cut(joined: NDArray[Any], lengths: list[int]) -> Iterable[torch.Tensor]:
-    return torch.from_numpy(joined).split(lengths)
+    result: Iterable[torch.Tensor] = torch.from_numpy(joined).split(lengths)
+    return result
 
 
 def _join_images(images: Sequence[torch.Tensor]) -> _Joined | None:

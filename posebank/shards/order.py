@@ -67,4 +67,5 @@ def of_worker(first: int, after: int, worker: int, n_workers: int, batch: int) -
     rank's sequence, whatever the number of workers.
     """
     positions = np.arange(first, after)
-    return positions[(positions - first) // batch % n_workers == worker]
+    result: NDArray[np.int64] = positions[(positions - first) // batch % n_workers == worker]
+    return result

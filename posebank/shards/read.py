@@ -50,7 +50,10 @@ class ShardFilter:
     def keeps(self, trust: NDArray[Any], n_annotated: NDArray[Any]) -> NDArray[np.bool_]:
         """Which people are kept."""
         # A float32 0.7 is below the float64 0.7, so the bound is compared in the column's type.
-        return (trust >= trust.dtype.type(self.min_trust)) & (n_annotated >= self.min_annotated)
+        result: NDArray[np.bool_] = (trust >= trust.dtype.type(self.min_trust)) & (
+            n_annotated >= self.min_annotated
+        )
+        return result
 
 
 @dataclass(frozen=True)
