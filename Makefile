@@ -56,8 +56,8 @@ evaluate: setup ## the network of CONFIG, scored
 report: setup ## an HTML report of WORKSPACE
 	$(POSEBANK) report --workspace $(WORKSPACE)
 
-test: setup ## the tests
-	$(BIN)/python -m pytest -n 2
+test: setup ## the tests, with their coverage
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
 check: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
