@@ -1,6 +1,7 @@
 """Feed damaged files to every MoCap reader: only ``PosebankError`` may come out.
 
     python benchmarks/fuzz_mocap.py 100000 --workers 2
+    python benchmarks/fuzz_mocap.py 20000 --kind c3d,amass,amass-npy,model
 
 Each case is made from its number alone, so that a failure can be repeated (``--first N``). The work
 is done in child processes under a memory limit; a case that ends its process, takes longer than
@@ -10,6 +11,7 @@ is done in child processes under a memory limit; a case that ends its process, t
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import multiprocessing as mp
 import resource
@@ -18,7 +20,8 @@ import tempfile
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,14 +31,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from _common import SHARED_DATA, report
+from amass_files import body_model, clip_arrays
 from annotation_files import write_cdf
 from bvh_files import FORMS, bvh_text
-from mocap_files import acclaim_bones, amc_text, asf_text, c3d_bytes, pose_prior_bvh, random_motion
+from c3d_files import MARKERS, c3d_with, walker
+from mocap_files import acclaim_bones, amc_text, asf_text, pose_prior_bvh, random_motion
 
 from posebank.errors import PosebankError, SourceError
 from posebank.mocap.bank import BankSettings, poses_from_clip
-from posebank.mocap.c3d import NEEDED_MARKERS
 from posebank.mocap.clips import ReadClip
+from posebank.mocap.options import ReadOptions
 from posebank.mocap.sources import ClipSource, as_motion_clip, discover, read_data, read_source
 
 SLOW_S = 2.0
@@ -50,6 +55,8 @@ _BVH_FORMS = ("Mixamo through Blender", "LAFAN1", "3ds Max Biped", "Perception N
 
 KINDS = ("asf", "amc", "bvh", "c3d")
 H36M_KINDS = ("cdf", "h5", "npz", "npy")  # npy: the array in an npz, whose checksums stop all else
+AMASS_KINDS = ("amass", "amass-npy", "model", "model-npy")  # clips, and the body model of one
+EVERY_KIND = (*KINDS, *H36M_KINDS, *AMASS_KINDS)
 
 
 def originals() -> dict[str, list[bytes]]:
@@ -59,7 +66,6 @@ def originals() -> dict[str, list[bytes]]:
     """
     bones = acclaim_bones()
     rng = np.random.default_rng(0)
-    points = rng.uniform(-900, 900, (6, len(NEEDED_MARKERS), 3))
     motion = random_motion(bones, 4)
     made = {
         "asf": [asf_text(bones).encode(), asf_text(bones, angle="rad", end="\r\n").encode()],
@@ -69,11 +75,7 @@ def originals() -> dict[str, list[bytes]]:
             pose_prior_bvh(3, rom=True).encode(),
             *(bvh_text(FORMS[name].but(n_frames=30)).encode() for name in _BVH_FORMS),
         ],
-        "c3d": [
-            c3d_bytes(points, list(NEEDED_MARKERS), processor, as_float)
-            for processor in (84, 85, 86)
-            for as_float in (True, False)
-        ],
+        "c3d": _c3d_files(),
     }
     cmu, hdm05 = SHARED_DATA / "cmu", SHARED_DATA / "hdm05"
     if cmu.is_dir():
@@ -85,7 +87,58 @@ def originals() -> dict[str, list[bytes]]:
             made["amc"].append(amc.read_bytes()[:4000])
         made["bvh"].append((cmu / "bvh_cgspeed/02_01.bvh").read_bytes()[:9000])
         made["c3d"].append((cmu / "c3d/02_01.c3d").read_bytes()[:9000])
-    return made | _h36m_files(rng)
+    return made | _h36m_files(rng) | _amass_files()
+
+
+def _c3d_files() -> list[bytes]:
+    """A walker in every number format, and with what makes the reader decide something."""
+    points = walker(6)
+    gaps = walker(6)
+    gaps[2, 3] = 0.0
+    two = np.concatenate([points, walker(6, at=(2000.0, 0.0))], axis=1)
+    return [
+        *(
+            c3d_with(points, MARKERS, processor=processor, as_float=as_float)
+            for processor in (84, 85, 86)
+            for as_float in (True, False)
+        ),
+        c3d_with(points, MARKERS, analog=(3, 4), header_analog=3),
+        c3d_with(points, MARKERS, labels_per_parameter=7, header_last=65535, frames=65535,
+                 trial=(1, 6)),
+        c3d_with(gaps, MARKERS, units=None, y_screen=None, x_screen=None),
+        c3d_with(two, [f"{who}:{m}" for who in "AB" for m in MARKERS], prefixes=["A:", "B:"]),
+    ]  # fmt: skip
+
+
+def _amass_files() -> dict[str, list[bytes]]:
+    """Clips and body models, as npz files and as the one array that is damaged within."""
+    clips = [clip_arrays(n_frames=4), clip_arrays("SMPL-X", n_frames=3)]
+    models = [body_model(n_vertices=50), body_model("SMPL-X", n_shapes=400, n_vertices=50)]
+    inner = {"amass": "poses", "model": "shapedirs"}
+    made: dict[str, list[bytes]] = {}
+    for kind, every in (("amass", clips), ("model", models)):
+        made[kind] = [_npz(arrays) for arrays in every]
+        made[f"{kind}-npy"] = [_npz({"a": arrays[inner[kind]]}, only="a") for arrays in every]
+    return made
+
+
+def _npz(arrays: dict[str, Any], only: str = "") -> bytes:
+    """The bytes of an npz file, or of one array in it."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    if not only:
+        return stream.getvalue()
+    with zipfile.ZipFile(stream) as packed:
+        return packed.read(f"{only}.npy")
+
+
+def _npz_with(sound: bytes, name: str, member: bytes) -> bytes:
+    """An npz file one of whose arrays has other bytes."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(sound)) as old, zipfile.ZipFile(stream, "w") as new:
+        for each in old.namelist():
+            new.writestr(each, member if each == f"{name}.npy" else old.read(each))
+    return stream.getvalue()
 
 
 def _h36m_files(rng: np.random.Generator) -> dict[str, list[bytes]]:
@@ -160,11 +213,13 @@ MUTATIONS: list[Callable[[bytearray, np.random.Generator], None]] = [
 
 
 def mutated(
-    case: int, files: dict[str, list[bytes]], kind: str | None = None
+    case: int, files: dict[str, list[bytes]], kinds: Sequence[str] = ()
 ) -> tuple[str, int, bytes]:
     """Kind of a case, which of the sound files it was, and the damaged bytes."""
     rng = np.random.default_rng([20161014, case])
-    kind = kind or (H36M_KINDS if case // 4 % 5 == 2 else KINDS)[case % 4]
+    kind = {0: AMASS_KINDS, 2: H36M_KINDS}.get(case // 4 % 5, KINDS)[case % 4]
+    if kinds:
+        kind = kinds[case % len(kinds)]
     sound = files[kind]
     which = int(rng.integers(len(sound)))
     data = bytearray(sound[which])
@@ -179,6 +234,8 @@ def _read(
 ) -> tuple[ClipSource, ReadClip]:
     if kind in H36M_KINDS:
         return _read_h36m(kind, data, case)
+    if kind in AMASS_KINDS:
+        return _read_amass(kind, which, data, files)
     dataset = {"asf": "cmu", "amc": "cmu", "bvh": ("bvh", "poseprior")[case // 4 % 2], "c3d": "c3d"}
     path = Path(f"01_01.{kind.replace('asf', 'amc')}")
     source = ClipSource(dataset[kind], path, Path("01.asf"), "01", "01_01")
@@ -204,9 +261,25 @@ def _read_h36m(kind: str, data: bytes, case: int) -> tuple[ClipSource, ReadClip]
         return clips[0], read_source(clips[0])
 
 
-def run_case(case: int, files: dict[str, list[bytes]], kind: str | None = None) -> str:
+def _read_amass(
+    kind: str, which: int, data: bytes, files: dict[str, list[bytes]]
+) -> tuple[ClipSource, ReadClip]:
+    """A damaged clip, or a sound one with a damaged body model, which is read from disk."""
+    whole = kind.removesuffix("-npy")
+    if kind != whole:
+        data = _npz_with(files[whole][which], {"amass": "poses", "model": "shapedirs"}[whole], data)
+    source = ClipSource("amass", Path("01_01_poses.npz"), None, "01", "01_01")
+    if whole == "amass":
+        return source, read_data(source, data)
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "model.npz").write_bytes(data)
+        source = replace(source, options=ReadOptions(body_model=Path(name)))
+        return source, read_data(source, files["amass"][which])
+
+
+def run_case(case: int, files: dict[str, list[bytes]], kinds: Sequence[str] = ()) -> str:
     """What became of a damaged file, read to the end of the bank: kept or refused."""
-    return read_to_the_bank(*mutated(case, files, kind), case, files)
+    return read_to_the_bank(*mutated(case, files, kinds), case, files)
 
 
 def read_to_the_bank(
@@ -224,7 +297,7 @@ def read_to_the_bank(
     return f"{kind} kept"
 
 
-def _work(first: int, last: int, kind: str | None, at: Any, results: Any) -> None:
+def _work(first: int, last: int, kinds: Sequence[str], at: Any, results: Any) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     files = originals()
     counts: Counter[str] = Counter()
@@ -234,7 +307,7 @@ def _work(first: int, last: int, kind: str | None, at: Any, results: Any) -> Non
         at.value = case
         start = time.perf_counter()
         try:
-            counts[run_case(case, files, kind)] += 1
+            counts[run_case(case, files, kinds)] += 1
         except BaseException as error:
             failures.append(f"case {case}: {type(error).__name__}: {error}"[:300])
         taken = time.perf_counter() - start
@@ -246,7 +319,7 @@ def _work(first: int, last: int, kind: str | None, at: Any, results: Any) -> Non
     results.put((counts, failures, slowest, memory))
 
 
-def fuzz(first: int, n_cases: int, workers: int, kind: str | None = None) -> dict[str, Any]:
+def fuzz(first: int, n_cases: int, workers: int, kinds: Sequence[str] = ()) -> dict[str, Any]:
     """Run the cases in child processes; a child that dies or hangs is a failure too."""
     counts: Counter[str] = Counter()
     failures: list[str] = []
@@ -255,7 +328,7 @@ def fuzz(first: int, n_cases: int, workers: int, kind: str | None = None) -> dic
     children = []
     for lo, hi in pairwise(bounds):
         at, results = mp.Value("q", int(lo)), mp.Queue()
-        child = mp.Process(target=_work, args=(int(lo), int(hi), kind, at, results))
+        child = mp.Process(target=_work, args=(int(lo), int(hi), kinds, at, results))
         child.start()
         children.append((child, at, results))
     for child, at, results in children:
@@ -286,12 +359,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", type=int, nargs="?", default=4000)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--kind", choices=[*KINDS, *H36M_KINDS], help="damage only these files")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--kind",
+        metavar="KIND,...",
+        dest="kinds",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        help=f"damage only these files, of {', '.join(EVERY_KIND)}",
+    )
     parser.add_argument("--quiet", action="store_true", help="no record in benchmarks/results")
     args = parser.parse_args()
     start = time.perf_counter()
-    results = fuzz(args.first, args.cases, args.workers, args.kind)
+    if not set(args.kinds) <= set(EVERY_KIND):
+        parser.error(f"--kind: expected some of {', '.join(EVERY_KIND)}, found {args.kinds}")
+    results = fuzz(args.first, args.cases, args.workers, args.kinds)
     results["seconds"] = round(time.perf_counter() - start, 1)
     if args.quiet:
         print(json.dumps(results, indent=1))

@@ -177,6 +177,7 @@ def test_points_without_a_label_are_left_alone(sound):
         {"junk": bytes(range(1, 200))},
         {"extra": [("STRANGE", b"\x09\x00\x01\x02")]},  # a type that does not exist
         {"extra": [("HUGE", bytes([4, 3, 255, 255, 255, 0]))]},  # larger than the file
+        {"extra": [("MANY", bytes([4, 12, *[255] * 12]))]},  # more than a C long can count
         {"wrong_pointer": True},
         {"n_blocks": 0},
     ],

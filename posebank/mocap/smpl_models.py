@@ -164,9 +164,10 @@ def _read_model(path: Path, family: str, gender: str, stamp: tuple[int, int]) ->
         directions = arrays.numbers("shapedirs", _shape_count(family, shape[2]))
         regressor = arrays.numbers("J_regressor")[:N_BODY_JOINTS]
     top = int(template[:, 1].argmax())
-    points = np.concatenate([regressor @ template, template[top : top + 1]])
-    moved = np.tensordot(regressor, directions, axes=1)
-    every = np.concatenate([moved, directions[top : top + 1]])
+    with np.errstate(all="ignore"):  # what a damaged model gives is refused below
+        points = np.concatenate([regressor @ template, template[top : top + 1]])
+        moved = np.tensordot(regressor, directions, axes=1)
+        every = np.concatenate([moved, directions[top : top + 1]])
     if not (np.isfinite(points).all() and np.isfinite(every).all()):
         raise SourceError(path, "expected finite numbers in a body model, found others")
     return BodyModel(path, family, gender, points, every)
