@@ -26,7 +26,7 @@ from posebank.mocap.c3d_file import (
     parse_c3d_parameters,
     texts_of,
 )
-from posebank.mocap.c3d_joints import joint_from_markers, missing_text, roles_of
+from posebank.mocap.c3d_joints import MarkedBody, missing_text, roles_of
 from posebank.mocap.c3d_markers import MarkedPerson, people_in
 from posebank.mocap.clips import ReadClip, chosen_rate
 from posebank.mocap.files import read_bytes
@@ -110,7 +110,8 @@ def parse_markers(
     """
     options = options or ReadOptions()
     content = parse_c3d(data, path)
-    person = _chosen(content, path, prefix, options.joints)
+    people = _people(content.parameters, content.labels())
+    person = _chosen(people, path, prefix, options.joints)
     try:
         used: _Marked | None = _marked(content, path, person, options)
     except SourceError:  # not a whole body: what the file states must do
@@ -174,14 +175,14 @@ def c3d_people(path: Path, joints: JointMap | None = None) -> tuple[list[str], d
             start = file.read(PARAMETER_BYTES)
     except OSError as error:
         raise SourceError(path, f"expected a readable file, found {error.strerror}") from error
-    return _whole_and_partial(parse_c3d_parameters(start, path), path, joints)
+    parameters = parse_c3d_parameters(start, path)
+    return _whole_and_partial(_people(parameters, labels_of(parameters)), path, joints)
 
 
 def _whole_and_partial(
-    parameters: Mapping[str, Value], path: Path, joints: JointMap | None
+    people: Sequence[MarkedPerson], path: Path, joints: JointMap | None
 ) -> tuple[list[str], dict[str, str]]:
-    """The people that a file's parameters name; see ``c3d_people``."""
-    people = people_in(labels_of(parameters), texts_of(parameters, "SUBJECTS:LABEL_PREFIXES"))
+    """Those with all needed markers, and what the others lack; see ``c3d_people``."""
     whole: list[str] = []
     partial: dict[str, str] = {}
     for person in people:
@@ -208,12 +209,13 @@ def read_c3d_clip(
     """
     options = options or ReadOptions()
     content = parse_c3d(data, path)
-    person = _chosen(content, path, prefix, options.joints)
+    people = _people(content.parameters, content.labels())
+    person = _chosen(people, path, prefix, options.joints)
     used = _marked(content, path, person, options)
     rate, evidence = chosen_rate(path, options.fps, _stated_rate(content, path, options))
     metres, unit = _unit(content, path, options, used)
     joints = used.joints(metres)
-    seen = np.all(np.abs(joints) < 1e3, axis=(1, 2))  # False for NaN
+    seen = np.abs(joints).max(axis=(1, 2)) < 1e3  # False for NaN
     if not seen.any():
         hidden = _never_seen(used, metres)
         raise SourceError(
@@ -221,14 +223,17 @@ def read_c3d_clip(
             "expected a frame with all needed markers, found none"
             + (f"; never seen: {', '.join(hidden)}" if hidden else ""),
         )
-    check_size(joints[seen], path, unit)
-    up, said = _up(content, path, options, joints[seen])
+    if not seen.all():
+        joints = joints[seen]
+    sample = joints[:: max(1, len(joints) // _SAMPLE)]
+    check_size(sample, path, unit)
+    up, said = _up(content, path, options, sample)
     lost = list(_lost_frames(content))
     if not seen.all():
         lost.append(
             f"{int((~seen).sum())} of {len(seen)} frames set aside: a needed marker is not seen"
         )
-    frames = content.first_frame + np.arange(len(joints), dtype=np.int64)
+    frames = content.first_frame + np.arange(len(seen), dtype=np.int64)
     facts = {
         "format": "C3D", "unit": unit, "metres_per_unit": metres, "rate_evidence": evidence,
         "axes": f"{up} up in the file, turned to y up",
@@ -236,19 +241,24 @@ def read_c3d_clip(
         "mapping": used.mapping(), "contradictions": list(content.notes),
         "frames_lost": int((~seen).sum()),
     }  # fmt: skip
-    whole, partial = _whole_and_partial(content.parameters, path, options.joints)
-    others = {other: "another clip" for other in whole} | partial
-    others.pop(person.prefix, None)
-    if others:
+    if others := _other_people(people, person, path, options.joints):
         facts["other_people"] = others
     return ReadClip(
-        joints=shifted_to_y_up(joints[seen], up.lower().lstrip("+")),
+        joints=shifted_to_y_up(joints, up.lower().lstrip("+")),
         frames=frames[seen],
         fps=rate,
         lost=tuple(lost),
         facts=facts,
-        notes=(*_settled(content), *said, *unusual_sizes(joints[seen]), *unusual_rate(rate)),
+        notes=(*_settled(content), *said, *unusual_sizes(sample), *unusual_rate(rate)),
     )
+
+
+def _other_people(
+    people: Sequence[MarkedPerson], person: MarkedPerson, path: Path, joints: JointMap | None
+) -> dict[str, str]:
+    """The others in a file by prefix: those with a clip of their own, and what the rest lacks."""
+    whole, partial = _whole_and_partial([p for p in people if p is not person], path, joints)
+    return {other: "another clip" for other in whole} | partial
 
 
 def _settled(content: C3DFile) -> tuple[str, ...]:
@@ -296,11 +306,9 @@ class _Rule:
     def names(self) -> tuple[str, ...]:
         return self.mean_of if self.roles is None else tuple(self.roles.values())
 
-    def position(self, markers: Mapping[str, Vectors]) -> Vectors:
+    def position(self, markers: Mapping[str, Vectors], body: MarkedBody) -> Vectors:
         if self.roles is not None:
-            return joint_from_markers(
-                self.joint, {role: markers[name] for role, name in self.roles.items()}
-            )
+            return body.joint(self.joint)
         total: Vectors = sum((markers[name] for name in self.mean_of), np.zeros(3))
         return total / len(self.mean_of)
 
@@ -344,8 +352,13 @@ class _Marked:
 
 
 def _joints(markers: Mapping[str, Vectors], rules: Sequence[_Rule]) -> Vectors:
+    names = {role: name for rule in rules for role, name in (rule.roles or {}).items()}
+    body = MarkedBody({role: markers[name] for role, name in names.items()})
+    joints = np.empty((len(next(iter(markers.values()))), len(rules), 3))
     with np.errstate(all="ignore"):  # of markers that are not seen, or not where people are
-        return np.stack([rule.position(markers) for rule in rules], axis=1)
+        for at, rule in enumerate(rules):
+            joints[:, at] = rule.position(markers, body)
+    return joints
 
 
 def _not_captured(position: Vectors, zero: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -366,7 +379,7 @@ def _not_captured(position: Vectors, zero: NDArray[np.bool_]) -> NDArray[np.bool
 
 def _body_share(person: MarkedPerson, joints: JointMap | None) -> float:
     """Which part of the 13 joints a person's labels give."""
-    roles = person.roles()
+    roles = person.roles
     given = [j for j in JOINT_NAMES if joints and j in joints and _named(person, joints[j])]
     return len({*given, *(j for j in JOINT_NAMES if roles_of(j, roles)[0])}) / len(JOINT_NAMES)
 
@@ -379,17 +392,22 @@ def _named(person: MarkedPerson, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _chosen(
-    content: C3DFile, path: Path, prefix: str | None, joints: JointMap | None
+    people: Sequence[MarkedPerson], path: Path, prefix: str | None, joints: JointMap | None
 ) -> MarkedPerson:
     """The person of that prefix, or the one whose labels give most joints."""
-    prefixes = texts_of(content.parameters, "SUBJECTS:LABEL_PREFIXES")
-    people = people_in(content.labels(), prefixes)
     if prefix is not None:
         people = [person for person in people if person.prefix == prefix]
     if not people:
         expected = "labels of the points" if prefix is None else f"labels of {prefix!r}"
         raise SourceError(path, f"POINT:LABELS: expected {expected}, found none")
+    if len(people) == 1:
+        return people[0]
     return max(people, key=lambda person: _body_share(person, joints))
+
+
+def _people(parameters: Mapping[str, Value], labels: Sequence[str]) -> list[MarkedPerson]:
+    """The people whose labels are in a file."""
+    return people_in(labels, texts_of(parameters, "SUBJECTS:LABEL_PREFIXES"))
 
 
 def _rules(
@@ -413,7 +431,7 @@ def _rules(
     SourceError
         Naming the markers that are absent.
     """
-    every = person.roles()
+    every = person.roles
     roles = {role: name for role, name in every.items() if name in usual}
     rules: list[_Rule] = []
     missing: list[str] = []
@@ -447,7 +465,7 @@ def _rules(
 
 def _marked(content: C3DFile, path: Path, person: MarkedPerson, options: ReadOptions) -> _Marked:
     """The markers that the person's joints need. Errors as ``_rules``."""
-    names = list(person.roles().values())
+    names = list(person.roles.values())
     step = max(1, len(content.quads) // _SAMPLE)
     points, zero = content.points_of([person.columns[name] for name in names], step)
     share = np.mean(np.isfinite(points[..., 0]) & ~zero, axis=1)

@@ -137,17 +137,22 @@ class _Reader:
         self.float = np.dtype(order + "f4")
         self.dec = processor == _DEC
 
-    def take(self, at: int, size: int) -> memoryview:
-        """``size`` bytes at ``at``, or an error where the file ends before."""
+    def check(self, at: int, size: int) -> None:
+        """Raise an error where the file ends before ``size`` bytes at ``at`` do."""
         if at < 0 or size < 0 or at + size > len(self.data):
             raise SourceError(
                 self.path, f"C3D: expected {size} bytes at {at}, found the end at {len(self.data)}"
             )
-        return memoryview(self.data)[at : at + size]
+
+    def take(self, at: int, size: int) -> bytes:
+        """``size`` bytes at ``at``."""
+        self.check(at, size)
+        return self.data[at : at + size]
 
     def words(self, at: int, count: int = 1) -> NDArray[Any]:
         """Signed 16-bit integers."""
-        return np.frombuffer(self.take(at, 2 * count), self.word)
+        self.check(at, 2 * count)
+        return np.frombuffer(self.data, self.word, count, at)
 
     def unsigned(self, at: int) -> int:
         """One unsigned 16-bit integer."""
@@ -160,13 +165,13 @@ class _Reader:
 
     def floats(self, at: int, count: int = 1) -> NDArray[Any]:
         """32-bit floating-point numbers."""
-        raw = self.take(at, 4 * count)
+        self.check(at, 4 * count)
         if self.dec:
             # DEC stores the two words the other way round, with an exponent larger by two.
-            swapped = np.frombuffer(raw, "<u2").reshape(-1, 2)[:, ::-1].copy()
+            swapped = np.frombuffer(self.data, "<u2", 2 * count, at).reshape(-1, 2)[:, ::-1].copy()
             with np.errstate(invalid="ignore"):
                 return swapped.view("<f4").reshape(-1) / np.float32(4.0)
-        return np.frombuffer(raw, self.float)
+        return np.frombuffer(self.data, self.float, count, at)
 
 
 def parse_c3d(data: bytes, path: Path) -> C3DFile:
@@ -244,7 +249,7 @@ def _parameters(reader: _Reader, start: int) -> tuple[dict[str, Value], list[str
             length, group = reader.signed_bytes(at)
             if length == 0 or group == 0:
                 break
-            name = _text(bytes(reader.take(at + 2, abs(length)))).upper()
+            name = _text(reader.take(at + 2, abs(length))).upper()
             pointer = at + 2 + abs(length)
             step = reader.unsigned(pointer)
             after = pointer + 2
@@ -302,7 +307,7 @@ def _value(reader: _Reader, at: int) -> tuple[Value, int]:
     count = math.prod(shape)
     at += 2 + n_dims
     if kind == -1:
-        raw = bytes(reader.take(at, count))
+        raw = reader.take(at, count)
         if n_dims < 2:
             return _text(raw), at + count
         width = shape[0]

@@ -30,8 +30,8 @@ The rules hold in any right-handed axes: nothing here knows which way is up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, cached_property
 from itertools import product
 
 import numpy as np
@@ -43,8 +43,6 @@ _HALF_KNEE, _HALF_ANKLE, _HALF_ELBOW, _MARKER_RADIUS = 0.052, 0.036, 0.040, 0.00
 _HEAD_TOP_ABOVE_BAND = 0.100
 
 Vectors = NDArray[np.float64]
-Markers = Mapping[str, Vectors]
-"""Role such as ``L knee`` -> positions (n_frames, 3) in metres."""
 
 _NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "hip": (
@@ -80,17 +78,27 @@ def roles_of(joint: str, roles: Collection[str]) -> tuple[list[str], list[str]]:
     joint : an ``lcrnet13`` name.
     roles : at hand.
     """
-    side, _, name = joint.rpartition("_")
-    alternatives = [[_sided(role, side) for role in one] for one in _alternatives(name)]
-    found = next((one for one in alternatives if set(one) <= set(roles)), None)
+    alternatives, extra = _wanted(joint)
+    found = next((one for one in alternatives if all(role in roles for role in one)), None)
     if found is None:
-        closest = min(alternatives, key=lambda one: len(set(one) - set(roles)) / len(one))
-        return [], [role for role in closest if role not in roles]
-    extra = [_sided(role, side) for role in _OPTIONAL.get(name, ())]
-    return found + [role for role in extra if role in roles], []
+        lacking = [[role for role in one if role not in roles] for one in alternatives]
+        return [], min(zip(lacking, alternatives, strict=True), key=_share)[0]
+    return [*found, *(role for role in extra if role in roles)], []
+
+
+def _share(part_and_whole: tuple[Sequence[str], Sequence[str]]) -> float:
+    part, whole = part_and_whole
+    return len(part) / len(whole)
 
 
 @cache
+def _wanted(joint: str) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """The alternatives of a joint, and the roles that improve it, all with their side."""
+    side, _, name = joint.rpartition("_")
+    alternatives = [tuple(_sided(role, side) for role in one) for one in _alternatives(name)]
+    return alternatives, tuple(_sided(role, side) for role in _OPTIONAL.get(name, ()))
+
+
 def _alternatives(name: str) -> list[tuple[str, ...]]:
     """The alternatives of a joint in roles alone."""
     whole: list[tuple[str, ...]] = []
@@ -112,18 +120,128 @@ def missing_text(roles: Collection[str]) -> str:
     return ", ".join(f"{usual_name(role)} ({role})" for role in roles)
 
 
-def joint_from_markers(joint: str, m: Markers) -> Vectors:
-    """One joint's centre (n_frames, 3), NaN where a marker that it needs was not seen.
+class MarkedBody:
+    """Joint centres of one person.
 
     Parameters
     ----------
-    joint : an ``lcrnet13`` name.
-    m : the roles that ``roles_of`` names for it.
+    markers : role such as ``L knee`` -> positions (n_frames, 3) in metres, NaN where it was not
+        seen; those that ``roles_of`` names for the joints that are asked for.
     """
-    if joint == "head":
-        return _head(m)
-    side, _, name = joint.partition("_")
-    return _RULES[name](m, side.upper(), 1.0 if side == "r" else -1.0)
+
+    def __init__(self, markers: Mapping[str, Vectors]) -> None:
+        self._m = markers
+
+    def joint(self, name: str) -> Vectors:
+        """One ``lcrnet13`` joint's centre (n_frames, 3), NaN where a marker was not seen."""
+        if name == "head":
+            return self._head()
+        side, _, kind = name.partition("_")
+        rules: Mapping[str, Callable[[str, float], Vectors]] = {
+            "hip": self._hip, "knee": self._knee, "ankle": self._ankle,
+            "shoulder": self._shoulder, "elbow": self._elbow, "wrist": self._wrist,
+        }  # fmt: skip
+        return rules[kind](side.upper(), 1.0 if side == "r" else -1.0)
+
+    @cached_property
+    def _pelvis(self) -> tuple[Vectors, Vectors, Vectors, Vectors]:
+        """Middle of the front waist markers and of the back ones, axis to the right, width."""
+        m = self._m
+        front = (m["L waist front"] + m["R waist front"]) / 2
+        if "L waist back" in m and "R waist back" in m:
+            back = (m["L waist back"] + m["R waist back"]) / 2
+        else:
+            back = m["sacrum"]
+        across = m["R waist front"] - m["L waist front"]
+        return front, back, _unit(across), _length(across)
+
+    @cached_property
+    def _pelvis_axes(self) -> tuple[Vectors, Vectors]:
+        """Axes ahead and up of the pelvis."""
+        front, back, right, _ = self._pelvis
+        ahead = front - back
+        ahead = _unit(ahead - _dot(ahead, right) * right)
+        return ahead, _cross(right, ahead)
+
+    def _hip(self, side: str, sign: float) -> Vectors:
+        front, _, right, width = self._pelvis
+        ahead, up = self._pelvis_axes
+        hip: Vectors = front + width * (sign * 0.36 * right - 0.19 * ahead - 0.30 * up)
+        return hip
+
+    def _knee(self, side: str, sign: float) -> Vectors:
+        return self._between(side, sign, "knee", _HALF_KNEE)
+
+    def _ankle(self, side: str, sign: float) -> Vectors:
+        return self._between(side, sign, "ankle", _HALF_ANKLE)
+
+    def _between(self, side: str, sign: float, joint: str, half_width: float) -> Vectors:
+        outer, inner = self._m[f"{side} {joint}"], self._m.get(f"{side} {joint} inside")
+        if inner is not None:
+            return (outer + inner) / 2
+        return outer - (half_width + _MARKER_RADIUS) * sign * self._knee_axes[side]
+
+    @cached_property
+    def _knee_axes(self) -> dict[str, Vectors]:
+        """The knees' axes towards the person's right, by side."""
+        m, axes = self._m, {}
+        for side in "LR":
+            if f"{side} knee" not in m or f"{side} ankle" not in m:
+                continue
+            shank = m[f"{side} knee"] - m[f"{side} ankle"]
+            toe = m.get(f"{side} toe")
+            if toe is not None:
+                foot = toe - m.get(f"{side} heel", m[f"{side} ankle"])
+                axes[side] = _unit(_cross(foot, shank))
+            else:
+                right, along = self._pelvis[2], _unit(shank)
+                axes[side] = _unit(right - _dot(right, along) * along)
+        return axes
+
+    @cached_property
+    def _below_acromia(self) -> Vectors:
+        """From an acromion marker to the shoulder."""
+        front, back, _, _ = self._pelvis
+        right, left = self._m["R shoulder"], self._m["L shoulder"]
+        down = _unit((front + back) / 2 - (right + left) / 2)
+        below: Vectors = 0.17 * _length(right - left) * down
+        return below
+
+    def _shoulder(self, side: str, sign: float) -> Vectors:
+        return self._m[f"{side} shoulder"] + self._below_acromia
+
+    def _wrist(self, side: str, sign: float) -> Vectors:
+        m = self._m
+        if f"{side} wrist, thumb side" in m and f"{side} wrist, other side" in m:
+            return (m[f"{side} wrist, thumb side"] + m[f"{side} wrist, other side"]) / 2
+        return m[f"{side} wrist"]
+
+    def _elbow(self, side: str, sign: float) -> Vectors:
+        outer, inner = self._m[f"{side} elbow"], self._m.get(f"{side} elbow inside")
+        if inner is not None:
+            return (outer + inner) / 2
+        upper = _unit(self._shoulder(side, sign) - outer)
+        lower = _unit(self._wrist(side, sign) - outer)
+        axis = _cross(upper, lower)  # to the left when the forearm is bent forwards
+        bend = _length(axis)
+        inwards = sign * axis / np.maximum(bend, 1e-9) * np.minimum(1.0, bend / 0.3)
+        elbow: Vectors = outer + (_HALF_ELBOW + _MARKER_RADIUS) * inwards
+        return elbow
+
+    def _head(self) -> Vectors:
+        m = self._m
+        if "L head front" in m and "L head back" in m:
+            band = [m[f"{side} head {end}"] for end in ("front", "back") for side in "LR"]
+            across = (band[1] + band[3]) - (band[0] + band[2])
+            ahead = (band[0] + band[1]) - (band[2] + band[3])
+            middle: Vectors = (band[0] + band[1] + band[2] + band[3]) / 4
+        elif "head top" in m:
+            return m["head top"]
+        else:
+            left, right = m["L head side"], m["R head side"]
+            middle, across = (left + right) / 2, right - left
+            ahead = m["forehead"] - middle
+        return middle + _HEAD_TOP_ABOVE_BAND * _unit(_cross(across, ahead))
 
 
 def _unit(v: Vectors) -> Vectors:
@@ -133,95 +251,17 @@ def _unit(v: Vectors) -> Vectors:
 
 def _length(v: Vectors) -> Vectors:
     """Lengths (n_frames, 1) of vectors (n_frames, 3)."""
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", v, v))[:, None])
+    return np.asarray(np.sqrt(_dot(v, v)))
 
 
-def _pelvis(m: Markers) -> tuple[Vectors, Vectors, Vectors, Vectors]:
-    """Middle of the front waist markers and of the back ones, axis to the right, width (n, 1)."""
-    front = (m["L waist front"] + m["R waist front"]) / 2
-    if "L waist back" in m and "R waist back" in m:
-        back = (m["L waist back"] + m["R waist back"]) / 2
-    else:
-        back = m["sacrum"]
-    across = m["R waist front"] - m["L waist front"]
-    return front, back, _unit(across), _length(across)
+def _dot(a: Vectors, b: Vectors) -> Vectors:
+    """Products (n_frames, 1) of vectors (n_frames, 3)."""
+    return np.asarray(np.einsum("ij,ij->i", a, b)[:, None])
 
 
-def _hip(m: Markers, side: str, sign: float) -> Vectors:
-    front, back, right, width = _pelvis(m)
-    ahead = front - back
-    ahead = _unit(ahead - (ahead * right).sum(-1, keepdims=True) * right)
-    up = np.cross(right, ahead)
-    hip: Vectors = front + width * (sign * 0.36 * right - 0.19 * ahead - 0.30 * up)
-    return hip
-
-
-def _knee(m: Markers, side: str, sign: float) -> Vectors:
-    return _across(m, side, sign, "knee", _HALF_KNEE)
-
-
-def _ankle(m: Markers, side: str, sign: float) -> Vectors:
-    return _across(m, side, sign, "ankle", _HALF_ANKLE)
-
-
-def _across(m: Markers, side: str, sign: float, joint: str, half_width: float) -> Vectors:
-    outer, inner = m[f"{side} {joint}"], m.get(f"{side} {joint} inside")
-    if inner is not None:
-        return (outer + inner) / 2
-    return outer + (half_width + _MARKER_RADIUS) * -sign * _knee_axis(m, side)
-
-
-def _knee_axis(m: Markers, side: str) -> Vectors:
-    """The knee's axis towards the person's right."""
-    shank = m[f"{side} knee"] - m[f"{side} ankle"]
-    toe = m.get(f"{side} toe")
-    if toe is not None:
-        return _unit(np.cross(toe - m.get(f"{side} heel", m[f"{side} ankle"]), shank))
-    right, along = _pelvis(m)[2], _unit(shank)
-    return _unit(right - (right * along).sum(-1, keepdims=True) * along)
-
-
-def _shoulder(m: Markers, side: str, sign: float) -> Vectors:
-    front, back, _, _ = _pelvis(m)
-    right, left = m["R shoulder"], m["L shoulder"]
-    down = _unit((front + back) / 2 - (right + left) / 2)
-    return m[f"{side} shoulder"] + 0.17 * _length(right - left) * down
-
-
-def _wrist(m: Markers, side: str, sign: float) -> Vectors:
-    if f"{side} wrist, thumb side" in m and f"{side} wrist, other side" in m:
-        return (m[f"{side} wrist, thumb side"] + m[f"{side} wrist, other side"]) / 2
-    return m[f"{side} wrist"]
-
-
-def _elbow(m: Markers, side: str, sign: float) -> Vectors:
-    outer, inner = m[f"{side} elbow"], m.get(f"{side} elbow inside")
-    if inner is not None:
-        return (outer + inner) / 2
-    upper = _unit(_shoulder(m, side, sign) - outer)
-    lower = _unit(_wrist(m, side, sign) - outer)
-    axis = np.cross(upper, lower)  # to the left when the forearm is bent forwards
-    inwards = sign * _unit(axis) * np.minimum(1.0, _length(axis) / 0.3)
-    elbow: Vectors = outer + (_HALF_ELBOW + _MARKER_RADIUS) * inwards
-    return elbow
-
-
-def _head(m: Markers) -> Vectors:
-    if "L head front" in m and "L head back" in m:
-        band = [m[f"{side} head {end}"] for end in ("front", "back") for side in "LR"]
-        across = (band[1] + band[3]) - (band[0] + band[2])
-        ahead = (band[0] + band[1]) - (band[2] + band[3])
-        middle: Vectors = (band[0] + band[1] + band[2] + band[3]) / 4
-    elif "head top" in m:
-        return m["head top"]
-    else:
-        left, right = m["L head side"], m["R head side"]
-        middle, across = (left + right) / 2, right - left
-        ahead = m["forehead"] - middle
-    return middle + _HEAD_TOP_ABOVE_BAND * _unit(np.cross(across, ahead))
-
-
-_RULES: Mapping[str, Callable[[Markers, str, float], Vectors]] = {
-    "hip": _hip, "knee": _knee, "ankle": _ankle,
-    "shoulder": _shoulder, "elbow": _elbow, "wrist": _wrist,
-}  # fmt: skip
+def _cross(a: Vectors, b: Vectors) -> Vectors:
+    """Cross products of vectors (n_frames, 3); ``numpy.cross`` takes longer to begin."""
+    product = np.empty_like(a)
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        product[:, i] = a[:, j] * b[:, k] - a[:, k] * b[:, j]
+    return product

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 SIDED_ROLES: Mapping[str, tuple[str, ...]] = {
     "waist front": ("*FWT", "*ASI", "*ASIS", "WAIST*FRONT", "*IAS"),
@@ -92,7 +93,8 @@ class MarkedPerson:
     prefix: str
     columns: Mapping[str, int]
 
-    def roles(self) -> dict[str, str]:
+    @cached_property
+    def roles(self) -> Mapping[str, str]:
         """Role (with the side before it) -> name of the marker at it."""
         best: dict[str, tuple[int, str]] = {}
         for name in self.columns:
