@@ -255,10 +255,10 @@ def heights(clip):
     return clip.joints[..., 1].mean(axis=0)
 
 
-@pytest.mark.parametrize("stated", [None, "", "-Z", "+Y", "+Q"])
+@pytest.mark.parametrize("stated", [None, "", "-Z", "+Y", "+X", "+Q"])
 def test_the_vertical_from_the_body(sound, stated):
     """Absent, pointing down, or another axis although the person walks on a floor."""
-    got = read(y_screen=stated)
+    got = read(y_screen=stated, x_screen="+X" if stated != "+X" else "+Y")
     np.testing.assert_allclose(heights(got), heights(sound), atol=1e-5)
     assert len(got.notes) == 1
 

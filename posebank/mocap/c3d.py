@@ -50,6 +50,7 @@ NEEDED_MARKERS = tuple(
 _LEAST_SEEN = 0.5  # of the frames; a marker that may be absent is ignored where it is rarer
 _NEAR_ORIGIN_M, _SHORT_PASSAGE = 0.05, 3
 _UPRIGHT = 0.8
+_FLOOR_M, _RISE_M, _SLIDE_M, _SAME_WAY = 0.1, 0.3, 0.4, 0.9
 _SAMPLE = 1000  # frames from which unit, axes and rarely seen markers are told
 
 Vectors = NDArray[np.float64]
@@ -603,15 +604,23 @@ def _decided_up(path: Path, text: str, stated: str, joints: Vectors) -> tuple[st
 def _stands(joints: Vectors, body: int, stated: int) -> bool:
     """Whether a person upright along the axis ``body`` stands, and does not lie.
 
-    The lower foot of one who stands keeps its height along ``body``, and either the hips travel
-    along the stated vertical, further than those of one who lies can rise, or the feet reach to
-    both sides of the hips along it, which the floor does not let those of one who lies.
+    The lower foot of one who stands keeps its height along ``body``. Besides, the hips travel along
+    the stated vertical, further than those of one who lies can rise; or the feet reach to both
+    sides of the hips along it, which the floor does not let those of one who lies; or the hips
+    travel across the body without its turning, and nobody lying slides like that.
     """
     feet = joints[:, [J["r_ankle"], J["l_ankle"]]]
     hips = joints[:, [J["r_hip"], J["l_hip"]]].mean(axis=1)
     lower = np.percentile(feet[..., body].min(axis=1), [10, 90])
+    if lower[1] - lower[0] >= _FLOOR_M:
+        return False
+    travel = np.ptp(hips, axis=0)
     beside = feet[..., stated] - hips[:, None, stated]
+    right = joints[:, J["r_hip"]] - joints[:, J["l_hip"]]
+    right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-9)
+    across = max(travel[axis] for axis in range(3) if axis != body)
     return bool(
-        lower[1] - lower[0] < 0.1
-        and (np.ptp(hips[:, stated]) > 0.3 or (beside.min() < -0.1 and beside.max() > 0.1))
+        travel[stated] > _RISE_M
+        or (beside.min() < -_FLOOR_M and beside.max() > _FLOOR_M)
+        or (across > _SLIDE_M and np.linalg.norm(right.mean(axis=0)) > _SAME_WAY)
     )
