@@ -29,7 +29,7 @@ KINDS = {
         ArtefactKind("bank", "ingest"),
         ArtefactKind("annotations", "annotate"),
         ArtefactKind("index", "index"),
-        ArtefactKind("matches", "match"),
+        ArtefactKind("matches", "match", version=2),
         ArtefactKind("lifter", "label"),
         ArtefactKind("labels", "label"),
         ArtefactKind("anchors", "anchors"),

@@ -111,18 +111,21 @@ ANNOTATIONS = _schema("annotations", [
            frame="camera", nullable=True),
 ])  # fmt: skip
 
+_PER_RANK = "one value a rank, best first"
+
 MATCHES = _schema("matches", [
     _field("person_id", _STR, "unique person"),
-    _field("rank", pa.int32(), "0 is the best"),
-    _field("pose_row", pa.int64(), "row in the bank"),
-    _field("pose_id", _STR, "pose in the bank"),
-    _field("rotation", pa.float64(), "world to camera axes", shape=(3, 3)),
-    _field("scale", pa.float64(), "camera scale", unit="px/m"),
-    _field("translation", pa.float64(), "camera translation", shape=(2,), unit="px"),
-    _field("error_norm", pa.float64(), "RMS residual / RMS size of the query"),
-    _field("error_mm", pa.float64(), "RMS residual / scale", unit="mm"),
     _field("n_annotated", pa.int32(), "annotated joints"),
-    _field("gap", pa.float64(), "certificate of the best error; null is unknown", nullable=True),
+    _field("gap", pa.float64(), "certificate of the best cost; null is unknown", nullable=True),
+    _field("pose_id", _STR, "best match in the bank: dataset/clip:frame, m for mirrored"),
+    _field("scale", pa.float64(), "camera scale of the best match", unit="px/m"),
+    _field("translation", pa.float64(), "camera translation of the best match", shape=(2,),
+           unit="px"),
+    _field("error_mm", pa.float64(), "RMS residual / scale of the best match", unit="mm"),
+    _field("pose_row", pa.list_(pa.int32()), f"rows in the bank; {_PER_RANK}"),
+    _field("rotation", pa.list_(_F32), "unit quaternions x y z w, world to camera axes; four "
+           "values a rank, best first"),
+    _field("error_norm", pa.list_(_F32), f"RMS residual / RMS size of the query; {_PER_RANK}"),
 ])  # fmt: skip
 
 LABELS = _schema("labels", [
@@ -275,54 +278,88 @@ def from_table(cls: type[R], table: pa.Table) -> R:
 
 
 def matches_to_table(matches: Matches, pose_id: np.ndarray) -> pa.Table:
-    """Long form of the matches: one row per person and rank; empty ranks are left out.
+    """Table of the matches, one row per person, with what labels use.
+
+    Scale, translation and error_mm are kept of the best match alone.
 
     Parameters
     ----------
-    pose_id : the bank's pose_id column.
+    matches : Matches
+        At least one pose of each person.
+    pose_id : ndarray
+        The bank's pose_id column.
     """
-    person, rank = np.nonzero(matches.pose_row >= 0)
-    row = matches.pose_row[person, rank]
-    columns: dict[str, Any] = {
-        "person_id": matches.person_id[person],
-        "rank": rank,
-        "pose_row": row,
-        "pose_id": pose_id[row],
-        "n_annotated": matches.n_annotated[person],
-        "gap": matches.gap[person],
+    from scipy.spatial.transform import Rotation  # noqa: PLC0415 - half a second
+
+    found = matches.pose_row >= 0
+    lengths = found.sum(axis=1)
+    quaternions = Rotation.from_matrix(matches.rotation[found]).as_quat()
+    per_rank = {
+        "pose_row": (matches.pose_row[found], lengths),
+        "rotation": (quaternions.reshape(-1), 4 * lengths),
+        "error_norm": (matches.error_norm[found], lengths),
     }
-    for name in ("rotation", "scale", "translation", "error_norm", "error_mm"):
-        columns[name] = getattr(matches, name)[person, rank]
-    return pa.Table.from_arrays([column_from(columns[f.name], f) for f in MATCHES], schema=MATCHES)
+    columns: dict[str, Any] = {
+        "person_id": matches.person_id,
+        "n_annotated": matches.n_annotated,
+        "gap": matches.gap,
+        "pose_id": pose_id[matches.pose_row[:, 0]],
+    }
+    for name in ("scale", "translation", "error_mm"):
+        columns[name] = getattr(matches, name)[:, 0]
+    arrays = [
+        _lists(*per_rank[f.name], f) if f.name in per_rank else column_from(columns[f.name], f)
+        for f in MATCHES
+    ]
+    return pa.Table.from_arrays(arrays, schema=MATCHES)
+
+
+def _lists(values: np.ndarray, lengths: np.ndarray, field: pa.Field) -> pa.Array:
+    """Arrow array of lists of these lengths from their values, one list after the other."""
+    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    flat = pa.array(values, type=field.type.value_type)
+    return pa.ListArray.from_arrays(pa.array(ends), flat, type=field.type)
 
 
 def matches_from_table(table: pa.Table) -> Matches:
-    """Inverse of ``matches_to_table``; people in the order of their first row."""
-    person_ids = column_array(table, "person_id")
-    rank = column_array(table, "rank").astype(np.int64)
-    first: dict[str, int] = {}
-    for i, p in enumerate(person_ids):
-        first.setdefault(p, i)
-    order = {p: i for i, p in enumerate(first)}
-    person = np.array([order[p] for p in person_ids], dtype=np.int64)
-    n, k = len(order), int(rank.max()) + 1 if len(rank) else 1
+    """Matches of a table of ``matches_to_table``.
 
-    def spread(name: str, empty: float, *tail: int) -> np.ndarray:
-        values = column_array(table, name)
+    Scale, translation and error_mm of ranks after the first are NaN: they are not kept.
+    """
+    from scipy.spatial.transform import Rotation  # noqa: PLC0415 - half a second
+
+    table = table.combine_chunks()
+    rows = [table.column(n).combine_chunks() for n in ("pose_row", "rotation", "error_norm")]
+    first, rotation, error = (
+        column.flatten().to_numpy() if len(column) else np.zeros(0) for column in rows
+    )
+    lengths = rows[0].value_lengths().to_numpy() if len(table) else np.zeros(0, np.int64)
+    n, k = len(table), int(lengths.max(initial=1))
+    found = np.arange(k) < lengths[:, None]
+
+    def spread(values: np.ndarray, empty: float, *tail: int) -> np.ndarray:
         wide = np.full((n, k, *tail), empty, dtype=values.dtype)
-        wide[person, rank] = values
+        wide[found] = values
         return wide
 
-    rows = np.array(list(first.values()), dtype=np.int64)
-    gap = column_array(table, "gap")[rows]
+    def of_best(name: str, empty: float, *tail: int) -> np.ndarray:
+        wide = np.where(found.reshape(n, k, *(1 for _ in tail)), np.nan, empty)
+        wide = np.broadcast_to(wide, (n, k, *tail)).copy()
+        wide[:, 0] = column_array(table, name)
+        return wide
+
+    matrices = np.zeros((0, 3, 3))
+    if len(rotation):
+        matrices = Rotation.from_quat(rotation.astype(np.float64).reshape(-1, 4)).as_matrix()
+    gap = column_array(table, "gap")
     return Matches(
-        person_id=texts(list(order)),
-        pose_row=spread("pose_row", -1),
-        rotation=spread("rotation", 0, 3, 3),
-        scale=spread("scale", 0),
-        translation=spread("translation", 0, 2),
-        error_norm=spread("error_norm", np.inf),
-        error_mm=spread("error_mm", np.inf),
-        n_annotated=column_array(table, "n_annotated")[rows],
+        person_id=column_array(table, "person_id"),
+        pose_row=spread(first.astype(np.int64), -1),
+        rotation=spread(matrices, 0, 3, 3),
+        scale=of_best("scale", 0.0),
+        translation=of_best("translation", 0.0, 2),
+        error_norm=spread(error.astype(np.float64), np.inf),
+        error_mm=of_best("error_mm", np.inf),
+        n_annotated=column_array(table, "n_annotated"),
         gap=np.where(np.isnan(gap), np.inf, gap),
     )

@@ -303,7 +303,8 @@ class Matches(Records):
         ``x_image = scale * (rotation @ X)[:2] + translation`` for body-centred X.
     error_norm : (n, k) float64, RMS residual over the annotated joints / RMS size of the query's
         annotated joints; inf where there is no match.
-    error_mm : (n, k) float64, RMS residual / scale, millimetres.
+    error_mm : (n, k) float64, RMS residual / scale, millimetres. (Of matches read from a workspace,
+        scale, translation and error_mm of ranks after the first are NaN: they are not kept.)
     n_annotated : (n,) int32
     gap : (n,) float64, certificate: no pose and camera within the settings can have an
         ``error_norm`` smaller than the best one minus ``gap``. 0 is exact, inf is unknown. With a

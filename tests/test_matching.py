@@ -279,6 +279,13 @@ def test_matching_error_by_every_grouping(bank, people):
         matching_error(matches, people, "colour")
 
 
+def test_every_camera_is_considered_by_default_but_for_sampled_views():
+    assert MatchSettings().limits.is_free
+    for matcher in ("views", "refined"):
+        assert MatchSettings(matcher=matcher).limits == CameraLimits()
+    assert MatchSettings(limits=CameraLimits()).limits == CameraLimits()
+
+
 def test_oracle_itself():
     # A square seen as a square of twice the size; the mean and scale are free.
     square = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])

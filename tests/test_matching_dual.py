@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posebank.geometry.cameras import camera_rotation
-from posebank.matching.viewfree.dual import N_MULTIPLIERS, ascend, bound_cell, camera_of, scratch
-from posebank.matching.viewfree.kernels import moments
+from posebank.matching.viewfree.dual import N_MULTIPLIERS, ascend, bound_cell, direction_of, scratch
+from posebank.matching.viewfree.refine import moments
 
 EVERYWHERE = (-np.pi / 2, np.pi / 2, -np.pi, np.pi, -np.pi, np.pi)
 
@@ -33,7 +33,8 @@ def bound_of(a, g, part, low=-np.pi / 2, high=np.pi / 2):
     cell, used, work = np.empty(10), np.zeros(N_MULTIPLIERS, bool), scratch()
     bound_cell(np.array([*part, 0.0]), low, high, cell, used)
     found = ascend(a, g, cell, used, 2.0, 1e-2, np.zeros(N_MULTIPLIERS), work)
-    return np.sqrt(found), camera_of(work[1])
+    x, y, z = direction_of(work[1])
+    return np.sqrt(found), (np.arctan2(x, -z), np.arctan2(-y, np.hypot(x, z)))
 
 
 def errors(query, mask, pose, azimuth, elevation, roll):

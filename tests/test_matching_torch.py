@@ -9,6 +9,7 @@ import torch
 from matching_oracle import error_norm, random_bank, random_people
 
 from posebank.errors import SettingsError
+from posebank.geometry.camera_prior import CameraPrior
 from posebank.geometry.cameras import CameraLimits, camera_rotation
 from posebank.matching import (
     MatchSettings,
@@ -22,7 +23,7 @@ from posebank.matching.queries import make_queries
 from posebank.matching.viewfree import search_torch
 from posebank.matching.viewfree.cameras import cameras_to_search
 from posebank.matching.viewfree.dual_torch import dual_bounds, limits_of
-from posebank.matching.viewfree.kernels import moments
+from posebank.matching.viewfree.refine import moments
 from posebank.types import Matches, PoseBank
 
 SIDEWAYS = CameraLimits(-0.2, 0.3, np.pi)
@@ -55,6 +56,16 @@ def test_same_matches_with_torch(on_torch, limits, k, apart):
     settings = MatchSettings(k=k, limits=limits, min_distance_mm=apart)
     expected, _ = match(bank, people, settings)
     same(expected, on_torch(bank, people, settings))
+
+
+def test_same_matches_with_a_prior_and_torch(on_torch):
+    bank, people = random_bank(150), random_people(12)
+    settings = MatchSettings(k=4, prior=CameraPrior.normal(0.2, 0.4, 0.3))
+    expected, found = match(bank, people, settings)[0], on_torch(bank, people, settings)
+    for name in ("pose_row", "rotation", "error_norm"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    # What is proved depends on which poses had to be solved.
+    np.testing.assert_allclose(found.gap, expected.gap, atol=0.02)
 
 
 def test_same_matches_in_small_blocks_and_for_ties(on_torch, monkeypatch):

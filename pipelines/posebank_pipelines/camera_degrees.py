@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from posebank.errors import SettingsError
-from posebank.geometry.cameras import CameraLimits, CameraPrior
+from posebank.geometry.camera_prior import CameraPrior
+from posebank.geometry.cameras import CameraLimits
+from posebank.matching.settings import default_limits
+
+
+def limits_of_matcher(matcher: str, **camera: Any) -> CameraLimits:
+    """Return the limits of a matcher; what is not given keeps the matcher's default.
+
+    Parameters
+    ----------
+    matcher : str
+    camera : float or bool, optional
+        As of ``limits_from_degrees``.
+    """
+    free = bool(camera.pop("free", False)) or default_limits(matcher).is_free
+    return limits_from_degrees(**camera, free=free)
 
 
 def limits_from_degrees(
@@ -62,6 +78,6 @@ def prior_from_degrees(
             f"{', '.join('none' if v is None else f'{v:g}' for v in given)}"
         )
     try:
-        return CameraPrior(*map(math.radians, (elevation, elevation_spread, roll_spread)))
+        return CameraPrior.normal(*map(math.radians, (elevation, elevation_spread, roll_spread)))
     except ValueError as error:
         raise SettingsError(f"camera prior: {error}") from error

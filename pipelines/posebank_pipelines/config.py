@@ -26,7 +26,11 @@ from posebank.mocap import DATASETS, ReadOptions, read_joint_map
 from posebank.mocap.bank import BankSettings
 from posebank.mocap.options import checked_joint_map
 from posebank.shards import ShardSettings
-from posebank_pipelines.camera_degrees import limits_from_degrees, prior_from_degrees
+from posebank_pipelines.camera_degrees import (
+    limits_from_degrees,
+    limits_of_matcher,
+    prior_from_degrees,
+)
 from posebank_pipelines.stage import run_name
 
 T = TypeVar("T")
@@ -278,9 +282,12 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     hints = {name: hint for name, hint in (of_limits | of_prior).items() if name != "return"}
     camera = _only(raw.get("camera", {}), list(hints), "[camera]")
     camera = {key: _typed(value, hints[key], f"[camera].{key}") for key, value in camera.items()}
+    limits = {k: v for k, v in camera.items() if k in of_limits}
+    matching = raw.get("matching", {})
+    matcher = matching.get("matcher", MatchSettings.matcher) if isinstance(matching, dict) else ""
     common = {
         "seed": _seed(raw),
-        "limits": limits_from_degrees(**{k: v for k, v in camera.items() if k in of_limits}),
+        "limits": limits_from_degrees(**limits),
         "prior": prior_from_degrees(**{k: v for k, v in camera.items() if k in of_prior}),
     }
     mocap = [_mocap(t, base, f"[[mocap]] {i}") for i, t in enumerate(_tables(raw, "mocap"), 1)]
@@ -297,7 +304,12 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
         mocap=mocap,
         annotations=annotations,
         bank=_settings(BankSettings, raw.get("bank", {}), "[bank]", **common),
-        matching=_settings(MatchSettings, raw.get("matching", {}), "[matching]", **common),
+        matching=_settings(
+            MatchSettings,
+            matching,
+            "[matching]",
+            **common | {"limits": limits_of_matcher(matcher, **limits)},
+        ),
         labels=_settings(LabelSettings, raw.get("labels", {}), "[labels]", **common),
         anchors=_settings(AnchorSettings, raw.get("anchors", {}), "[anchors]", **common),
         shards=_settings(ShardSettings, raw.get("shards", {}), "[shards]", **common),

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FLIP = np.diag([1.0, -1.0, -1.0])
-_SIGMA = 0.1  # error_norm that one spread of a prior is worth, as the spread of ``posterior``
 
 
 @dataclass(frozen=True)
@@ -49,48 +48,6 @@ class CameraLimits:
     def is_free(self) -> bool:
         """Whether no camera is excluded."""
         return self == CameraLimits.free()
-
-
-@dataclass(frozen=True)
-class CameraPrior:
-    """Which of the cameras allowed are likely: elevation and roll are normal (radians).
-
-    elevation : the likeliest; elevation_spread, roll_spread : standard deviations (the likeliest
-        roll is 0; azimuth is free).
-
-    A camera's cost is ``error_norm`` with a penalty, the logarithm of the posterior for
-    ``error_norm`` with a standard deviation of 0.1::
-
-        cost^2 = error_norm^2 + 0.1^2 (((e - elevation) / elevation_spread)^2
-                                       + (roll / roll_spread)^2)
-    """
-
-    elevation: float
-    elevation_spread: float
-    roll_spread: float
-
-    def __post_init__(self) -> None:
-        if not -np.pi / 2 <= self.elevation <= np.pi / 2:
-            raise ValueError(f"expected elevation in [-pi/2, pi/2], got {self.elevation}")
-        if not (0 < self.elevation_spread < np.inf and 0 < self.roll_spread < np.inf):
-            raise ValueError(
-                "expected positive elevation_spread and roll_spread, got "
-                f"{self.elevation_spread} and {self.roll_spread}"
-            )
-
-    @property
-    def weights(self) -> tuple[float, float]:
-        """Of the squared deviations of elevation and roll in the cost squared."""
-        return (_SIGMA / self.elevation_spread) ** 2, (_SIGMA / self.roll_spread) ** 2
-
-    def penalty(self, rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Cost squared less ``error_norm`` squared, (...), of cameras (..., 3, 3)."""
-        elevation, roll = elevation_roll(rotation)
-        of_elevation, of_roll = self.weights
-        result: NDArray[np.float64] = (
-            of_elevation * (elevation - self.elevation) ** 2 + of_roll * roll**2
-        )
-        return result
 
 
 def camera_rotation(

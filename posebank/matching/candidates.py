@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.geometry.cameras import CameraPrior
 from posebank.matching.queries import Queries
 from posebank.types import Matches, PoseBank, Texts
 
 Array = NDArray[np.float64]
+
+_PEOPLE = 256  # fitted at a time, to bound the memory
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,8 @@ class Best:
         rows: NDArray[np.int64],
         rotation: Array,
         min_distance_mm: float,
-        prior: CameraPrior | None,
-    ) -> Array:
-        """Enter the best distinct candidates of query ``i``; returns their costs, best first.
+    ) -> int:
+        """Enter the best distinct candidates of query ``i``; returns how many.
 
         Parameters
         ----------
@@ -104,26 +104,41 @@ class Best:
         k = self.pose_row.shape[1]
         joints = bank.joints_3d[rows].astype(np.float64)
         fitted = fit(queries.unit[i], queries.mask[i], joints, rotation)
-        cost = fitted.error
-        if prior is not None:
-            cost = np.sqrt(cost**2 + prior.penalty(rotation))
-        order = np.lexsort((rows, cost))
+        order = np.lexsort((rows, fitted.error))
         order = order[fitted.scale[order] > 0]
         seen = np.einsum("njd,ncd->njc", joints[order], rotation[order])
         order = order[distinct(seen, k, min_distance_mm)]
-        found = slice(0, len(order))
-        size, count = queries.size[i], queries.mask[i].sum()
-        scale = fitted.scale[order] * size
-        mean = joints[order][:, queries.mask[i]].mean(axis=1)
-        self.pose_row[i, found] = rows[order]
-        self.rotation[i, found] = rotation[order]
-        self.scale[i, found] = scale
-        self.translation[i, found] = queries.centre[i] - scale[:, None] * np.einsum(
-            "nd,ncd->nc", mean, rotation[order][:, :2]
-        )
-        self.error_norm[i, found] = fitted.error[order]
-        self.error_mm[i, found] = 1000 * fitted.error[order] * size / np.sqrt(count) / scale
-        return cost[order]
+        found = len(order)
+        self.pose_row[i, :found] = rows[order]
+        self.rotation[i, :found] = rotation[order]
+        return found
+
+    def fit(self, queries: Queries, bank: PoseBank) -> None:
+        """Fill in scale, translation and errors of the poses and rotations entered."""
+        for start in range(0, len(queries), _PEOPLE):
+            some = slice(start, start + _PEOPLE)
+            found = self.pose_row[some] >= 0
+            joints = bank.joints_3d[np.maximum(self.pose_row[some], 0)].astype(np.float64)
+            mask = queries.mask[some, None, :, None]
+            count = queries.mask[some].sum(axis=1)[:, None]
+            mean = (joints * mask).sum(axis=2) / count[..., None]
+            image = np.einsum("nkjd,nkcd->nkjc", joints, self.rotation[some, :, :2])
+            middle = np.einsum("nkd,nkcd->nkc", mean, self.rotation[some, :, :2])
+            flat = np.where(mask, image - middle[:, :, None], 0.0)
+            unit = queries.unit[some, None]
+            n = np.maximum((flat**2).sum((-1, -2)), 1e-12)
+            scale = np.maximum((flat * unit).sum((-1, -2)) / n, 0.0)
+            residual = unit - scale[..., None, None] * flat
+            error = np.sqrt((residual**2).sum((-1, -2)))
+            size = queries.size[some, None]
+            pixels = scale * size
+            with np.errstate(divide="ignore", invalid="ignore"):
+                mm = 1000 * error * size / np.sqrt(count) / pixels
+            shift = queries.centre[some, None] - pixels[..., None] * middle
+            self.scale[some] = np.where(found, pixels, 0.0)
+            self.translation[some] = np.where(found[..., None], shift, 0.0)
+            self.error_norm[some] = np.where(found, error, np.inf)
+            self.error_mm[some] = np.where(found, mm, np.inf)
 
     def matches(self, queries: Queries, person_id: Texts) -> Matches:
         """The matches of the queries' people."""

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.errors import ArtefactError, Rejected
-from posebank.geometry.cameras import camera_rotation
 from posebank.matching.candidates import Best
 from posebank.matching.devices import gpu
 from posebank.matching.queries import Queries, make_queries
 from posebank.matching.settings import MAX_K, MatchSettings
-from posebank.matching.viewfree import kernels, search
+from posebank.matching.view_scores import view_scores
+from posebank.matching.viewfree import search
 from posebank.matching.viewfree.cameras import cameras_to_search
 from posebank.matching.viewfree.decide import TOLERANCE
+from posebank.matching.viewfree.refine import refine_poses
 from posebank.matching.views import ViewIndex, view_rotations
 from posebank.skeleton import N_JOINTS
 from posebank.types import Matches, People, PoseBank
@@ -70,11 +71,11 @@ def match(
     device = gpu(settings.device)
     queries, rejected = make_queries(people, settings.min_annotated)
     best = Best.empty(len(queries), settings.k)
-    columns = np.ascontiguousarray(bank.joints_3d.transpose(1, 2, 0))
     if settings.matcher == "viewfree":
-        _viewfree(bank, columns, queries, settings, device, best)
+        _viewfree(bank, queries, settings, device, best)
     else:
-        _views(bank, columns, queries, settings, index, best)
+        _views(bank, queries, settings, index, best)
+        best.fit(queries, bank)
     unmatched = best.pose_row[:, 0] < 0
     if unmatched.any():  # no camera allowed shows any pose the right way round
         rejected += [
@@ -87,7 +88,6 @@ def match(
 
 def _viewfree(
     bank: PoseBank,
-    columns: NDArray[np.float32],
     queries: Queries,
     settings: MatchSettings,
     device: torch.device | None,
@@ -99,26 +99,24 @@ def _viewfree(
     units, masks = queries.unit[rank], queries.mask[rank]
     poses = np.ascontiguousarray(bank.joints_3d)
     cameras = cameras_to_search(settings.limits, settings.prior)
-    one_each = settings.k == 1 or settings.min_distance_mm <= 0
-    apart = 0.0 if one_each else N_JOINTS * (settings.min_distance_mm / 1000) ** 2
+    k = min(settings.k, len(bank))
+    apart = N_JOINTS * (settings.min_distance_mm / 1000) ** 2
     if device is None:
-        chunks = _chunks(queries)
-        rows, values, floors, _ = search.search_viewfree(
-            units, masks, chunks, columns, poses, cameras, settings.k, apart
+        columns = np.ascontiguousarray(poses.transpose(1, 2, 0))
+        rows, rotations, floors = search.search_viewfree(
+            units, masks, _chunks(queries), columns, poses, cameras, k, apart
         )
     else:
         from posebank.matching.viewfree.search_torch import search_on_device  # noqa: PLC0415 - torch
 
-        rows, values, floors = search_on_device(
-            units, masks, poses, cameras, settings.k, apart, device
-        )
-    for position, i in enumerate(rank):
-        found = rows[position] >= 0
-        camera = values[position, found]
-        rotation = camera_rotation(camera[:, 1], camera[:, 2], camera[:, 3])
-        cost = best.put(i, queries, bank, rows[position, found], rotation, 0.0, settings.prior)
-        if len(cost):
-            best.gap[i] = max(cost[0] - floors[position] - TOLERANCE, 0.0)
+        rows, rotations, floors = search_on_device(units, masks, poses, cameras, k, apart, device)
+    best.pose_row[rank, :k] = rows
+    best.rotation[rank, :k] = rotations.reshape(len(rank), k, 3, 3)
+    best.fit(queries, bank)
+    cost = best.error_norm[rank, 0] ** 2
+    if settings.prior is not None:
+        cost += settings.prior.penalty(best.rotation[rank, 0])
+    best.gap[rank] = np.maximum(np.sqrt(cost) - np.sqrt(np.maximum(floors, 0.0)) - TOLERANCE, 0.0)
 
 
 def _chunks(queries: Queries) -> NDArray[np.int64]:
@@ -132,12 +130,12 @@ def _chunks(queries: Queries) -> NDArray[np.int64]:
 
 def _views(
     bank: PoseBank,
-    columns: NDArray[np.float32],
     queries: Queries,
     settings: MatchSettings,
     index: ViewIndex | None,
     best: Best,
 ) -> None:
+    columns = np.ascontiguousarray(bank.joints_3d.transpose(1, 2, 0))
     rotations = view_rotations(settings) if index is None else index.rotations
     r = rotations[:, :2].transpose(1, 2, 0)  # (2, 3, n_views)
     rows6 = np.ascontiguousarray(r.reshape(6, -1), np.float32)
@@ -146,10 +144,10 @@ def _views(
     block = max(1, _SCORES // len(bank))
     for group in queries.groups():
         if index is not None and queries.mask[group[0]].all():
-            group = _from_index(bank, columns, queries, group, settings, index, best)  # noqa: PLW2901
+            group = _from_index(bank, queries, group, settings, index, best)  # noqa: PLW2901
         for start in range(0, len(group), block):
             some = group[start : start + block]
-            scores = kernels.view_scores(
+            scores = view_scores(
                 queries.unit[some].astype(np.float32),
                 queries.mask[some[0]],
                 columns,
@@ -157,7 +155,7 @@ def _views(
                 squares,
             )
             for i, score in zip(some, scores, strict=True):
-                _enter(bank, columns, queries, i, score, settings, rotations, best)
+                _enter(bank, queries, i, score, settings, rotations, best)
 
 
 def _wanted(settings: MatchSettings, n_poses: int) -> int:
@@ -166,7 +164,6 @@ def _wanted(settings: MatchSettings, n_poses: int) -> int:
 
 def _enter(
     bank: PoseBank,
-    columns: NDArray[np.float32],
     queries: Queries,
     i: int,
     score: NDArray[np.float32],
@@ -178,7 +175,7 @@ def _enter(
     wanted = _wanted(settings, len(score))
     while True:
         rows = np.argpartition(-score, wanted - 1)[:wanted]
-        found = _decide(bank, columns, queries, i, np.sort(rows), settings, rotations, best)
+        found = _decide(bank, queries, i, np.sort(rows), settings, rotations, best)
         if found == settings.k or wanted == len(score):
             return
         wanted = min(4 * wanted, len(score))
@@ -186,7 +183,6 @@ def _enter(
 
 def _decide(
     bank: PoseBank,
-    columns: NDArray[np.float32],
     queries: Queries,
     i: int,
     rows: NDArray[np.int64],
@@ -204,20 +200,17 @@ def _decide(
     view = np.argmax(c / np.sqrt(np.maximum(n, 1e-12)), axis=1)
     rotation = rotations[view]
     if settings.matcher == "refined":
-        angles = kernels.solve_poses(
-            queries.unit[i],
-            mask,
-            np.ascontiguousarray(bank.joints_3d[rows]),
-            cameras_to_search(settings.limits, settings.prior),
+        poses = np.ascontiguousarray(bank.joints_3d[rows])
+        cameras = cameras_to_search(settings.limits, None)
+        refined = refine_poses(
+            queries.unit[i], mask, poses, rotation.reshape(-1, 9).copy(), cameras
         )
-        rotation = camera_rotation(angles[:, 0], angles[:, 1], angles[:, 2])
-    put = best.put(i, queries, bank, rows, rotation, settings.min_distance_mm, settings.prior)
-    return len(put)
+        rotation = refined.reshape(-1, 3, 3)
+    return best.put(i, queries, bank, rows, rotation, settings.min_distance_mm)
 
 
 def _from_index(
     bank: PoseBank,
-    columns: NDArray[np.float32],
     queries: Queries,
     group: NDArray[np.intp],
     settings: MatchSettings,
@@ -233,7 +226,7 @@ def _from_index(
     for i, found in zip(group, ids, strict=True):
         rows, first = np.unique(found // index.n_views, return_index=True)
         rows = np.sort(rows[np.argsort(first)[:wanted]])
-        got = _decide(bank, columns, queries, i, rows, settings, index.rotations, best)
+        got = _decide(bank, queries, i, rows, settings, index.rotations, best)
         if len(rows) < wanted or (got < settings.k and wanted < len(bank)):
             left.append(i)
     return np.array(left, dtype=np.intp)

@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 
 from posebank.deciding import OF_VIEWS, SPEED_ONLY
 from posebank.errors import SettingsError
-from posebank.geometry.cameras import CameraLimits, CameraPrior
+from posebank.geometry.camera_prior import CameraPrior
+from posebank.geometry.cameras import CameraLimits
 
 MATCHERS = ("views", "refined", "viewfree")
 DEVICES = ("auto", "cpu", "cuda")
 MAX_K = 2048  # what FAISS gives on a GPU; the same everywhere
+
+
+def default_limits(matcher: str) -> CameraLimits:
+    """Return the cameras that a matcher considers by default."""
+    return CameraLimits.free() if matcher == "viewfree" else CameraLimits()
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,10 @@ class MatchSettings:
     probes : of an index of ``views``: lists of its inverted file that are searched. 0 searches
         every view, exactly; more is faster on large banks, with a recall that is measured when
         the index is built.
-    limits : cameras allowed; prior : which of them are likely, None for no difference. With a prior
-        (of ``viewfree``) poses are ranked by its cost.
+    limits : cameras allowed: every one by default, and for ``views`` and ``refined``, whose views
+        are drawn within them, ``CameraLimits()``.
+    prior : which cameras are likely, None for no difference. With a prior (of ``viewfree``) poses
+        are ranked by its cost.
     min_distance_mm : the k poses differ pairwise by at least this (RMS over the 13 joints, as seen
         by their cameras), so that k hypotheses mean something.
     min_annotated : people with fewer annotated joints are set aside.
@@ -38,7 +46,7 @@ class MatchSettings:
     k: int = 100
     n_views: int = field(default=128, metadata=OF_VIEWS)
     probes: int = field(default=0, metadata=OF_VIEWS)
-    limits: CameraLimits = field(default_factory=CameraLimits, metadata=OF_VIEWS)
+    limits: CameraLimits = field(default=None, metadata=OF_VIEWS)  # type: ignore[assignment]
     prior: CameraPrior | None = None
     min_distance_mm: float = 20.0
     min_annotated: int = 4
@@ -50,6 +58,8 @@ class MatchSettings:
             raise SettingsError(
                 f"matcher: expected one of {', '.join(MATCHERS)}, found {self.matcher!r}"
             )
+        if self.limits is None:
+            object.__setattr__(self, "limits", default_limits(self.matcher))
         if self.prior is not None and self.matcher != "viewfree":
             raise SettingsError(f"prior: expected the matcher viewfree, found {self.matcher}")
         if self.device not in DEVICES:

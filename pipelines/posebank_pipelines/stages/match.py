@@ -12,12 +12,13 @@ import numpy as np
 from posebank import artefacts
 from posebank.deciding import deciding
 from posebank.errors import Rejected
-from posebank.geometry.cameras import CameraLimits, CameraPrior
+from posebank.geometry.camera_prior import CameraPrior
+from posebank.geometry.cameras import CameraLimits
 from posebank.matching import MatchSettings, ViewIndex, load_index, match
 from posebank.matching.devices import device_name
 from posebank.schemas import matches_to_table
 from posebank.workspace import content, load_bank, load_people
-from posebank_pipelines.camera_degrees import limits_from_degrees
+from posebank_pipelines.camera_degrees import limits_of_matcher
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult, contents
 from posebank_pipelines.stages.index import index
@@ -58,13 +59,13 @@ def match_settings(
     prior: CameraPrior | None = None,
     **camera: Any,
 ) -> MatchSettings:
-    """Settings of a matcher over the views (number, limits, seed) of the workspace's index.
+    """Settings of a matcher; ``views`` and ``refined`` search the views of the workspace's index.
 
     Where there is no index, or camera limits in degrees are given, those or the defaults hold.
     """
     base = MatchSettings(matcher=matcher, k=k, device=device, prior=prior)
     manifest = artefacts.find_manifest(workspace / "index")
-    if manifest is not None:
+    if manifest is not None and uses_index(base):
         decided = manifest.sections["index"].settings
         base = replace(
             base,
@@ -74,7 +75,7 @@ def match_settings(
             limits=CameraLimits(**decided["limits"]),
         )
     if any(v for v in camera.values() if v is not None):
-        base = replace(base, limits=limits_from_degrees(**camera))
+        base = replace(base, limits=limits_of_matcher(matcher, **camera))
     return base
 
 

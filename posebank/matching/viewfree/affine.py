@@ -115,19 +115,23 @@ def whiten(  # noqa: PLR0912
 
 @njit(nogil=True, fastmath=True)
 def affine_bounds(
-    unit: Array32, w: Array32, slack: Array32, cos_roll: float, sin_roll: float, limited: bool,
-    work: Array32, bounds: Array32,
+    unit: Array32, w: Array32, slack: Array32, cones: Array32, has_cones: bool, work: Array32,
+    bounds: Array32,
 ) -> float:  # fmt: skip
-    """Lower bound of error_norm squared of a block's poses; returns the lowest.
+    """Lower bound of the cost squared of a block's poses; returns the lowest.
 
-    The best 2 x 3 affine camera B = A G^-1 bounds every camera. Where roll is limited to less than
-    90 degrees, a camera's image of the up axis also lies in a cone; the second column of B outside
-    it costs at least its squared distance to the cone / (G^-1)_yy, which is the distance of the
-    products with the last of the orthonormal columns.
+    The best 2 x 3 affine camera B = A G^-1 bounds every camera. The image of the up axis of a
+    camera whose roll is limited to less than 90 degrees also lies in a cone; the second column of
+    B outside it costs at least its squared distance to the cone / (G^-1)_yy, which is the distance
+    of the products with the last of the orthonormal columns. With a prior, a camera in the first
+    cone costs at least that, one beyond it the penalty outside the first cone more, and so on.
 
     Parameters
     ----------
-    unit : (13, 2); w, slack : from ``whiten``; work : (2 or more, BLOCK); bounds : (BLOCK,).
+    unit : (13, 2); w, slack : from ``whiten``.
+    cones, has_cones : of ``Cameras``.
+    work : (2 or more, BLOCK) receives the products with the last column.
+    bounds : (BLOCK,) receives the bounds.
     """
     u, v = unit[:, 0], unit[:, 1]
     u0, u1, u2, u3, u4, u5, u6 = u[0], u[1], u[2], u[3], u[4], u[5], u[6]
@@ -152,15 +156,28 @@ def affine_bounds(
             bounds[i] -= a * a + b * b
             work[0, i] = a
             work[1, i] = b
+    if has_cones:
+        _add_cones(cones, work, bounds)
     lowest = np.float32(8.0)
-    zero, c, s = np.float32(0.0), np.float32(cos_roll), np.float32(sin_roll)
     for i in range(BLOCK):
-        squared = bounds[i]
-        if limited:
-            # Distance of (|a|, -b) to the cone |a| cos(roll) <= -b sin(roll).
-            away = max(c * abs(work[0, i]) + s * work[1, i], zero)
-            along = min(s * abs(work[0, i]) - c * work[1, i], zero)
-            squared += away * away + (along * along if away > zero else zero)
-            bounds[i] = squared
-        lowest = min(lowest, squared)
+        lowest = min(lowest, bounds[i])
     return float(lowest)
+
+
+@njit(nogil=True, fastmath=True)
+def _add_cones(cones: Array32, work: Array32, bounds: Array32) -> None:
+    """Replace the bounds (BLOCK,) of any affine camera by the least over the cones."""
+    zero = np.float32(0.0)
+    c0, s0, t0 = cones[0, 0], cones[0, 1], cones[0, 2]
+    c1, s1, t1 = cones[1, 0], cones[1, 1], cones[1, 2]
+    t2 = cones[2, 2]
+    for i in range(BLOCK):
+        # Distance of (|a|, -b) to the cone |a| cos(roll) <= -b sin(roll).
+        a, b = abs(work[0, i]), work[1, i]
+        away = max(c0 * a + s0 * b, zero)
+        along = min(s0 * a - c0 * b, zero)
+        least = away * away + (along * along if away > zero else zero) + t0
+        away = max(c1 * a + s1 * b, zero)
+        along = min(s1 * a - c1 * b, zero)
+        least = min(least, away * away + (along * along if away > zero else zero) + t1)
+        bounds[i] += min(least, t2)

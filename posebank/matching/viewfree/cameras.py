@@ -8,63 +8,112 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.geometry.cameras import CameraLimits, CameraPrior
+from posebank.geometry.camera_prior import (
+    ELEVATIONS,
+    N_ELEVATIONS,
+    N_ROLLS,
+    ROLLS,
+    STEP,
+    CameraPrior,
+)
+from posebank.geometry.cameras import CameraLimits
 
-_GRID_STEP = np.radians(15.0)
+Array = NDArray[np.float64]
+
+_PENALTIES = (0.003, 0.01, 0.02, 0.04, 0.08)
+"""Penalties whose boxes are levels: of the order of a good ``error_norm`` squared."""
+_NO_CONE = 4.0  # cosine and sine of a cone that excludes nothing; any number above 1
 
 
 class Cameras(NamedTuple):
-    """Limits and prior of the cameras, and those from which to climb to better ones.
+    """Limits and prior of the cameras.
 
-    turns, tilts : cosine, sine and angle of the starts' azimuths (3, n_az), elevations (3, n_el).
-    low, high : elevations that a climb may reach. Where nothing stops a camera at a pole, a climb
-        may pass over it (beyond, elevation e is pi - e at the opposite azimuth and roll), and no
-        start lies on it: there every azimuth is the same view, and a climb along one of them would
-        be stuck.
-    elevation_weight, roll_weight : of squared deviations (radians) in the cost squared.
+    min_elevation, max_elevation, max_roll : the cameras allowed, radians; limited : whether any
+        camera is excluded.
+    table : (37, 72) control values of the prior's penalty, 0 without one.
+    levels : (n_levels, 4) nested boxes of cameras, the smallest first: lowest and highest
+        elevation, largest roll, and the least penalty of cameras outside the box before (of any
+        camera, for the first). The last box has all cameras allowed.
+    cones : (3, 3) for the affine bound: cosine, sine of a largest roll and the least penalty
+        outside the cone before; the last is of the cameras outside all cones (8 where there is
+        none).
     """
 
-    turns: NDArray[np.float64]
-    tilts: NDArray[np.float64]
-    low: float
-    high: float
     min_elevation: float
     max_elevation: float
     max_roll: float
-    cos_roll: float
-    sin_roll: float
-    free_roll: bool
+    limited: bool
     has_prior: bool
-    likely_elevation: float
-    elevation_weight: float
-    roll_weight: float
+    table: Array
+    levels: Array
+    cones: Array
+    has_cones: bool
 
 
 def cameras_to_search(limits: CameraLimits, prior: CameraPrior | None) -> Cameras:
-    """The cameras within limits, with a prior or none."""
-    n_az = int(np.ceil(2 * np.pi / _GRID_STEP))
-    n_el = 1 + int(np.ceil((limits.max_elevation - limits.min_elevation) / _GRID_STEP - 1e-9))
-    az = np.arange(n_az) * (2 * np.pi / n_az)
-    low, high = limits.min_elevation, limits.max_elevation
-    free_roll = limits.max_roll >= np.pi - 1e-12
-    # A prior is a function of elevation and roll as they are, on this side of the pole.
-    may_pass = free_roll and prior is None
-    over_low, over_high = (may_pass and abs(e) >= np.pi / 2 - 1e-9 for e in (low, high))
-    el = np.linspace(low + over_low * _GRID_STEP / 2, high - over_high * _GRID_STEP / 2, n_el)
-    elevation_weight, roll_weight = (0.0, 0.0) if prior is None else prior.weights
+    """Return the cameras within limits, with a prior or none."""
+    table = np.zeros((N_ELEVATIONS, N_ROLLS)) if prior is None else np.array(prior.table)
+    levels = _levels(limits, table)
+    cones = _cones(levels)
     return Cameras(
-        turns=np.stack([np.cos(az), np.sin(az), az]),
-        tilts=np.stack([np.cos(el), np.sin(el), el]),
-        low=-np.pi if over_low else low,
-        high=np.pi if over_high else high,
         min_elevation=limits.min_elevation,
         max_elevation=limits.max_elevation,
         max_roll=limits.max_roll,
-        cos_roll=math.cos(limits.max_roll),
-        sin_roll=math.sin(limits.max_roll),
-        free_roll=free_roll,
+        limited=not limits.is_free,
         has_prior=prior is not None,
-        likely_elevation=0.0 if prior is None else prior.elevation,
-        elevation_weight=elevation_weight,
-        roll_weight=roll_weight,
+        table=table,
+        levels=levels,
+        cones=cones,
+        has_cones=bool((cones[:2, 0] <= 1).any() or cones[2, 2] > 0),
     )
+
+
+def _cell_minima(table: Array) -> Array:
+    """Return the least control value (36, 72) that the spline uses in each cell of the table."""
+    rows = np.clip(np.arange(N_ELEVATIONS - 1)[:, None] + np.arange(-1, 3), 0, N_ELEVATIONS - 1)
+    columns = (np.arange(N_ROLLS)[:, None] + np.arange(-1, 3)) % N_ROLLS
+    result: Array = table[rows].min(axis=1)[:, columns].min(axis=2)
+    return result
+
+
+def _levels(limits: CameraLimits, table: Array) -> Array:
+    """Return the levels of ``Cameras``."""
+    least = _cell_minima(table)
+    low, high, roll = limits.min_elevation, limits.max_elevation, limits.max_roll
+    # The farthest roll from 0 in each column of cells.
+    far = np.maximum(np.abs(ROLLS), np.abs(ROLLS + STEP))
+    levels: list[tuple[float, ...]] = []
+    before = float(least.min())
+    for penalty in _PENALTIES:
+        rows, columns = np.nonzero(least < penalty)
+        if penalty <= before or not len(rows):
+            continue
+        box = (
+            max(low, ELEVATIONS[rows.min()]),
+            min(high, ELEVATIONS[rows.max()] + STEP),
+            min(roll, far[columns].max()),
+        )
+        whole = box == (low, high, roll)
+        if whole or not box[0] < box[1]:
+            continue
+        if not levels or box != levels[-1][:3]:
+            levels.append((*box, before))
+        before = penalty
+    levels.append((low, high, roll, before))
+    return np.array(levels)
+
+
+def _cones(levels: Array) -> Array:
+    """Return the cones of ``Cameras``: of two levels at most whose rolls are below 90 degrees."""
+    cones = np.array([[_NO_CONE, 0.0, 8.0], [_NO_CONE, 0.0, 8.0], [0.0, 0.0, 0.0]])
+    narrow = [i for i in range(len(levels)) if levels[i, 2] < math.pi / 2 - 1e-6]
+    if not narrow:
+        cones[2, 2] = levels[0, 3]
+        return cones
+    last = narrow[-1]
+    chosen = sorted({narrow[len(narrow) // 3], last})
+    for place, i in enumerate(chosen):
+        outside = levels[0, 3] if place == 0 else levels[chosen[0] + 1, 3]
+        cones[place] = math.cos(levels[i, 2]), math.sin(levels[i, 2]), outside
+    cones[2, 2] = levels[last + 1, 3] if last + 1 < len(levels) else 8.0
+    return cones

@@ -1,9 +1,9 @@
-"""What a pose costs a person: excluded by its bound, or solved and, where it matters, proved.
+"""The best pose of a person: poses are excluded by bounds, or solved and, where needed, proved.
 
-The *cost* of a camera is ``error_norm``, with the camera prior's penalty where there is one. All
-that is found of a pose depends on the person and the pose alone, never on what was looked at
-before: the searches of ``search`` and ``device`` look at poses in different orders and end with
-the same bits.
+The *cost* of a camera is ``error_norm`` squared with the camera prior's penalty, and its square
+root in what a user sees. All that is computed of a pose depends on the person and the pose alone,
+never on what was looked at before: the searches of ``search`` and ``search_torch`` look at poses in
+different orders and end with the same bits.
 """
 
 from __future__ import annotations
@@ -21,112 +21,193 @@ from posebank.matching.viewfree.dual import (
     Scratch,
     ascend,
     bound_cell,
-    camera_of,
+    direction_of,
     scratch,
 )
-from posebank.matching.viewfree.kernels import best_roll, climb, moments, solve
-from posebank.matching.viewfree.ranking import (
-    AZIMUTH,
-    BOUND,
-    COST,
-    ELEVATION,
-    ROLL,
-    Solved,
-    enter,
-    kth_cost,
-    rank_again,
-    see,
-    with_room,
+from posebank.matching.viewfree.prior import least_penalty
+from posebank.matching.viewfree.refine import (
+    View,
+    affine_start,
+    likely_start,
+    moments,
+    new_view,
+    refine,
+    towards,
 )
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-TOLERANCE = 1e-5  # cost within which a bound and a cost count as equal
+TOLERANCE = 1e-5  # difference of cost (not squared) within which a bound meets a cost
 OUT = np.float32(8.0)  # a bound that excludes
 DUAL_ROUNDING = 1e-10  # of the dual in float64, in cost squared
-_PARTS = 400  # parts of the cameras looked at before a proof is given up
+COST, BOUND, ROTATION = 0, 1, 2
+"""Columns of ``Solved.values``: cost squared, lower bound of it, and the first of nine."""
+_NEWTON_STEPS = 40
+_GAIN = 1e-15
+_PARTS = 400  # parts of the cameras looked at before the proof of a pose is given up
 _FAILURES = 3  # proofs given up before the rest of a person's are not tried
 _NARROW = 1e-3  # radians
 
 
 class Query(NamedTuple):
-    """Who is asked for, among what.
+    """A person and the poses to match.
 
     unit : (13, 2); mask : (13,); poses : (n_poses, 13, 3) of the bank.
-    k : distinct poses wanted; apart : squared distance of two poses in camera axes, summed over the
-        joints, below which the worse one is left out (0: none is).
     """
 
     unit: Array
     mask: NDArray[np.bool_]
     poses: Array32
     cameras: Cameras
-    k: int
-    apart: float
 
 
 class Tools(NamedTuple):
-    """Working arrays: the dual's cell of all cameras, multipliers, sums of a pair, grids."""
+    """Working arrays of one thread.
 
-    cell: Array
+    cells : (n_levels, 10) and used : (n_levels, 6), what ``dual.ascend`` wants of each level.
+    starts : (n_levels, 3) directions of sight that the duals of the levels ended at.
+    a, g, inverse : (6,) of a pair; camera, best, trial : cameras; multipliers, work : of the dual.
+    """
+
+    cells: Array
     used: NDArray[np.bool_]
-    multipliers: Array
+    starts: Array
     a: Array
     g: Array
-    per_az: Array
-    grid: Array
+    inverse: Array
+    camera: View
+    best: View
+    trial: View
+    multipliers: Array
     work: Scratch
+
+
+class Solved(NamedTuple):
+    """Poses that no bound excludes, with their best cameras: rows (room,), values (room, 11).
+
+    number : (1,) how many there are.
+    """
+
+    rows: Rows
+    values: Array
+    number: Rows
 
 
 @njit(nogil=True)
 def tools_for(cameras: Cameras) -> Tools:
-    """Working arrays of one thread."""
-    n_el, n_az = cameras.tilts.shape[1], cameras.turns.shape[1]
+    """Return the working arrays of one thread."""
+    levels = cameras.levels
+    n = levels.shape[0]
     tools = Tools(
-        np.empty(10), np.zeros(N_MULTIPLIERS, np.bool_), np.zeros(N_MULTIPLIERS),
-        np.empty(6), np.empty(6), np.empty((7, n_az)), np.empty((n_el, n_az)), scratch(),
+        np.empty((n, 10)), np.zeros((n, N_MULTIPLIERS), np.bool_), np.zeros((n, 3)), np.empty(6),
+        np.empty(6), np.empty(6), new_view(), new_view(), new_view(), np.zeros(N_MULTIPLIERS),
+        scratch(),
     )  # fmt: skip
-    low, high, roll = cameras.min_elevation, cameras.max_elevation, cameras.max_roll
-    whole = np.array([low, high, -math.pi, math.pi, -roll, roll])
-    bound_cell(whole, low, high, tools.cell, tools.used)
+    for i in range(n):
+        low, high, roll = levels[i, 0], levels[i, 1], levels[i, 2]
+        part = np.array([low, high, -math.pi, math.pi, -roll, roll])
+        bound_cell(part, low, high, tools.cells[i], tools.used[i])
     return tools
 
 
 @njit(nogil=True)
-def _cost(value: float) -> float:
-    """Cost of a camera worth ``value`` (see ``kernels``); inf where the scale is not positive."""
-    return math.sqrt(max(1.0 - value * value, 0.0)) if value > 0 else np.inf
+def nothing_solved(room: int) -> Solved:
+    """Return room for some poses."""
+    return Solved(np.zeros(room, np.int64), np.zeros((room, 11)), np.zeros(1, np.int64))
 
 
 @njit(nogil=True)
-def _solve_pair(x: Array, bound: float, cameras: Cameras, tools: Tools, out: Array) -> None:
-    """Best camera of the pair in ``tools`` into out (5,).
+def _with_room(solved: Solved) -> Solved:
+    """Return the same poses with room for at least one more."""
+    n = solved.number[0]
+    if n < solved.rows.shape[0]:
+        return solved
+    larger = nothing_solved(2 * n)
+    larger.rows[:n], larger.values[:n], larger.number[0] = solved.rows, solved.values, n
+    return larger
 
-    Climbed to from the dual's x and, where that does not meet the dual's bound (of the cost
-    squared), from a grid as well.
+
+@njit(nogil=True)
+def _set_start(level: int, tools: Tools) -> None:
+    start = tools.starts[level]
+    start[0], start[1], start[2] = direction_of(tools.work[1])
+
+
+@njit(nogil=True)
+def _lower_bound(cameras: Cameras, target: float, tools: Tools) -> float:
+    """Lower bound of the cost squared of the pair in ``tools``; stops at ``target``.
+
+    A camera of a level that is not of the level before costs at least the level's dual bound and
+    the least penalty outside the level before.
     """
-    a, g = tools.a, tools.g
-    az, el = camera_of(x)
-    el = min(max(el, cameras.low), cameras.high)
-    value, az, el = climb(a, g, az, el, cameras)
-    cost = _cost(value)
-    if cost - TOLERANCE > math.sqrt(bound):
-        value, other_az, other_el = solve(a, g, cameras, tools.per_az, tools.grid)
-        if _cost(value) < cost:
-            cost, az, el = _cost(value), other_az, other_el
-    out[COST], out[AZIMUTH], out[ELEVATION] = cost, az, el
-    out[ROLL] = best_roll(a, g, az, el, cameras)
-    out[BOUND] = math.sqrt(bound)
+    levels, m = cameras.levels, tools.multipliers
+    last = levels.shape[0] - 1
+    m[:] = 0.0  # those of the pose before would make the bound depend on it
+    goal = target + DUAL_ROUNDING
+    dual = ascend(
+        tools.a, tools.g, tools.cells[last], tools.used[last], goal - levels[0, 3], 0.0, m,
+        tools.work,
+    ) - DUAL_ROUNDING  # fmt: skip
+    _set_start(last, tools)
+    if last == 0 or dual + levels[0, 3] >= target:
+        return dual + levels[0, 3]
+    bound = dual + levels[last, 3]
+    for i in range(last):
+        tools.starts[i] = 0.0
+        if dual + levels[i, 3] < target:
+            m[:] = 0.0
+            within = ascend(
+                tools.a, tools.g, tools.cells[i], tools.used[i], goal - levels[i, 3], 0.0, m,
+                tools.work,
+            ) - DUAL_ROUNDING  # fmt: skip
+            _set_start(i, tools)
+            bound = min(bound, max(within, dual) + levels[i, 3])
+        else:
+            bound = min(bound, dual + levels[i, 3])
+    return bound
 
 
 @njit(nogil=True)
-def _least_penalty(part: Array, cameras: Cameras) -> float:
-    """Least of the prior's penalty in a part of the cameras."""
-    tilt = max(part[0] - cameras.likely_elevation, cameras.likely_elevation - part[1], 0.0)
-    roll = max(part[4], -part[5], 0.0)
-    return cameras.elevation_weight * tilt * tilt + cameras.roll_weight * roll * roll
+def _keep_better(squared: float, tools: Tools, value: Array) -> None:
+    """Put the camera of ``tools.camera`` into value (11,) if it costs less (and has a scale)."""
+    view = tools.camera
+    if squared < value[COST] and view.w[0] + view.w[4] > 1e-12:
+        value[COST] = squared
+        value[ROTATION:] = view.r
+
+
+@njit(nogil=True)
+def _solve_pair(cameras: Cameras, bound: float, tools: Tools, value: Array) -> None:
+    """Best camera of the pair in ``tools`` into value (11,).
+
+    Newton steps from the cameras of the levels' duals, from the best affine camera and from a
+    likely one, until one meets the bound (of the cost squared).
+    """
+    value[COST], value[BOUND] = np.inf, bound
+    value[ROTATION:] = 0.0
+    for i in range(tools.starts.shape[0] - 1, -3, -1):
+        if i >= 0:
+            x, y, z = tools.starts[i]
+            there = towards(tools.a, tools.camera, x, y, z)
+        elif i == -1:
+            there = affine_start(tools.a, tools.g, tools.inverse, tools.camera)
+        else:
+            likely_start(tools.a, tools.g, cameras, tools.camera)
+            there = True
+        if there:
+            squared = refine(
+                tools.a, tools.g, cameras, tools.camera, tools.trial, _NEWTON_STEPS, _GAIN
+            )
+            _keep_better(squared, tools, value)
+        if _root(value[COST]) - TOLERANCE <= _root(bound):
+            return
+
+
+@njit(nogil=True)
+def _root(squared: float) -> float:
+    return math.sqrt(max(squared, 0.0))
 
 
 @njit(nogil=True)
@@ -143,20 +224,33 @@ def _longest(part: Array, cameras: Cameras) -> tuple[int, float]:
 
 
 @njit(nogil=True)
-def _prove(limit: float, cameras: Cameras, tools: Tools, out: Array) -> None:
-    """Raise the bound in out (5,) to its cost, or to ``limit`` where that is lower.
+def _try_camera(part: Array, cameras: Cameras, tools: Tools, value: Array) -> bool:
+    """Newton steps from the dual's camera of a part; whether they end at a better one."""
+    x, y, z = direction_of(tools.work[1])
+    if not towards(tools.a, tools.camera, x, y, z):
+        return False
+    before = value[COST]
+    squared = refine(tools.a, tools.g, cameras, tools.camera, tools.trial, _NEWTON_STEPS, _GAIN)
+    if squared < before - 1e-10:
+        _keep_better(squared, tools, value)
+    return value[COST] < before
+
+
+@njit(nogil=True)
+def _prove(limit: float, cameras: Cameras, tools: Tools, value: Array) -> None:
+    """Raise the bound in value (11,) to its cost squared, or to ``limit`` where that is lower.
 
     The cameras are halved until the dual excludes every part; a better camera met on the way
-    replaces the one in ``out``.
+    replaces the one in ``value``.
     """
     a, g, work = tools.a, tools.g, tools.work
     low, high = cameras.min_elevation, cameras.max_elevation
     parts = np.empty((_PARTS + 2, 7))  # lowest and highest elevation, azimuth, roll; bound
     parts[0] = np.array(
-        [low, high, -math.pi, math.pi, -cameras.max_roll, cameras.max_roll, out[BOUND]]
+        [low, high, -math.pi, math.pi, -cameras.max_roll, cameras.max_roll, value[BOUND]]
     )
     cell, used, m = np.empty(10), np.zeros(N_MULTIPLIERS, np.bool_), np.zeros(N_MULTIPLIERS)
-    part = np.empty(7)
+    part, view = np.empty(7), tools.best
     waiting, lowest = 1, np.inf
     for _ in range(_PARTS):
         if waiting == 0:
@@ -166,23 +260,21 @@ def _prove(limit: float, cameras: Cameras, tools: Tools, out: Array) -> None:
         part[:] = parts[first]
         waiting -= 1
         parts[first] = parts[waiting]
-        penalty = _least_penalty(part, cameras)
-        goal = max(min(out[COST], limit) - TOLERANCE, 0.0)
-        if penalty >= goal * goal:
+        goal = max(_root(min(value[COST], limit)) - TOLERANCE, 0.0) ** 2
+        penalty = 0.0
+        if cameras.has_prior:
+            penalty = least_penalty(cameras.table, part, view.spline, view.penalty)
+        if penalty >= goal:
             continue
         bound_cell(part, low, high, cell, used)
         m[:] = 0.0
-        dual = ascend(a, g, cell, used, goal * goal - penalty, 1e-2, m, work)
-        bound = math.sqrt(dual + penalty)
+        bound = ascend(a, g, cell, used, goal - penalty, 1e-2, m, work) + penalty
+        bound = max(bound, part[6])
         if bound >= goal:
             continue
-        az, el = camera_of(work[1])
-        el = min(max(el, part[0]), part[1])
-        value, az, el = climb(a, g, az, el, cameras)
-        if _cost(value) < out[COST] - 1e-9:
-            out[COST], out[AZIMUTH], out[ELEVATION] = _cost(value), az, el
-            out[ROLL] = best_roll(a, g, az, el, cameras)
-            if bound >= min(out[COST], limit) - TOLERANCE:
+        if _try_camera(part, cameras, tools, value):
+            goal = max(_root(min(value[COST], limit)) - TOLERANCE, 0.0) ** 2
+            if bound >= goal:
                 continue
         axis, length = _longest(part, cameras)
         if length < _NARROW:
@@ -196,94 +288,74 @@ def _prove(limit: float, cameras: Cameras, tools: Tools, out: Array) -> None:
         waiting += 2
     for i in range(waiting):
         lowest = min(lowest, parts[i, 6])
-    out[BOUND] = max(out[BOUND], min(lowest, out[COST], limit))
+    value[BOUND] = max(value[BOUND], min(lowest, value[COST], limit))
 
 
 @njit(nogil=True)
 def try_poses(
     query: Query, rows: Rows, bounds: Array32, solved: Solved, limit: float, tools: Tools
-) -> tuple[Solved, float, float, int]:  # fmt: skip
+) -> tuple[Solved, float, float]:
     """Exclude or solve poses in the order of their bounds.
 
     Parameters
     ----------
-    rows : (n,) of the bank; bounds : (n,) of the cost squared, set to ``OUT`` for poses solved.
-    limit : cost of the k-th distinct pose so far.
+    rows : (n,) of the bank; bounds : (n,) of the cost squared.
+    limit : cost squared that some pose is known to have; poses above it are excluded.
 
     Returns
     -------
-    Solved poses (the same record, or a larger one), cost of the k-th distinct pose, a cost below
-    which nothing was excluded, and for how many poses the dual was asked.
+    Solved poses (the same record, or a larger one), the limit, lowered to the best cost found, and
+    a cost squared below which nothing was excluded.
     """
-    poses, cameras, m = query.poses, query.cameras, tools.multipliers
-    floor, asked = np.inf, 0
-    for i in np.argsort(bounds):
-        if bounds[i] >= limit * limit:
+    floor = np.inf
+    for i in np.argsort(bounds.astype(np.float64)):
+        if bounds[i] > limit:
             break
-        asked += 1
-        moments(query.unit, query.mask, poses, rows[i], tools.a, tools.g)
-        target = limit * limit + DUAL_ROUNDING
-        m[:] = 0.0  # those of the pose before would make what is found depend on it
-        bound = ascend(tools.a, tools.g, tools.cell, tools.used, target, 0.0, m, tools.work)
-        if bound >= target:
-            floor = min(floor, math.sqrt(bound - DUAL_ROUNDING))
+        moments(query.unit, query.mask, query.poses, rows[i], tools.a, tools.g)
+        bound = _lower_bound(query.cameras, limit, tools)
+        if bound > limit:
+            floor = min(floor, bound)
             continue
-        solved = with_room(solved)
+        solved = _with_room(solved)
         new = solved.number[0]
-        solved.rows[new], value = rows[i], solved.values[new]
-        _solve_pair(tools.work[1], max(bound - DUAL_ROUNDING, 0.0), cameras, tools, value)
-        if query.apart > 0:
-            see(poses, rows[i], value, solved.seen[new])
-        enter(solved, query.k, query.apart)
-        bounds[i] = OUT
-        limit = kth_cost(solved, query.k)
-    return solved, limit, min(floor, limit), asked
+        solved.rows[new] = rows[i]
+        _solve_pair(query.cameras, max(bound, 0.0), tools, solved.values[new])
+        limit = min(limit, solved.values[new, COST])
+        solved.number[0] = new + 1
+    return solved, limit, min(floor, limit)
 
 
 @njit(nogil=True)
-def prove_all(query: Query, solved: Solved, limit: float, tools: Tools) -> float:
-    """Prove that no solved pose has a better camera than the best; returns the k-th cost.
+def prove_best(query: Query, solved: Solved, limit: float, tools: Tools) -> float:
+    """Prove that no solved pose has a better camera than the best; returns the least cost squared.
 
-    ``limit`` is the k-th cost so far.
+    limit : the least cost squared so far.
     """
-    values, order = solved.values, solved.order
-    better, failed = False, 0
-    for place in range(solved.number[0]):
-        i = order[place]
-        best = min(values[order[0], COST], limit)
-        if values[i, BOUND] < best - TOLERANCE and failed < _FAILURES:
-            moments(query.unit, query.mask, query.poses, solved.rows[i], tools.a, tools.g)
-            before = values[i, COST]
-            _prove(best, query.cameras, tools, values[i])
-            failed += values[i, BOUND] < min(values[i, COST], best) - TOLERANCE
-            if values[i, COST] < before:
-                better = True
-                if query.apart > 0:
-                    see(query.poses, solved.rows[i], values[i], solved.seen[i])
-    if not better:
-        return limit
-    rank_again(solved, query.k, query.apart)
-    return kth_cost(solved, query.k)
+    values, failed = solved.values, 0
+    for place in np.argsort(values[: solved.number[0], COST].copy()):
+        value = values[place]
+        if failed >= _FAILURES or _root(value[BOUND]) >= _root(limit) - TOLERANCE:
+            continue
+        moments(query.unit, query.mask, query.poses, solved.rows[place], tools.a, tools.g)
+        _prove(limit, query.cameras, tools, value)
+        failed += _root(value[BOUND]) < _root(min(value[COST], limit)) - TOLERANCE
+        limit = min(limit, value[COST])
+    return limit
 
 
 @njit(nogil=True)
-def unproved(solved: Solved, limit: float) -> tuple[float, int]:
-    """Lowest bound of the poses that may yet have a camera better than the best; how many."""
-    lowest, count = np.inf, 0
-    for place in range(solved.number[0]):
-        best = min(solved.values[solved.order[0], COST], limit)
-        bound = solved.values[solved.order[place], BOUND]
-        if bound < best - TOLERANCE:
-            lowest, count = min(lowest, bound), count + 1
-    return lowest, count
-
-
-@njit(nogil=True)
-def write_best(solved: Solved, rows: Rows, values: Array) -> None:
-    """The distinct poses, best first, into rows (k,) and values (k, 5)."""
-    found = 0
-    for place in range(solved.number[0]):
-        i = solved.order[place]
-        if found < rows.shape[0] and solved.kept[place] and solved.values[i, COST] < np.inf:
-            rows[found], values[found] = solved.rows[i], solved.values[i]
-            found += 1
+def best_of(solved: Solved, limit: float) -> tuple[int, float]:
+    """Place of the best pose (-1 if there is none; ties by row) and the lowest bound of all."""
+    best, lowest = -1, np.inf
+    for i in range(solved.number[0]):
+        cost, bound = solved.values[i, COST], solved.values[i, BOUND]
+        if _root(bound) < _root(limit) - TOLERANCE:
+            lowest = min(lowest, bound)
+        if cost == np.inf:
+            continue
+        if best >= 0:
+            least = solved.values[best, COST]
+            if cost > least or (cost == least and solved.rows[i] > solved.rows[best]):
+                continue
+        best = i
+    return best, lowest

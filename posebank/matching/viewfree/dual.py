@@ -392,9 +392,6 @@ def ascend(  # noqa: PLR0912
 
 
 @njit(nogil=True)
-def camera_of(x: Array) -> tuple[float, float]:
-    """Azimuth and elevation of the camera nearest in direction to rows (m1, m2) = x (6,)."""
-    kx = x[1] * x[5] - x[2] * x[4]
-    ky = x[2] * x[3] - x[0] * x[5]
-    kz = x[0] * x[4] - x[1] * x[3]
-    return math.atan2(kx, -kz), math.atan2(-ky, math.sqrt(kx * kx + kz * kz))
+def direction_of(x: Array) -> tuple[float, float, float]:
+    """Direction of sight K = m1 x m2 of rows (m1, m2) = x (6,), not normalised."""
+    return x[1] * x[5] - x[2] * x[4], x[2] * x[3] - x[0] * x[5], x[0] * x[4] - x[1] * x[3]

@@ -41,7 +41,7 @@ def limits_of(cameras: Cameras) -> Limits:
     by_roll = cameras.max_roll <= np.pi / 2 + 1e-9
     by_elevation = high - low < 2 - 1e-12
     n = 5 if by_roll else 3 if by_elevation else 2
-    return Limits(low, high, cameras.cos_roll, cameras.sin_roll, n)
+    return Limits(low, high, float(np.cos(cameras.max_roll)), float(np.sin(cameras.max_roll)), n)
 
 
 def _eliminate(rows: Tensor) -> None:

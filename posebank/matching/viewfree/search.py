@@ -1,14 +1,14 @@
-"""The view-free search, compiled: bounds of every pose, then the poses that could be the best.
+"""The view-free search, compiled: the best pose of each person, proved, and candidates after it.
 
 Three bounds of a pose's cost, each dearer and tighter than the one before: the best affine camera
 (``affine``, every pose), the Lagrangian dual (``dual``, poses that pass the first), and the best
 camera itself, which is proved where the dual meets it, or by halving the cameras allowed until
-every part of them is excluded (``decide``).
+every part of them is excluded (``decide``). The candidates need no proof (``candidates``).
 """
 
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -16,17 +16,26 @@ from numpy.typing import NDArray
 
 from posebank.matching.viewfree.affine import BLOCK, affine_bounds, whiten
 from posebank.matching.viewfree.cameras import Cameras
+from posebank.matching.viewfree.candidates import (
+    Shortlist,
+    approximate,
+    empty_shortlist,
+    rank_candidates,
+    shortlist_block,
+)
 from posebank.matching.viewfree.decide import (
     OUT,
+    ROTATION,
     Query,
+    Solved,
     Tools,
-    prove_all,
+    best_of,
+    nothing_solved,
+    prove_best,
     tools_for,
     try_poses,
-    unproved,
-    write_best,
 )
-from posebank.matching.viewfree.ranking import Solved, nothing_solved
+from posebank.matching.viewfree.refine import moments
 from posebank.skeleton import N_JOINTS
 
 Array = NDArray[np.float64]
@@ -35,71 +44,142 @@ Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _GROUP = 512  # blocks searched before the limits are made tighter
-_FIRST_BLOCKS = 16
+_FIRST_BLOCKS = 8
 
 
 @njit(nogil=True)
-def _hide(solved: Solved, start: int, bounds: Array32) -> None:
-    """Take poses solved before out of the bounds of those from ``start`` on."""
-    for i in range(solved.number[0]):
-        at = solved.rows[i] - start
-        if 0 <= at < bounds.shape[0]:
-            bounds[at] = OUT
+def _first_limit(
+    query: Query, start: int, bounds: Array32, lowest: Array32, limit: float, tools: Tools
+) -> float:
+    """Cost squared of good cameras of the best pose of the best blocks, or ``limit`` if lower."""
+    for block in np.argsort(lowest.astype(np.float64))[:_FIRST_BLOCKS]:
+        if lowest[block] > limit:
+            break
+        at = block * BLOCK
+        at += np.argmin(bounds[at : at + BLOCK])
+        if bounds[at] < OUT:
+            moments(query.unit, query.mask, query.poses, start + at, tools.a, tools.g)
+            limit = min(limit, approximate(query.cameras, tools))
+    return limit
 
 
 @njit(nogil=True)
-def _first(bounds: Array32, lowest: Array32, n: int) -> Rows:
-    """The best pose of each of the n best blocks."""
-    some = np.argsort(lowest)[:n] * BLOCK
-    for i in range(some.shape[0]):
-        some[i] += np.argmin(bounds[some[i] : some[i] + BLOCK])
-    return some
-
-
-@njit(nogil=True)
-def _below(bounds: Array32, lowest: Array32, squared: float) -> Rows:
-    """All poses with a bound below ``squared``."""
+def _below(bounds: Array32, lowest: Array32, limit: float) -> Rows:
+    """All poses with a bound of at most ``limit``."""
     some, found = np.empty(bounds.shape[0], np.int64), 0
     for b in range(lowest.shape[0]):
-        if lowest[b] < squared:
+        if lowest[b] <= limit:
             for i in range(b * BLOCK, (b + 1) * BLOCK):
                 some[found] = i
-                found += bounds[i] < squared
+                found += bounds[i] <= limit and bounds[i] < OUT
     return some[:found]
 
 
 @njit(nogil=True)
 def _look(
     query: Query, start: int, bounds: Array32, lowest: Array32, solved: Solved, limit: float,
-    floor: float, tools: Tools,
-) -> tuple[Solved, float, float, int]:  # fmt: skip
-    """Look at poses from ``start`` on: the best of the best blocks, for a limit, then all below.
+    tools: Tools,
+) -> tuple[Solved, float, float]:  # fmt: skip
+    """Exclude or solve the poses from ``start`` on; returns as ``decide.try_poses``."""
+    limit = _first_limit(query, start, bounds, lowest, limit, tools)
+    some = _below(bounds, lowest, limit)
+    return try_poses(query, some + start, bounds[some], solved, limit, tools)
 
-    Returns as ``decide.try_poses``; ``floor`` is what it was before or lower.
+
+@njit(nogil=True)
+def _finish(
+    query: Query, solved: Solved, limit: float, floor: float, short: Shortlist, apart: float,
+    tools: Tools, rows: Rows, rotations: Array,
+) -> float:  # fmt: skip
+    """Prove the best pose, fill in the candidates; returns what no pose costs less than."""
+    limit = prove_best(query, solved, limit, tools)
+    best, lowest = best_of(solved, limit)
+    if best >= 0:
+        rows[0], rotations[0] = solved.rows[best], solved.values[best, ROTATION:]
+        if rows.shape[0] > 1:
+            rank_candidates(query, short, apart, tools, rows, rotations)
+    return min(floor, lowest, limit)
+
+
+class _Chunk(NamedTuple):
+    """People of one pattern of joints who are searched for together.
+
+    units : (size, 13, 2); mask : (13,); cameras, apart : as of ``search_viewfree``.
+    rows (size, k), rotations (size, k, 9), floors (size,) : receive what is found.
     """
-    total = 0
-    for stage in range(2):
-        if stage == 0 and limit < 1:
-            continue
-        _hide(solved, start, bounds)
-        if stage == 0:
-            some = _first(bounds, lowest, 2 * query.k + _FIRST_BLOCKS)
-        else:
-            floor = min(floor, limit)
-            some = _below(bounds, lowest, limit * limit)
-        solved, limit, excluded, asked = try_poses(
-            query, some + start, bounds[some], solved, limit, tools
-        )
-        floor, total = min(floor, excluded), total + asked
-    return solved, limit, floor, total
+
+    units: Array
+    mask: Flags
+    cameras: Cameras
+    apart: float
+    rows: Rows
+    rotations: Array
+    floors: Array
+
+
+@njit(nogil=True)
+def _bound_group(
+    chunk: _Chunk, bank: Array32, start: int, bounds: Array32, lowest: Array32,
+    short: list[Shortlist], work: Array32,
+) -> None:  # fmt: skip
+    """Affine bounds of a group of blocks, from block ``start``, and the shortlists' share of them.
+
+    bounds : (size, blocks * BLOCK); lowest : (size, blocks); work : (13 * 3 + 5, BLOCK).
+    """
+    n_poses = bank.shape[2]
+    cones = chunk.cameras.cones.astype(np.float32)
+    w = work[: 3 * N_JOINTS].reshape(N_JOINTS, 3, BLOCK)
+    slack, products = work[3 * N_JOINTS], work[3 * N_JOINTS + 1 :]
+    units = chunk.units.astype(np.float32)
+    for b in range(lowest.shape[1]):
+        at = (start + b) * BLOCK
+        whiten(chunk.mask, bank, at, min(at + BLOCK, n_poses), w, slack, products)
+        for p in range(units.shape[0]):
+            some = bounds[p, b * BLOCK : (b + 1) * BLOCK]
+            lowest[p, b] = affine_bounds(
+                units[p], w, slack, cones, chunk.cameras.has_cones, products, some
+            )
+            if chunk.rows.shape[1] > 1 and lowest[p, b] < short[p].threshold[0]:
+                shortlist_block(short[p], at, some)
+
+
+@njit(nogil=True)
+def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
+    """Search for the people of one chunk; bank, poses as of ``search_viewfree``."""
+    size, k, n_poses = chunk.rows.shape[0], chunk.rows.shape[1], bank.shape[2]
+    n_blocks = (n_poses + BLOCK - 1) // BLOCK
+    group = min(_GROUP, n_blocks)
+    work = np.empty((3 * N_JOINTS + 5, BLOCK), np.float32)
+    bounds = np.empty((size, group * BLOCK), np.float32)
+    lowest = np.empty((size, group), np.float32)
+    tools = tools_for(chunk.cameras)
+    solved = [nothing_solved(64) for _ in range(size)]
+    short = [empty_shortlist(chunk.mask.sum(), k, n_poses) for _ in range(size)]
+    limit = np.full(size, np.inf)
+    for start in range(0, n_blocks, group):
+        blocks = min(group, n_blocks - start)
+        _bound_group(chunk, bank, start, bounds, lowest[:, :blocks], short, work)
+        for p in range(size):
+            query = Query(chunk.units[p], chunk.mask, poses, chunk.cameras)
+            solved[p], limit[p], floor = _look(
+                query, start * BLOCK, bounds[p, : blocks * BLOCK], lowest[p, :blocks], solved[p],
+                limit[p], tools,
+            )  # fmt: skip
+            chunk.floors[p] = min(chunk.floors[p], floor)
+    for p in range(size):
+        query = Query(chunk.units[p], chunk.mask, poses, chunk.cameras)
+        chunk.floors[p] = _finish(
+            query, solved[p], limit[p], chunk.floors[p], short[p], chunk.apart, tools,
+            chunk.rows[p], chunk.rotations[p],
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def search_viewfree(
     units: Array, masks: Flags, chunk_starts: Rows, bank: Array32, poses: Array32,
     cameras: Cameras, k: int, apart: float,
-) -> tuple[Rows, Array, Array, Rows]:  # fmt: skip
-    """The k best distinct poses of each person over every camera allowed.
+) -> tuple[Rows, Array, Array]:  # fmt: skip
+    """The best pose of each person over every camera allowed, and candidates after it.
 
     Parameters
     ----------
@@ -107,102 +187,81 @@ def search_viewfree(
     chunk_starts : (n_chunks + 1,) rows where chunks begin.
     bank : (13, 3, n_poses), for what is done to every pose; poses : (n_poses, 13, 3), the same, for
         single ones.
-    k, apart : as ``decide.Query``.
+    k : candidates, the best included; apart : as ``candidates.rank_candidates``.
 
     Returns
     -------
-    rows (n_people, k), -1 where fewer; values (n_people, k, 5) as ``ranking.Solved``; floors
-    (n_people,): no pose and camera costs less than this, within ``decide.TOLERANCE``; counts
-    (n_people, 3): poses whose dual bound was asked for, poses solved, and those of them that may
-    have a better camera than the best found.
+    rows (n_people, k), -1 where fewer; rotations (n_people, k, 9); floors (n_people,): no pose and
+    camera has a cost squared below this, within ``decide.TOLERANCE`` of the cost.
     """
-    n_people, n_poses = units.shape[0], bank.shape[2]
-    n_blocks = (n_poses + BLOCK - 1) // BLOCK
-    group = min(_GROUP, n_blocks)
-    out_rows = np.full((n_people, k), -1, np.int64)
-    out_values = np.full((n_people, k, 5), np.inf)
-    floors = np.ones(n_people)
-    counts = np.zeros((n_people, 3), np.int64)
-    limited = cameras.max_roll < math.pi / 2 - 1e-9
-    for chunk in prange(chunk_starts.shape[0] - 1):
-        first, last = chunk_starts[chunk], chunk_starts[chunk + 1]
-        size, mask = last - first, masks[first]
-        units32 = units[first:last].astype(np.float32)
-        w, slack = np.empty((N_JOINTS, 3, BLOCK), np.float32), np.empty(BLOCK, np.float32)
-        products = np.empty((4, BLOCK), np.float32)
-        bounds = np.empty((size, group * BLOCK), np.float32)
-        lowest = np.empty((size, group), np.float32)
-        tools = tools_for(cameras)
-        solved = [nothing_solved(64 + 4 * min(k, n_poses), apart) for _ in range(size)]
-        limit, floor = np.ones(size), np.full(size, np.inf)
-        open_ = np.ones(size, np.bool_)
-        while open_.any():
-            floor[open_] = np.inf
-            for start in range(0, n_blocks, group):
-                blocks = min(group, n_blocks - start)
-                for b in range(blocks):
-                    at = (start + b) * BLOCK
-                    whiten(mask, bank, at, min(at + BLOCK, n_poses), w, slack, products)
-                    for p in range(size):
-                        if open_[p]:
-                            lowest[p, b] = affine_bounds(
-                                units32[p], w, slack, cameras.cos_roll, cameras.sin_roll, limited,
-                                products, bounds[p, b * BLOCK : (b + 1) * BLOCK],
-                            )  # fmt: skip
-                for p in range(size):
-                    if not open_[p]:
-                        continue
-                    query = Query(units[first + p], mask, poses, cameras, k, apart)
-                    solved[p], limit[p], floor[p], asked = _look(
-                        query, start * BLOCK, bounds[p, : blocks * BLOCK], lowest[p, :blocks],
-                        solved[p], limit[p], floor[p], tools,
-                    )  # fmt: skip
-                    counts[first + p, 0] += asked
-            for p in range(size):
-                if open_[p]:
-                    query = Query(units[first + p], mask, poses, cameras, k, apart)
-                    limit[p] = prove_all(query, solved[p], limit[p], tools)
-                    # A pose near a better one gives way, so the limit can rise: search again.
-                    open_[p] = limit[p] > floor[p] + 1e-9
-        for p in range(size):
-            lowest_bound, counts[first + p, 2] = unproved(solved[p], limit[p])
-            floors[first + p] = min(floor[p], lowest_bound)
-            counts[first + p, 1] = solved[p].number[0]
-            write_best(solved[p], out_rows[first + p], out_values[first + p])
-    return out_rows, out_values, floors, counts
+    n_people = units.shape[0]
+    rows = np.full((n_people, k), -1, np.int64)
+    rotations = np.zeros((n_people, k, 9))
+    floors = np.full(n_people, np.inf)
+    for i in prange(chunk_starts.shape[0] - 1):
+        first, last = chunk_starts[i], chunk_starts[i + 1]
+        chunk = _Chunk(
+            units[first:last], masks[first], cameras, apart, rows[first:last],
+            rotations[first:last], floors[first:last],
+        )  # fmt: skip
+        _search_chunk(chunk, bank, poses)
+    return rows, rotations, floors
+
+
+@njit(nogil=True)
+def _search_given(
+    query: Query, rows: Rows, bounds: Array32, short_rows: Rows, short_bounds: Array32,
+    apart: float, out_rows: Rows, out_rotations: Array,
+) -> float:  # fmt: skip
+    """Search among given poses for one person; returns the floor."""
+    tools = tools_for(query.cameras)
+    solved, limit, floor = try_poses(query, rows, bounds, nothing_solved(64), np.inf, tools)
+    number = np.array([short_rows.shape[0]])
+    short = Shortlist(short_rows, short_bounds, number, np.zeros(1, np.float32))
+    return _finish(query, solved, limit, floor, short, apart, tools, out_rows, out_rotations)
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def search_candidates(
-    units: Array, masks: Flags, starts: Rows, rows: Rows, bounds: Array32, poses: Array32,
-    cameras: Cameras, k: int, apart: float,
-) -> tuple[Rows, Array, Array, Array]:  # fmt: skip
-    """The k best distinct of the poses that each person is given.
+    units: Array, masks: Flags, starts: Rows, rows: Rows, bounds: Array32, short_starts: Rows,
+    short_rows: Rows, short_bounds: Array32, poses: Array32, cameras: Cameras, k: int, apart: float,
+) -> tuple[Rows, Array, Array]:  # fmt: skip
+    """As ``search_viewfree``, among poses that each person is given.
 
     Parameters
     ----------
     starts : (n_people + 1,) where each person's rows (of the bank) and bounds (of the cost squared)
-        begin. Else as ``search_viewfree``.
-
-    Returns
-    -------
-    rows (n_people, k), values (n_people, k, 5) and floors (n_people,) as ``search_viewfree``, the
-    floors of these poses alone, and limits (n_people,), the costs of the k-th distinct poses, 1
-    where there are fewer.
+        begin: the poses that may be the best.
+    short_starts, short_rows, short_bounds : the same of the poses with the lowest affine bounds.
     """
     n_people = units.shape[0]
     out_rows = np.full((n_people, k), -1, np.int64)
-    out_values = np.full((n_people, k, 5), np.inf)
-    floors, limits = np.ones(n_people), np.ones(n_people)
+    out_rotations = np.zeros((n_people, k, 9))
+    floors = np.full(n_people, np.inf)
     for p in prange(n_people):
-        tools = tools_for(cameras)
-        query = Query(units[p], masks[p], poses, cameras, k, apart)
-        solved = nothing_solved(64 + 4 * min(k, poses.shape[0]), apart)
-        some, mine = rows[starts[p] : starts[p + 1]], bounds[starts[p] : starts[p + 1]].copy()
-        limit, floor = 1.0, 0.0
-        while limit > floor + 1e-9:  # see search_viewfree
-            solved, limit, floor, _ = try_poses(query, some, mine, solved, limit, tools)
-            limit = prove_all(query, solved, limit, tools)
-        floors[p], limits[p] = min(floor, unproved(solved, limit)[0]), limit
-        write_best(solved, out_rows[p], out_values[p])
-    return out_rows, out_values, floors, limits
+        mine = slice(starts[p], starts[p + 1])
+        near = slice(short_starts[p], short_starts[p + 1])
+        floors[p] = _search_given(
+            Query(units[p], masks[p], poses, cameras), rows[mine], bounds[mine], short_rows[near],
+            short_bounds[near], apart, out_rows[p], out_rotations[p],
+        )  # fmt: skip
+    return out_rows, out_rotations, floors
+
+
+@njit(nogil=True)
+def _approximate_cost(query: Query, row: int) -> float:
+    tools = tools_for(query.cameras)
+    moments(query.unit, query.mask, query.poses, row, tools.a, tools.g)
+    return approximate(query.cameras, tools)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def approximate_costs(
+    units: Array, masks: Flags, person: Rows, rows: Rows, poses: Array32, cameras: Cameras
+) -> Array:
+    """Costs squared (n,) of good cameras of pairs of a person and a row of the bank, (n,) each."""
+    costs = np.empty(person.shape[0])
+    for i in prange(person.shape[0]):
+        query = Query(units[person[i]], masks[person[i]], poses, cameras)
+        costs[i] = _approximate_cost(query, rows[i])
+    return costs

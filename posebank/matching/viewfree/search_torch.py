@@ -24,9 +24,10 @@ from torch import Tensor
 
 from posebank.matching.viewfree.affine import BLOCK, FLAT, ROUNDING, SAFETY
 from posebank.matching.viewfree.cameras import Cameras
+from posebank.matching.viewfree.candidates import SPARE, most_poses
 from posebank.matching.viewfree.decide import DUAL_ROUNDING, OUT
 from posebank.matching.viewfree.dual_torch import dual_bounds, limits_of
-from posebank.matching.viewfree.search import search_candidates
+from posebank.matching.viewfree.search import approximate_costs, search_candidates
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -35,7 +36,7 @@ Rows = NDArray[np.int64]
 
 _PAIRS = 1 << 26  # people x poses whose bounds are on the device at once, some 30 bytes each
 _DUALS = 1 << 19  # pairs whose duals are, some 3 KB each
-_FIRST = 256  # of 16, 64, 256 the one that leaves the fewest pairs, and few to solve for it
+_FIRST = 64  # poses whose costs give a person's first limit
 
 
 class _Bank(NamedTuple):
@@ -78,25 +79,21 @@ def search_on_device(
 
     Returns
     -------
-    rows (n_people, k), values (n_people, k, 5), floors (n_people,).
+    rows (n_people, k), rotations (n_people, k, 9), floors (n_people,).
     """
-    n_people = len(units)
     bank = _to_device(poses, device)
-    rows = np.full((n_people, k), -1, np.int64)
-    values, floors = np.full((n_people, k, 5), np.inf), np.ones(n_people)
     with _float32_products(), torch.inference_mode():
-        first = _first(bank, units, masks, cameras, 4 * k + _FIRST)
-        limits = _decide(first, units, masks, poses, cameras, k, apart)[3]
-        left = np.arange(n_people)
-        while len(left):
-            asked = limits[left]
-            some = _below(bank, units[left], masks[left], cameras, asked)
-            found = _decide(some, units[left], masks[left], poses, cameras, k, apart)
-            rows[left], values[left], limits[left] = found[0], found[1], found[3]
-            floors[left] = np.minimum(found[2], asked)
-            # A pose near a better one gives way, so a limit can rise: search again.
-            left = left[found[3] > asked + 1e-9]
-    return rows, values, floors
+        first, short = _first(bank, units, masks, cameras, k)
+        limits = np.full(len(units), np.inf)
+        costs = approximate_costs(units, masks, *first, poses, cameras)
+        np.minimum.at(limits, first[0], costs)
+        person, row, bound = _below(bank, units, masks, cameras, limits)
+    starts = np.searchsorted(person, np.arange(len(units) + 1))
+    found: tuple[Rows, Array, Array] = search_candidates(
+        units, masks, starts, row, bound, *short, poses, cameras, k, apart
+    )
+    rows, rotations, floors = found
+    return rows, rotations, np.minimum(floors, limits)
 
 
 def _to_device(poses: Array32, device: torch.device) -> _Bank:
@@ -115,19 +112,6 @@ def _float32_products() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def _decide(
-    pairs: _Pairs, units: Array, masks: Flags, poses: Array32, cameras: Cameras, k: int,
-    apart: float,
-) -> tuple[Rows, Array, Array, Array]:  # fmt: skip
-    """The best of the pairs, ``search.search_candidates``; people in order."""
-    person, row, bound = (column.cpu().numpy() for column in pairs)
-    starts = np.searchsorted(person, np.arange(len(units) + 1))
-    found: tuple[Rows, Array, Array, Array] = search_candidates(
-        units, masks, starts, row, bound, poses, cameras, k, apart
-    )
-    return found
 
 
 def _whiten(columns: Tensor, n_poses: int) -> tuple[Tensor, Tensor]:
@@ -161,11 +145,15 @@ def _affine_bounds(unit: Tensor, w: Tensor, slack: Tensor, cameras: Cameras) -> 
     for d in range(3):
         a, b = (both @ w[d]).view(2, n_people, -1)
         bounds.addcmul_(a, a, value=-1).addcmul_(b, b, value=-1)
-    if cameras.max_roll < np.pi / 2 - 1e-9:
+    if cameras.has_cones:
         a = a.abs()
-        away = (cameras.cos_roll * a).add_(b, alpha=cameras.sin_roll).clamp_(min=0)
-        along = (cameras.sin_roll * a).sub_(b, alpha=cameras.cos_roll).clamp_(max=0)
-        bounds.addcmul_(away, away).addcmul_(along, along.mul_(away > 0))
+        least = torch.full_like(a, float(cameras.cones[2, 2]))
+        for cos, sin, penalty in cameras.cones[:2].tolist():
+            away = (cos * a).add_(b, alpha=sin).clamp_(min=0)
+            along = (sin * a).sub_(b, alpha=cos).clamp_(max=0)
+            squared = (away * away).addcmul_(along, along.mul_(away > 0)).add_(penalty)
+            torch.minimum(least, squared, out=least)
+        bounds += least
     return bounds
 
 
@@ -186,24 +174,40 @@ def _bounds(
             yield start + at, _affine_bounds(unit[at : at + size], w, slack, cameras)
 
 
-def _first(bank: _Bank, units: Array, masks: Flags, cameras: Cameras, n: int) -> _Pairs:
-    """The best pose of each of the n best blocks of each person."""
-    parts = []
+def _first(
+    bank: _Bank, units: Array, masks: Flags, cameras: Cameras, k: int
+) -> tuple[tuple[Rows, Rows], tuple[Rows, Rows, Array32]]:
+    """Poses for the first limits, and the shortlists for k candidates.
+
+    Returns
+    -------
+    Persons and rows of the best pose of each of the best blocks; where each person's shortlist
+    begins, its rows and their bounds.
+    """
+    people, rows, short_rows, short_bounds = [], [], [], []
+    lengths = np.zeros(len(units) + 1, np.int64)
     for start, bounds in _bounds(bank, units, masks, cameras):
         least, place = bounds.view(len(bounds), -1, BLOCK).min(dim=2)
-        bound, block = least.topk(min(n, least.shape[1]), largest=False)
+        block = least.topk(min(_FIRST, least.shape[1]), largest=False).indices
         row = block * BLOCK + place.gather(1, block)
-        person = torch.arange(start, start + len(row), device=row.device).repeat_interleave(
-            row.shape[1]
-        )
-        parts.append(_Pairs(person, row.flatten(), bound.flatten()))
-    return _Pairs.joined(parts)
+        person = torch.arange(start, start + len(row), device=row.device)
+        people.append(person.repeat_interleave(row.shape[1]).cpu())
+        rows.append(row.flatten().cpu())
+        length = min(most_poses(int(masks[start].sum()), k) + SPARE, len(bank.poses))
+        best = bounds.topk(length if k > 1 else 0, largest=False)
+        lengths[start + 1 : start + 1 + len(bounds)] = best.indices.shape[1]
+        short_rows.append(best.indices.flatten().cpu())
+        short_bounds.append(best.values.flatten().cpu())
+    short = torch.cat(short_rows).numpy(), torch.cat(short_bounds).numpy()
+    return (torch.cat(people).numpy(), torch.cat(rows).numpy()), (np.cumsum(lengths), *short)
 
 
-def _below(bank: _Bank, units: Array, masks: Flags, cameras: Cameras, limits: Array) -> _Pairs:
-    """All poses that neither bound excludes below each person's limit (n_people,) of the cost."""
+def _below(
+    bank: _Bank, units: Array, masks: Flags, cameras: Cameras, limits: Array
+) -> tuple[Rows, Rows, Array32]:
+    """All poses that neither bound excludes below each person's limit (n_people,), squared."""
     device = bank.columns.device
-    people = _People(*(torch.from_numpy(x).to(device) for x in (units, masks, limits**2)))
+    people = _People(*(torch.from_numpy(x).to(device) for x in (units, masks, limits)))
     # Rounded to float32, but not below the limit.
     squared = torch.nextafter(people.squared.float(), torch.tensor(2.0, device=device))
     passed, waiting, n_waiting = [], [], 0
@@ -218,7 +222,8 @@ def _below(bank: _Bank, units: Array, masks: Flags, cameras: Cameras, limits: Ar
                 waiting, n_waiting = [], 0
     if waiting:
         passed.append(_pass_dual(_Pairs.joined(waiting), bank, people, cameras))
-    return _Pairs.joined(passed)
+    person, row, bound = (column.numpy() for column in _Pairs.joined(passed))
+    return person, row, bound
 
 
 def _pass_dual(pairs: _Pairs, bank: _Bank, people: _People, cameras: Cameras) -> _Pairs:
@@ -230,9 +235,10 @@ def _pass_dual(pairs: _Pairs, bank: _Bank, people: _People, cameras: Cameras) ->
     a = torch.stack([(q[:, c] * p[:, d]).sum(0) for c in range(2) for d in range(3)])
     entries = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
     g = torch.stack([(p[:, c] * p[:, d]).sum(0) for c, d in entries])
-    target = people.squared[pairs.person] + DUAL_ROUNDING
+    least = float(cameras.levels[0, 3])  # of the penalty
+    target = people.squared[pairs.person] - least + DUAL_ROUNDING
     dual = dual_bounds(a, g, target, limits_of(cameras))
     kept = dual < target
     # Less what rounding it to float32 can add.
-    bound = torch.maximum(pairs.bound, (dual - 1e-6).float())
+    bound = torch.maximum(pairs.bound, (dual + least - 1e-6).float())
     return _Pairs(pairs.person[kept].cpu(), pairs.row[kept].cpu(), bound[kept].cpu())

@@ -1,0 +1,253 @@
+"""The candidates of a person: distinct poses in the order of their costs, without proofs; compiled.
+
+Poses are looked at in the order of the affine bound, each with a few Newton steps from its best
+affine camera, until the bound passes the cost of the k-th: what is left cannot be better.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from posebank.matching.viewfree.cameras import Cameras
+from posebank.matching.viewfree.decide import Query, Tools
+from posebank.matching.viewfree.refine import (
+    affine_start,
+    invert,
+    likely_start,
+    moments,
+    refine,
+)
+from posebank.skeleton import N_JOINTS
+
+Array = NDArray[np.float64]
+Array32 = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+SPARE = 64  # shortlisted beyond those looked at, as float32 bounds are rounded by the device
+_LEAST = 512
+_PER_CANDIDATE, _PER_CANDIDATE_OF_FEW = 8, 64
+_FEW = 5  # joints whose affine bound says little or, for 4, nothing
+_STEPS, _GAIN = 3, 1e-4
+_UNLIKELY = 0.01  # penalty from which a likelier camera is tried
+
+
+class Shortlist(NamedTuple):
+    """The poses of the bank with the lowest bounds.
+
+    rows, bounds : (room,); number : (1,); threshold : (1,) bound above which poses are not taken.
+    """
+
+    rows: Rows
+    bounds: Array32
+    number: Rows
+    threshold: Array32
+
+
+@njit(nogil=True)
+def most_poses(n_annotated: int, k: int) -> int:
+    """Return how many poses are looked at, at most, for k candidates."""
+    each = _PER_CANDIDATE if n_annotated > _FEW else _PER_CANDIDATE_OF_FEW
+    return max(each * k, _LEAST)
+
+
+@njit(nogil=True)
+def empty_shortlist(n_annotated: int, k: int, n_poses: int) -> Shortlist:
+    """Return a shortlist for the poses looked at."""
+    room = 2 * min(most_poses(n_annotated, k) + SPARE, n_poses)
+    return Shortlist(
+        np.zeros(room, np.int64), np.zeros(room, np.float32), np.zeros(1, np.int64),
+        np.full(1, np.float32(8.0)),
+    )  # fmt: skip
+
+
+@njit(nogil=True)
+def shortlist_block(short: Shortlist, start: int, bounds: Array32) -> None:
+    """Add the poses of a block, from row ``start``, whose bounds are below the threshold."""
+    rows, taken, number = short.rows, short.bounds, short.number
+    n = number[0]
+    for i in range(bounds.shape[0]):
+        if bounds[i] < short.threshold[0]:
+            rows[n], taken[n] = start + i, bounds[i]
+            n += 1
+            if n == rows.shape[0]:
+                number[0] = n
+                _halve(short)
+                n = number[0]
+    number[0] = n
+
+
+@njit(nogil=True)
+def _halve(short: Shortlist) -> None:
+    """Keep the half with the lowest bounds."""
+    keep = short.rows.shape[0] // 2
+    n = short.number[0]
+    if n <= keep:
+        return
+    highest = short.bounds[np.argsort(short.bounds[:n].astype(np.float64))[keep - 1]]
+    ties = keep - np.sum(short.bounds[:n] < highest)
+    kept = 0
+    for i in range(n):
+        tie = short.bounds[i] == highest and ties > 0
+        if tie or short.bounds[i] < highest:
+            short.rows[kept], short.bounds[kept] = short.rows[i], short.bounds[i]
+            kept += 1
+            ties -= tie
+    short.number[0], short.threshold[0] = kept, highest
+
+
+@njit(nogil=True)
+def _affine_bound(cameras: Cameras, tools: Tools) -> float:
+    """The affine bound of the pair in ``tools`` in float64, as ``affine.affine_bounds``."""
+    a, g, i = tools.a, tools.g, tools.inverse
+    trace = g[0] + g[1] + g[2]
+    if invert(g, 0.0, i) < 1e-12 * trace * trace * trace:
+        return -1.0
+    bound = 1.0
+    for c in range(2):
+        x, y, z = a[3 * c], a[3 * c + 1], a[3 * c + 2]
+        bound -= x * (i[0] * x + 2 * i[3] * y + 2 * i[4] * z) + y * (i[1] * y + 2 * i[5] * z)
+        bound -= i[2] * z * z
+    if cameras.has_cones:
+        length = math.sqrt(i[1])
+        across = abs(a[0] * i[3] + a[1] * i[1] + a[2] * i[5]) / length
+        down = (a[3] * i[3] + a[4] * i[1] + a[5] * i[5]) / length
+        least = cameras.cones[2, 2]
+        for c in range(2):
+            cos, sin = cameras.cones[c, 0], cameras.cones[c, 1]
+            away, along = max(cos * across + sin * down, 0.0), min(sin * across - cos * down, 0.0)
+            squared = away * away + (along * along if away > 0 else 0.0)
+            least = min(least, squared + cameras.cones[c, 2])
+        bound += least
+    return bound
+
+
+@njit(nogil=True)
+def _best_first(query: Query, short: Shortlist, most: int, tools: Tools) -> tuple[Rows, Array]:
+    """At most ``most`` rows of the shortlist, by their bounds, and these.
+
+    Where there are more, float64 bounds decide, so that the same poses are looked at on every
+    device.
+    """
+    n = short.number[0]
+    rows, bounds = short.rows[:n].copy(), short.bounds[:n].astype(np.float64)
+    if n > most:
+        near = np.argsort(bounds)[: most + SPARE]
+        rows = rows[near]
+        bounds = np.empty(rows.shape[0])
+        for i in range(rows.shape[0]):
+            moments(query.unit, query.mask, query.poses, rows[i], tools.a, tools.g)
+            bounds[i] = _affine_bound(query.cameras, tools)
+    order = np.argsort(bounds)[:most]
+    return rows[order], bounds[order]
+
+
+@njit(nogil=True)
+def approximate(cameras: Cameras, tools: Tools) -> float:
+    """Cost squared of a good camera of the pair in ``tools``, which is left in ``tools.best``.
+
+    A few Newton steps from the best affine camera and, where that ends at an unlikely one, from the
+    best of a ring of likely cameras. inf where the scale is not positive.
+    """
+    a, g, view, best = tools.a, tools.g, tools.camera, tools.best
+    cost = np.inf
+    if affine_start(a, g, tools.inverse, view):
+        squared = refine(a, g, cameras, view, tools.trial, _STEPS, _GAIN)
+        if view.w[0] + view.w[4] > 1e-12:
+            cost = squared
+            best.r[:] = view.r
+    if cost < np.inf and not (cameras.has_prior and view.penalty[0] > _UNLIKELY):
+        return cost
+    likely_start(a, g, cameras, view)
+    squared = refine(a, g, cameras, view, tools.trial, _STEPS, _GAIN)
+    if squared < cost and view.w[0] + view.w[4] > 1e-12:
+        cost = squared
+        best.r[:] = view.r
+    return cost
+
+
+@njit(nogil=True)
+def _see(poses: Array32, row: int, r: Array, seen: Array) -> None:
+    """Joints of a pose in the axes of a camera r (9,) into seen (39,)."""
+    for j in range(N_JOINTS):
+        x, y, z = poses[row, j, 0], poses[row, j, 1], poses[row, j, 2]
+        for i in range(3):
+            seen[3 * j + i] = r[3 * i] * x + r[3 * i + 1] * y + r[3 * i + 2] * z
+
+
+@njit(nogil=True)
+def _is_apart(seen: Array, kept: Array, n: int, apart: float) -> bool:
+    """Whether seen (39,) is at a squared distance of ``apart`` from the first n of kept (k, 39)."""
+    for i in range(n):
+        total = 0.0
+        for j in range(seen.shape[0]):
+            d = seen[j] - kept[i, j]
+            total += d * d
+            if total >= apart:
+                break
+        if total < apart:
+            return False
+    return True
+
+
+@njit(nogil=True)
+def _insert(ranked: Array, order: Rows, rows: Rows, n: int, cost: float) -> None:
+    """Insert cost number n into the sorted ranked[:n], its number into order; ties by row."""
+    place = n
+    while place > 0 and (
+        ranked[place - 1] > cost or (ranked[place - 1] == cost and rows[order[place - 1]] > rows[n])
+    ):
+        ranked[place], order[place] = ranked[place - 1], order[place - 1]
+        place -= 1
+    ranked[place], order[place] = cost, n
+
+
+@njit(nogil=True)
+def rank_candidates(
+    query: Query, short: Shortlist, apart: float, tools: Tools, rows: Rows, rotations: Array
+) -> None:
+    """Fill the ranks after the first with distinct poses in the order of their costs.
+
+    Parameters
+    ----------
+    apart : squared distance of two poses in camera axes, summed over the joints, below which the
+        worse one is left out (0: none is).
+    rows : (k,), the first given, the others -1 and filled in as far as there are poses.
+    rotations : (k, 9), the first given.
+    """
+    k = rows.shape[0]
+    near, bounds = _best_first(query, short, most_poses(query.mask.sum(), k), tools)
+    n = near.shape[0]
+    cameras, ranked, order = np.empty((n, 9)), np.empty(n), np.empty(n, np.int64)
+    kept, seen = np.empty((k, 3 * N_JOINTS)), np.empty(3 * N_JOINTS)
+    tried, wanted = 0, k
+    while True:
+        while tried < n and (tried < wanted or bounds[tried] < ranked[wanted - 1]):
+            row = near[tried]
+            cost = np.inf
+            if row != rows[0]:
+                moments(query.unit, query.mask, query.poses, row, tools.a, tools.g)
+                cost = approximate(query.cameras, tools)
+                cameras[tried] = tools.best.r
+            _insert(ranked, order, near, tried, cost)
+            tried += 1
+        found = 1
+        _see(query.poses, rows[0], rotations[0], kept[0])
+        for place in range(tried):
+            i = order[place]
+            if found == k or ranked[place] == np.inf:
+                break
+            if apart > 0:
+                _see(query.poses, near[i], cameras[i], seen)
+                if not _is_apart(seen, kept, found, apart):
+                    continue
+                kept[found] = seen
+            rows[found], rotations[found] = near[i], cameras[i]
+            found += 1
+        if found == k or tried == n:
+            return
+        wanted = min(2 * wanted, n)
