@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posebank.artefacts import read_manifest
-from posebank.export import export_webdataset, write_coco, write_npz
+from posebank.export import export_coco, export_webdataset, write_npz
 from posebank.workspace import image_roots, load_labels
 
 FORMATS = ("coco", "npz", "webdataset")
@@ -17,7 +17,8 @@ def export(workspace: Path, form: str, output: Path) -> list[Path]:
     Parameters
     ----------
     form : one of ``FORMATS``.
-    output : a file for ``coco`` and ``npz``, a folder for ``webdataset`` (every split).
+    output : a file for ``npz``, a file or folder for ``coco`` (a file for every split), a folder
+        for ``webdataset`` (every split).
 
     Returns
     -------
@@ -34,6 +35,7 @@ def export(workspace: Path, form: str, output: Path) -> list[Path]:
             for split in splits
             for file in export_webdataset(workspace / "shards", output, split, image_roots=roots)
         ]
-    write = {"coco": write_coco, "npz": write_npz}[form]
-    write(load_labels(workspace), output)
+    if form == "coco":
+        return export_coco(workspace, output)
+    write_npz(load_labels(workspace), output)
     return [output]

@@ -28,6 +28,11 @@ def split_key(people: People) -> NDArray[np.object_]:
     )
 
 
+def hashed_split(key: str, val_fraction: float, seed: int) -> str:
+    """``val`` for the given fraction of keys, chosen by their hash, ``train`` for the others."""
+    return "val" if _unit_hash(f"{seed}/{key}") < val_fraction else "train"
+
+
 def assign_splits(people: People, val_fraction: float = 0.1, seed: int = 0) -> People:
     """Give every person without a split one, ``train`` or ``val``, by hash of video or image.
 
@@ -43,7 +48,7 @@ def assign_splits(people: People, val_fraction: float = 0.1, seed: int = 0) -> P
     split = people.split.copy()
     keys = split_key(people)
     for row in np.flatnonzero(split == ""):
-        split[row] = "val" if _unit_hash(f"{seed}/{keys[row]}") < val_fraction else "train"
+        split[row] = hashed_split(keys[row], val_fraction, seed)
     return replace(people, split=split)
 
 

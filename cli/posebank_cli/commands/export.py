@@ -18,7 +18,8 @@ from posebank_pipelines.export import FORMATS
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="File to write (coco, npz) or folder (webdataset).",
+    help="File to write (coco: the split is added to its name where there are several; npz), or "
+    "folder (coco, webdataset).",
 )
 @options.as_json
 def export(form: str, workspace: Path, output: Path, as_json: bool) -> None:

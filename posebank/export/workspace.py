@@ -1,0 +1,145 @@
+"""The labels of a workspace as COCO files, one for each data set and split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posebank import artefacts
+from posebank.annotations import read_annotations, stamped_files
+from posebank.annotations.coco_file import CocoFile, read_coco_file
+from posebank.annotations.sources import split_of
+from posebank.annotations.splits import hashed_split
+from posebank.errors import ArtefactError
+from posebank.export.coco import coco_of_people, coco_of_source, of_images, write_coco
+from posebank.skeleton import JointState
+from posebank.types import Labels, People
+from posebank.workspace import load_labels, load_people
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """COCO content to be written: the images of one split of one file of a data set."""
+
+    dataset: str
+    file: str
+    split: str
+    content: dict[str, Any]
+
+
+def export_coco(workspace: Path, output: Path) -> list[Path]:
+    """Write the workspace's labels as COCO files, one for each split.
+
+    What was read from COCO-form files comes back as it was, image and annotation ids and people
+    without a label included, with the labels added (``posebank.export.coco.coco_of_source``); other
+    data sets are put in that form. The name of the file gets ``_SPLIT`` where there are several
+    splits, and ``_DATASET`` before it where there are several data sets.
+
+    Parameters
+    ----------
+    workspace : folder with ``annotations`` and ``labels``.
+    output : the file to write, or a folder.
+
+    Returns
+    -------
+    The files written.
+
+    Raises
+    ------
+    ArtefactError
+        If there are no labels, or a COCO-form file has changed since it was annotated.
+    """
+    labels = load_labels(workspace)
+    manifest = artefacts.find_manifest(workspace / "annotations")
+    people = _people_of(labels) if manifest is None else load_people(workspace)
+    pieces: list[_Piece] = []
+    from_source: set[str] = set()
+    for section in () if manifest is None else manifest.sections.values():
+        if section.settings.get("kind") == "coco":
+            pieces += _from_source(section, people, labels)
+            from_source |= set(section.settings["datasets"])
+    for dataset in sorted(set(people.dataset) - from_source):
+        own = people.take(people.dataset == dataset)
+        content = coco_of_people(own, labels)
+        number = {image["file_name"]: image["id"] for image in content["images"]}
+        for split in sorted(set(own.split)):
+            images = {number[name] for name in own.image[own.split == split]}
+            pieces.append(_Piece(dataset, "", split, of_images(content, images)))
+    paths = _paths(output, pieces)
+    for path, piece in zip(paths, pieces, strict=True):
+        write_coco(piece.content, path)
+    return paths
+
+
+def _people_of(labels: Labels) -> People:
+    """The annotated people behind labels, where the annotations are not at hand."""
+    state = np.where(labels.state == JointState.COMPLETED, JointState.MISSING, labels.state)
+    columns = {field.name: getattr(labels, field.name) for field in fields(People)}
+    return People(**{**columns, "state": state.astype(np.uint8)})
+
+
+def _from_source(section: artefacts.Section, people: People, labels: Labels) -> Iterator[_Piece]:
+    """The pieces of one source in COCO form, which is read again to find each annotation."""
+    settings = section.settings
+    source = Path(settings["source"])
+    found = source.exists() and artefacts.source_stamp(stamped_files("coco", source))
+    if found != section.inputs["source"]:
+        state = "changed since" if source.exists() else "gone"
+        raise ArtefactError(
+            f"{source}: expected the file as it was annotated, found it {state}; "
+            "`posebank annotate coco` reads it again"
+        )
+    asked = settings["images_asked"]
+    options = dict(settings["options"])
+    again = read_annotations("coco", source, images=asked and Path(asked), **options)
+    split = dict(zip(people.person_id, people.split, strict=True))
+    label = {person: row for row, person in enumerate(labels.person_id)}
+    for number, path in enumerate(again.files):
+        file = read_coco_file(path, options.get("joints"))
+        here = np.flatnonzero(again.extras["file"] == number)
+        entries = again.extras["entry"][here].tolist()
+        persons = again.people.person_id[here].tolist()
+        rows = {e: label[p] for e, p in zip(entries, persons, strict=True) if p in label}
+        splits = _image_splits(file, source, settings["datasets"][0], options)
+        for entry, person in zip(entries, persons, strict=True):
+            splits[file.entries[entry]["image_id"]] = split[person]
+        content = coco_of_source(file, rows, labels, again.people.take(here))
+        for name in sorted(set(splits.values())):
+            images = {image for image, of in splits.items() if of == name}
+            title = f"{path.parent.name}_{path.stem}".strip("_")
+            yield _Piece(settings["datasets"][0], title, name, of_images(content, images))
+
+
+def _image_splits(
+    file: CocoFile, source: Path, dataset: str, options: dict[str, Any]
+) -> dict[Any, str]:
+    """The split of every image, as if somebody in it were annotated."""
+    given = options.get("split") or split_of(file.path, source)
+    fraction, seed = options.get("val_fraction", 0.1), options.get("seed", 0)
+    return {
+        number: given
+        or hashed_split(f"{dataset}/{image.get('vid_id') or image['file_name']}", fraction, seed)
+        for number, image in file.images.items()
+    }
+
+
+def _paths(output: Path, pieces: Sequence[_Piece]) -> list[Path]:
+    """Where each piece goes; names tell apart what has to be."""
+    several_sets = len({piece.dataset for piece in pieces}) > 1
+    several_splits = len({piece.split for piece in pieces}) > 1
+    several_files = len({(p.dataset, p.split) for p in pieces}) < len(pieces)
+    paths = []
+    for piece in pieces:
+        words = [piece.dataset] * several_sets + [piece.file] * (several_files and piece.file != "")
+        words += [piece.split] * several_splits
+        words = [re.sub(r"[^\w.-]+", "_", word) for word in words]
+        if output.suffix.lower() == ".json":
+            paths.append(output.with_name("_".join([output.stem, *words]) + output.suffix))
+        else:
+            paths.append(output / ("_".join(words or [piece.split]) + ".json"))
+    return paths
