@@ -33,7 +33,7 @@ KINDS = {
         ArtefactKind("lifter", "label"),
         ArtefactKind("labels", "label"),
         ArtefactKind("anchors", "anchors"),
-        ArtefactKind("shards", "shards"),
+        ArtefactKind("shards", "shards", version=2),
         ArtefactKind("runs", "train"),
         ArtefactKind("evaluation", "evaluate"),
         ArtefactKind("predictions", "predict", in_run=False),

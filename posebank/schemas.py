@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -60,7 +61,7 @@ def _field(
     return pa.field(name, kind, nullable=nullable, metadata=meta)
 
 
-def _schema(kind: str, columns: list[pa.Field]) -> pa.Schema:
+def _schema(kind: str, columns: list[pa.Field], more: Mapping[str, str] | None = None) -> pa.Schema:
     return pa.schema(
         columns,
         metadata={
@@ -68,6 +69,7 @@ def _schema(kind: str, columns: list[pa.Field]) -> pa.Schema:
             "posebank.version": str(KINDS[kind].version),
             "posebank.skeleton": json.dumps(_SKELETON),
             "posebank.frames": json.dumps(_FRAMES),
+            **(more or {}),
         },
     )
 
@@ -173,9 +175,12 @@ SHARD_PERSON = pa.struct([
            nullable=True),
     _field("n_annotated", pa.int32(), "joints in state 1 or 2"),
     _field("anchor_id", pa.int32(), "closest full-body anchor-pose (anchors.feather), by mean "
-           "joint distance"),
-    _field("anchor_id_flipped", pa.int32(), "the same for the mirrored pose"),
+           "joint distance; null where there are no anchor-poses", nullable=True),
+    _field("anchor_id_flipped", pa.int32(), "the same for the mirrored pose", nullable=True),
 ])  # fmt: skip
+
+_HUGGINGFACE = {"info": {"features": {"image_file": {"_type": "Image"}}}}
+"""What makes Hugging Face ``datasets`` show the images as images."""
 
 SHARDS = _schema("shards", [
     _field("image_id", _STR, "dataset/image"),
@@ -184,11 +189,11 @@ SHARDS = _schema("shards", [
     _field("image", _STR, "image file as named by the source"),
     _field("image_width", pa.int32(), "width", unit="px"),
     _field("image_height", pa.int32(), "height", unit="px"),
-    _field("image_bytes", pa.binary(), "the original file; null where referenced", nullable=True),
-    _field("image_path", _STR, "path of the file; null where embedded", nullable=True),
+    _field("image_file", pa.struct([("bytes", pa.binary()), ("path", _STR)]),
+           "the original file's bytes, or its path where it is not embedded", nullable=True),
     _field("n_people", pa.int32(), "labelled people in the image"),
     pa.field("people", pa.list_(pa.field("item", SHARD_PERSON, nullable=False)), nullable=False),
-])  # fmt: skip
+], {"huggingface": json.dumps(_HUGGINGFACE)})  # fmt: skip
 
 SCHEMAS = {
     schema.metadata[b"posebank.kind"].decode(): schema
@@ -223,6 +228,8 @@ def column_from(values: np.ndarray, field: pa.Field) -> pa.Array:
             mask = np.array([v == "" for v in values], dtype=bool)
         elif pa.types.is_boolean(field.type):
             mask, values = values < 0, values > 0
+        elif pa.types.is_integer(field.type):
+            mask = values < 0
         else:
             mask = ~np.isfinite(values)
     return pa.array(values, type=field.type, mask=mask)
@@ -258,6 +265,8 @@ def column_array(table: pa.Table, name: str) -> np.ndarray:
     if pa.types.is_boolean(field.type) and field.nullable:
         flags = [-1 if v is None else int(v) for v in column.to_pylist()]
         return np.array(flags, dtype=np.int8)
+    if pa.types.is_integer(field.type) and column.null_count:
+        column = column.fill_null(-1)
     values = column.to_numpy(zero_copy_only=False)
     return np.asarray(values, dtype=field.type.to_pandas_dtype())
 

@@ -78,6 +78,18 @@ def image_roots(workspace: Path) -> dict[str, Path]:
     }
 
 
+def annotation_terms(workspace: Path) -> dict[str, str] | None:
+    """Annotation data set -> the published data set whose terms it is under.
+
+    None where the workspace does not say: it has no annotations, or old ones.
+    """
+    manifest = find_manifest(workspace / "annotations")
+    settings = [s.settings for s in manifest.sections.values()] if manifest is not None else []
+    if not settings or any("terms" not in one for one in settings):
+        return None
+    return {name: terms for one in settings for name, terms in one["terms"].items()}
+
+
 def coco_files(workspace: Path) -> list[Path]:
     """The COCO-form files that the workspace's annotations were read from and that still exist."""
     manifest = find_manifest(workspace / "annotations")

@@ -81,7 +81,8 @@ def _rows(folder: Path, split: str) -> Iterator[dict[str, Any]]:
 def _add_image(
     tar: tarfile.TarFile, key: str, row: dict[str, Any], image_roots: Mapping[str, Path] | None
 ) -> None:
-    data, path = row.pop("image_bytes"), row.pop("image_path")
+    file = row.pop("image_file")
+    data, path = file["bytes"], file["path"]
     if data is None:
         where = Path(path)
         if image_roots is not None:

@@ -83,12 +83,12 @@ def images_in_shards(folder: Path) -> ImageOf:
             while row >= file.metadata.row_group(group).num_rows:
                 row -= file.metadata.row_group(group).num_rows
                 group += 1
-            table = file.read_row_group(group, columns=["image_bytes", "image_path"])
+            table = file.read_row_group(group, columns=["image_file"])
         (found,) = table.slice(row, 1).to_pylist()
         try:
-            if found["image_bytes"]:
-                return decode_image(found["image_bytes"], image_id)
-            return read_image(Path(found["image_path"]))
+            if found["image_file"]["bytes"]:
+                return decode_image(found["image_file"]["bytes"], image_id)
+            return read_image(Path(found["image_file"]["path"]))
         except SourceError:
             return None
 

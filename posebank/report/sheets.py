@@ -197,10 +197,10 @@ def _shard_row(path: Path, row: int) -> dict:
 
 
 def _draw_shard_image(ax: Axes, row: dict) -> None:
-    if row["image_bytes"]:
-        image = decode_image(row["image_bytes"], row["image_id"])
+    if row["image_file"]["bytes"]:
+        image = decode_image(row["image_file"]["bytes"], row["image_id"])
     else:
-        image = read_image(Path(row["image_path"]))
+        image = read_image(Path(row["image_file"]["path"]))
     height, width = image.shape[:2]
     ax.imshow(image, extent=(0, width, height, 0))
     for person in row["people"]:

@@ -99,27 +99,31 @@ _PAPER = (
 
 def dataset_card(
     labels: Labels,
-    anchors: Anchors,
+    anchors: Anchors | None,
     *,
     mocap: Mapping[str, Mapping[str, Any]] | None = None,
     rejected: Sequence[Rejected] = (),
     settings: Mapping[str, Any] | None = None,
+    terms: Mapping[str, str] | None = None,
 ) -> str:
     """A Markdown description of the shards made of these labels.
 
     Parameters
     ----------
     labels : the people in the shards.
-    anchors : the anchor-poses their ``anchor_id`` refers to.
+    anchors : the anchor-poses their ``anchor_id`` refers to, None where there are none.
     mocap : MoCap data sets in the bank, with what is known of each.
     rejected : images that were left out.
     settings : how the shards were written.
+    terms : annotation data set -> key of ``TERMS``; a data set that is not in it is somebody's own.
 
     Returns
     -------
     Markdown, the same for the same arguments: it holds no date and no path of its own.
     """
     mocap = mocap or {}
+    known = {name: name for name in TERMS} if terms is None else dict(terms)
+    known |= {name: name for name in mocap}
     sections = [
         "# Labelled people: 2D and 3D poses\n\n"
         f"{len(labels):,} people in {_count_images(labels):,} images, each with 13 joints "
@@ -136,12 +140,48 @@ def dataset_card(
         "\n\n" + _table(_errors(labels)),
         "## Anchor-poses\n\n" + _anchor_text(labels, anchors),
         _format_text(settings or {}),
-        "## Sources, terms, citations\n\n" + _terms_text(labels, mocap),
-        "## What follows\n\n" + _consequences(set(labels.dataset) | set(mocap)),
+        "## Sources, terms, citations\n\n" + _terms_text(labels, mocap, known),
+        "## What follows\n\n" + _consequences(set(labels.dataset) | set(mocap), known),
     ]
     if rejected:
         sections.append(_rejected_text(rejected))
     return "\n\n".join(sections) + "\n"
+
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def hub_readme(card: str, labels: Labels, name: str = "posebank shards") -> str:
+    """The card as the ``README.md`` of a Hugging Face data set, with its YAML front matter.
+
+    Parameters
+    ----------
+    card : what ``dataset_card`` wrote.
+    labels : the people in the shards.
+    name : title of the data set on the hub.
+    """
+    n = _count_images(labels)
+    size = next((text for most, text in _SIZES if n < most), "1M<n<10M")
+    splits = [split for split in ("train", "val", "test") if split in set(labels.split)]
+    lines = [
+        "---",
+        f"pretty_name: {name}",
+        "license: other",
+        "license_name: mixed",
+        "license_link: README.md",
+        "task_categories:",
+        "- keypoint-detection",
+        "tags:",
+        "- human-pose-estimation",
+        "- 3d-human-pose",
+        f"size_categories:\n- {size}",
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+        *(f'  - split: {split}\n    path: "{split}-*.parquet"' for split in splits),
+        "---",
+    ]
+    return "\n".join(lines) + "\n\n" + card
 
 
 def _count_images(labels: Labels) -> int:
@@ -192,7 +232,9 @@ def _errors(labels: Labels) -> pd.DataFrame:
     return frame
 
 
-def _anchor_text(labels: Labels, anchors: Anchors) -> str:
+def _anchor_text(labels: Labels, anchors: Anchors | None) -> str:
+    if anchors is None:
+        return "None were made: `anchor_id` is null."
     n_full = int((anchors.kind == "full").sum())
     n_upper = int((anchors.kind == "upper").sum())
     lead = (
@@ -223,7 +265,9 @@ def _format_text(settings: Mapping[str, Any]) -> str:
     )
 
 
-def _terms_text(labels: Labels, mocap: Mapping[str, Mapping[str, Any]]) -> str:
+def _terms_text(
+    labels: Labels, mocap: Mapping[str, Mapping[str, Any]], terms: Mapping[str, str]
+) -> str:
     parts = []
     for heading, names in (
         ("Images and 2D annotations", sorted(set(labels.dataset))),
@@ -231,11 +275,11 @@ def _terms_text(labels: Labels, mocap: Mapping[str, Mapping[str, Any]]) -> str:
     ):
         lines = []
         for name in names:
-            known = TERMS.get(name)
+            known = TERMS.get(terms.get(name, ""))
             stats = ", ".join(
                 f"{k} {v}"
                 for k, v in sorted(mocap.get(name, {}).items())
-                if isinstance(v, int | float | str)
+                if isinstance(v, int | float)
             )
             counted = f" In the bank: {stats}." if stats else ""
             if known is None:
@@ -252,10 +296,12 @@ def _terms_text(labels: Labels, mocap: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def _consequences(names: set[str]) -> str:
-    closed = sorted(TERMS[n].title for n in names if n in TERMS and TERMS[n].non_commercial)
-    alike = sorted(TERMS[n].title for n in names if n in TERMS and TERMS[n].share_alike)
-    unknown = sorted(f"`{n}`" for n in names if n not in TERMS)
+def _consequences(names: set[str], terms: Mapping[str, str]) -> str:
+    found = {name: TERMS.get(terms.get(name, "")) for name in names}
+    known = [one for one in found.values() if one is not None]
+    closed = sorted({one.title for one in known if one.non_commercial})
+    alike = sorted({one.title for one in known if one.share_alike})
+    unknown = sorted(f"`{name}`" for name, one in found.items() if one is None)
     lines = []
     if closed:
         lines.append(

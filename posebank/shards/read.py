@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from posebank.artefacts import read_manifest
-from posebank.errors import ArtefactError
+from posebank.errors import ArtefactError, SettingsError
 from posebank.schemas import SHARD_PERSON, column_array
 
 _LABEL_COLUMNS = ("image_id", "image", "dataset", "image_width", "image_height")
@@ -170,7 +170,14 @@ class ShardFiles:
             raise ArtefactError(f"{path}: expected a shard, found it damaged: {error}") from error
 
     def index(self, keep: ShardFilter) -> ImageIndex:
-        """Find the images that the filter keeps, in the order of the parts."""
+        """Find the images that the filter keeps, in the order of the parts.
+
+        Raises
+        ------
+        SettingsError
+            If the shards hold no image of the split or of one of the data sets.
+        """
+        self._check_names(keep)
         found: list[tuple[int, int, int, NDArray[np.int64]]] = []
         for part in range(len(self.names)):
             file = self._file(part)
@@ -188,6 +195,27 @@ class ShardFiles:
             np.repeat(np.array([f[place] for f in found], np.int32), sizes) for place in range(3)
         )
         return ImageIndex(parts, groups, rows.astype(np.int32), (befores + rows).astype(np.int32))
+
+    def _check_names(self, keep: ShardFilter) -> None:
+        """Whether the split and the data sets of a filter are in the shards."""
+        wanted = {
+            "split": set() if keep.split is None else {keep.split},
+            "dataset": set(keep.datasets or ()),
+        }
+        for column, names in wanted.items():
+            if not names:
+                continue
+            here: set[str] = set()
+            for part in range(len(self.names)):
+                if names <= here:
+                    break
+                groups = range(self._file(part).num_row_groups)
+                here |= set(self._read(part, groups, [column]).column(column).to_pylist())
+            if not names <= here:
+                raise SettingsError(
+                    f"{self.folder}: expected a {column} among {', '.join(sorted(here))}, found "
+                    f"{', '.join(sorted(names - here))}"
+                )
 
     def _matching_rows(self, part: int, group: int, keep: ShardFilter) -> NDArray[np.int64]:
         file = self._file(part)
@@ -241,16 +269,21 @@ class ShardFiles:
 
     def images(self, part: int, group: int, rows: Sequence[int] | None = None) -> GroupImages:
         """Read the image files of one row group, or of some of its rows (ascending)."""
-        column = _chunk(self._read(part, [group], ["image_bytes"]), "image_bytes")
+        column = self._image_field(part, group, "bytes")
         if rows is not None:
             column = column.take(pa.array(rows))  # a copy: what the others take up is freed
         start = np.frombuffer(column.buffers()[1], np.int32)[column.offset :][: len(column) + 1]
         data = pa.Array.from_buffers(pa.uint8(), int(start[-1]), [None, column.buffers()[2]])
         path = None
         if column.null_count:
-            paths = self._read(part, [group], ["image_path"]).column("image_path").to_pylist()
+            paths = self._image_field(part, group, "path").to_pylist()
             path = paths if rows is None else [paths[row] for row in rows]
         return GroupImages(data, start.tolist(), path)
+
+    def _image_field(self, part: int, group: int, name: str) -> pa.Array:
+        """One field of the image files of a row group; the other is not read."""
+        table = self._read(part, [group], [f"image_file.{name}"])
+        return _chunk(table, "image_file").field(name)
 
     def _read(self, part: int, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
         try:

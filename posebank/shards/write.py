@@ -30,7 +30,7 @@ from posebank.types import Anchors, Labels, Records, Texts
 
 _POSE_ID = re.compile(r"(?P<dataset>[^/]+)/(?P<clip>.+):(?P<frame>\d+)(?P<mirrored>m?)")
 
-IMAGE_COLUMNS = ("image_bytes",)
+IMAGE_COLUMNS = ("image_file.bytes",)
 """Columns of a shard that hold files which are compressed already."""
 
 _ANCHORS_FILE = "anchors.feather"
@@ -46,14 +46,17 @@ class _ImageFile:
 
 
 def shard_table(
-    labels: Labels, anchors: Anchors, image_roots: Mapping[str, Path], settings: ShardSettings
+    labels: Labels,
+    anchors: Anchors | None,
+    image_roots: Mapping[str, Path],
+    settings: ShardSettings,
 ) -> tuple[pa.Table, list[Rejected]]:
     """The rows of one shard (or of a part of one).
 
     Parameters
     ----------
     labels : the people of the shard's images, in any order.
-    anchors : every person gets the closest full-body one.
+    anchors : every person gets the closest full-body one; None leaves ``anchor_id`` null.
     image_roots : the image folder of each annotation data set.
     settings : see ``ShardSettings``.
 
@@ -100,8 +103,10 @@ def shard_table(
         "image": people.image[first],
         "image_width": [file.width for file in files],
         "image_height": [file.height for file in files],
-        "image_bytes": [file.data if settings.embed else None for file in files],
-        "image_path": [None if settings.embed else path for path in paths],
+        "image_file": [
+            {"bytes": file.data, "path": None} if settings.embed else {"bytes": None, "path": path}
+            for file, path in zip(files, paths, strict=True)
+        ],
         "n_people": n_people,
     }
     arrays = [
@@ -190,18 +195,13 @@ class _Added(Records):
 
 
 def _people_column(
-    people: Labels, anchors: Anchors, n_people: NDArray[Any], kind: pa.ListType
+    people: Labels, anchors: Anchors | None, n_people: NDArray[Any], kind: pa.ListType
 ) -> pa.Array:
-    full = anchors.take(anchors.kind == "full")
-    if len(full) == 0:
-        raise PosebankError("anchors: expected at least one full-body anchor-pose, found none")
-    closest, _ = assign(full.pose_3d, people.joints_3d)
-    closest_flipped, _ = assign(full.pose_3d, mirrored_3d(people.joints_3d))
     added = _Added(
         box=boxes_around(people.joints_2d),
         n_annotated=is_annotated(people.state).sum(axis=1).astype(np.int32),
-        anchor_id=full.anchor_id[closest],
-        anchor_id_flipped=full.anchor_id[closest_flipped],
+        anchor_id=_closest(anchors, people.joints_3d),
+        anchor_id_flipped=_closest(anchors, mirrored_3d(people.joints_3d)),
     )
     columns = {f.name: getattr(added, f.name) for f in fields(_Added)}
     columns |= {f.name: getattr(people, f.name) for f in SHARD_PERSON if hasattr(people, f.name)}
@@ -215,6 +215,17 @@ def _people_column(
     persons = pa.StructArray.from_arrays(values, fields=list(SHARD_PERSON))
     offsets = pa.array(np.concatenate([[0], np.cumsum(n_people)]), type=pa.int32())
     return pa.ListArray.from_arrays(offsets, persons, type=kind)
+
+
+def _closest(anchors: Anchors | None, joints_3d: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Id of the closest full-body anchor-pose of each pose (n, 13, 3); -1 without anchor-poses."""
+    if anchors is None:
+        return np.full(len(joints_3d), -1, np.int32)
+    full = anchors.take(anchors.kind == "full")
+    if len(full) == 0:
+        raise PosebankError("anchors: expected at least one full-body anchor-pose, found none")
+    ids: NDArray[np.int32] = full.anchor_id[assign(full.pose_3d, joints_3d)[0]]
+    return ids
 
 
 def _mocap_columns(pose_id: Texts) -> dict[str, list[Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from posebank import artefacts
 from posebank.deciding import deciding
@@ -16,17 +19,24 @@ from posebank.shards import (
     shard_table,
     write_anchors,
 )
-from posebank.shards.card import dataset_card
-from posebank.workspace import image_roots, load_anchors, load_labels
+from posebank.shards.card import dataset_card, hub_readme
+from posebank.shards.plan import image_id
+from posebank.types import Labels
+from posebank.workspace import annotation_terms, image_roots, load_anchors, load_labels
 from posebank_pipelines.runner import Runner
-from posebank_pipelines.stage import Stage, StageResult, contents, images_stamp
+from posebank_pipelines.stage import Build, Stage, StageResult, contents, images_stamp
+
+
+def _has_anchors(workspace: Path) -> bool:
+    return artefacts.find_manifest(workspace / "anchors") is not None
 
 
 def _write_shard(
     plan: ShardPlan, workspace: Path, staging: Path, settings: ShardSettings
 ) -> tuple[artefacts.Part | None, list[Rejected]]:
     labels = load_labels(workspace).take(plan.rows)
-    table, rejected = shard_table(labels, load_anchors(workspace), image_roots(workspace), settings)
+    anchors = load_anchors(workspace) if _has_anchors(workspace) else None
+    table, rejected = shard_table(labels, anchors, image_roots(workspace), settings)
     if table.num_rows == 0:
         return None, rejected
     part = artefacts.write_part(
@@ -42,7 +52,8 @@ def _write_shard(
 
 def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageResult:
     """Write the shards of the workspace's labels."""
-    inputs = contents(workspace, ["labels", "anchors"])
+    kinds = ["labels", *(["anchors"] if _has_anchors(workspace) else [])]
+    inputs = contents(workspace, kinds)
     roots = dict(sorted(image_roots(workspace).items()))
     labels = load_labels(workspace)
     for name, root in roots.items():
@@ -60,22 +71,50 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
         build.parts = [part for part, _ in done if part is not None]
         build.rejected = [r for _, some in done for r in some]
         if not build.parts:
-            reason = build.rejected[0].reason if build.rejected else "there are no labels"
+            first = build.rejected[0] if build.rejected else None
+            reason = f"{first.where}: {first.reason}" if first else "there are no labels"
             raise ArtefactError(f"{stage.folder}: expected at least one image to write: {reason}")
         build.stats = {
             "images": sum(part.rows for part in build.parts),
             "images_set_aside": len(build.rejected),
         }
-        anchors = load_anchors(workspace)
-        bank = artefacts.read_manifest(workspace / "bank", "bank")
-        card = build.staging / "dataset_card.md"
-        text = dataset_card(
-            labels,
-            anchors,
-            mocap={name: dict(section.stats) for name, section in bank.sections.items()},
-            rejected=build.rejected,
-            settings=asdict(settings),
-        )
-        card.write_text(text, encoding="utf-8")
-        build.adopt([card, write_anchors(build.staging, anchors)])
+        build.adopt(_write_beside(build, workspace, labels, roots, settings))
     return stage.result()
+
+
+def _write_beside(
+    build: Build,
+    workspace: Path,
+    labels: Labels,
+    roots: Mapping[str, Path],
+    settings: ShardSettings,
+) -> list[Path]:
+    """Write the card, the hub's README and the anchor-poses beside the shards."""
+    written = [
+        pq.read_table(build.staging / part.name, columns=["image_id"])["image_id"].to_pylist()
+        for part in build.parts
+    ]
+    ids = {image_id for part in written for image_id in part}
+    inside = labels.take([image_id(labels, row) in ids for row in range(len(labels))])
+    anchors = load_anchors(workspace) if _has_anchors(workspace) else None
+    bank = artefacts.find_manifest(workspace / "bank")
+    card = dataset_card(
+        inside,
+        anchors,
+        mocap={name: dict(s.stats) for name, s in bank.sections.items()} if bank else {},
+        rejected=[replace(r, where=_below_root(r.where, roots)) for r in build.rejected],
+        settings=asdict(settings),
+        terms=annotation_terms(workspace),
+    )
+    files = [build.staging / "dataset_card.md", build.staging / "README.md"]
+    for path, text in zip(files, (card, hub_readme(card, inside)), strict=True):
+        path.write_text(text, encoding="utf-8")
+    return files + ([write_anchors(build.staging, anchors)] if anchors is not None else [])
+
+
+def _below_root(where: str, roots: Mapping[str, Path]) -> str:
+    """The place of an image without the folders of this machine."""
+    for dataset, root in roots.items():
+        if where.startswith(f"{root}/"):
+            return f"{dataset}/{where.removeprefix(f'{root}/')}"
+    return where
