@@ -10,7 +10,7 @@ are taken as they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from posebank.annotations.coco_file import CocoFile, keypoints_of, read_coco_file
 from posebank.annotations.keypoints import Layout
-from posebank.annotations.people import AnnotationResult, make_people
+from posebank.annotations.people import AnnotationResult, is_safe_name, make_people
 from posebank.errors import Rejected
 from posebank.skeleton import N_JOINTS, J, JointState
 
@@ -129,9 +129,10 @@ def read_coco(
 
     entries = [file.entries[number] for number in kept]
     of = [file.images[entry["image_id"]] for entry in entries]
+    names, shortened = _image_names([image["file_name"] for image in of])
     return make_people(
         dataset,
-        [image["file_name"].replace("\\", "/") for image in of],
+        names,
         [_person_number(e, i) for e, i in zip(entries, kept, strict=True)],
         joints_2d,
         state,
@@ -149,8 +150,30 @@ def read_coco(
             "crowds": sum(r.reason.startswith("a crowd") for r in bad),
             **({"visibility_not_stated": int((state > 0).sum())} if only_labelled else {}),
         },
-        notes=_notes(path, layouts, only_labelled and bool(kept)),
+        notes=[
+            *(f"{path.name}: {text}" for text in shortened),
+            *_notes(path, layouts, only_labelled and bool(kept)),
+        ],
     )
+
+
+def _image_names(names: list[str]) -> tuple[list[str], list[str]]:
+    """Image names with forward slashes, and a note if some had to be shortened.
+
+    Label Studio and others write paths of their own machine, which lead out of the image folder:
+    of these the last part is the name, if no two images share it.
+    """
+    names = [name.replace("\\", "/") for name in names]
+    outside = {name for name in names if not is_safe_name(name)}
+    last = {name: PurePosixPath(name.partition("?")[0]).name for name in outside}
+    if not outside or len(set(last.values())) < len(outside):
+        return names, []
+    example = min(outside)
+    note = (
+        f"{len(outside):,} image names lead out of the image folder; their last part is taken, "
+        f"as {last[example]!r} of {example!r}"
+    )
+    return [last.get(name, name) for name in names], [note]
 
 
 def _by_layout(

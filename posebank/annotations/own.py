@@ -37,6 +37,7 @@ class _Rows:
         self.rejected: list[Rejected] = []
         self.left_out: Counter[str] = Counter()
         self.assumed: set[str] = set()
+        self.has_twos = False  # whether a keypoint, of any name, has 2 as its visibility
         self._chosen = joints or {}
         self._counted: Counter[str] = Counter()
         self._layouts: dict[Any, Layout | None] = {}
@@ -90,7 +91,8 @@ class _Rows:
             return [person.get(name, empty) for person in self.people]
 
         flags = np.array(column("flags", None), dtype=np.float64).reshape(-1, N_JOINTS)
-        states, note = _states(flags, np.array(column("state", None), dtype=np.uint8))
+        words = np.array(column("state", None), dtype=np.uint8)
+        states, note = _states(flags, words, self.has_twos)
         return make_people(
             dataset,
             column("image", ""),
@@ -121,7 +123,7 @@ class _Rows:
 
 
 def _states(
-    flags: NDArray[np.float64], states: NDArray[np.uint8]
+    flags: NDArray[np.float64], states: NDArray[np.uint8], has_twos: bool
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """States (n, 13) from visibilities given as numbers, and what was assumed of these.
 
@@ -133,7 +135,7 @@ def _states(
     if not numeric.any():
         return states, []
     values = flags[numeric]
-    if (values == 2).any() and np.isin(values, (0, 1, 2)).all():
+    if has_twos and np.isin(values, (0, 1, 2)).all():
         given = np.array([JointState.MISSING, JointState.OCCLUDED, JointState.VISIBLE], np.uint8)
         read = given[np.where(numeric, flags, 0).astype(int)]
         return np.where(numeric, read, states), []
@@ -209,6 +211,7 @@ def _joints(entry: Mapping[str, Any], rows: _Rows, names: Sequence[str] | None) 
         layout = rows.unnamed(len(points)) if names is None else rows.layout(names)
     else:
         raise ValueError(f"joints: expected an object of named joints, found {raw!r:.60}")
+    rows.has_twos |= any(isinstance(p, list) and len(p) > 2 and p[2] == 2 for p in points)
     for joint, place in layout.position.items():
         value = points[place]
         if value is None:
@@ -323,6 +326,7 @@ def read_own_csv(
         raise SourceError(path, f"expected columns r_ankle_x, r_ankle_y, ...: {error}") from error
     for line, row in lines:
         try:
+            rows.has_twos |= any(row.get(f"{name}_state") in ("2", "2.0") for name in names)
             rows.add(f":{line}", _csv_person(row, layout))
         except ValueError as error:
             rows.reject(f":{line}", str(error))

@@ -212,22 +212,29 @@ def _with_images(
     found = {p: locate_images(list(part.people.image), p, source) for p, part in parts.items()}
     looked_in = list(dict.fromkeys(folder for _, some in found.values() for folder in some))
     known = {path: folder for path, (folder, _) in found.items() if folder is not None}
-    if not known:
-        return None, looked_in, dict(parts)
+    # Without images too: files of several folders may name equally what are different images.
     root, places = common_root([known.get(path, path.parent) for path in parts])
     placed = {
         path: _placed(part, place)
         for (path, part), place in zip(parts.items(), places, strict=True)
     }
-    return root, looked_in, placed
+    return root if known else None, looked_in, placed
 
 
 def _placed(result: AnnotationResult, place: str) -> AnnotationResult:
     """The result with its images in a folder of the common one."""
     if place == ".":
         return result
-    images = texts(f"{place}/{name}" for name in result.people.image)
-    return replace(result, people=replace(result.people, image=images))
+    people = result.people
+    placed = replace(
+        people,
+        image=texts(f"{place}/{name}" for name in people.image),
+        person_id=texts(
+            f"{dataset}/{place}/{person.removeprefix(f'{dataset}/')}"
+            for dataset, person in zip(people.dataset, people.person_id, strict=True)
+        ),
+    )
+    return replace(result, people=placed)
 
 
 def _missing_images(people: People, folder: Path | None, looked_in: Sequence[Path]) -> list[str]:
