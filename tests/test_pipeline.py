@@ -322,8 +322,11 @@ def test_export_gives_back_the_labels(made, tmp_path):
     labels = from_table(Labels, artefacts.read_table(made / "ws/labels", "labels"))
     coco, npz, tars = tmp_path / "labels.json", tmp_path / "labels.npz", tmp_path / "tars"
     invoke("export", "coco", "-w", made / "ws", "-o", coco)
-    written = json.loads(coco.read_text())["annotations"]
-    assert [a["person_id"] for a in written] == labels.person_id.tolist()
+    written = {path.name: json.loads(path.read_text()) for path in tmp_path.glob("labels_*.json")}
+    expected = {f"labels_{d}_{s}.json" for d, s in zip(labels.dataset, labels.split, strict=True)}
+    assert set(written) == expected
+    labelled = [a["person_id"] for c in written.values() for a in c["annotations"] if "trust" in a]
+    assert sorted(labelled) == sorted(labels.person_id)
     invoke("export", "npz", "-w", made / "ws", "-o", npz)
     np.testing.assert_array_equal(np.load(npz)["joints_3d"], labels.joints_3d)
     files = json.loads(invoke("export", "webdataset", "-w", made / "ws", "-o", tars, "--json"))

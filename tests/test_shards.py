@@ -104,7 +104,7 @@ def test_a_row_holds_the_labels_and_the_original_bytes(
         i = where[person["person_id"]]
         assert row["image_id"] == f"{labels.dataset[i]}/{labels.image[i]}"
         path = roots[labels.dataset[i]] / labels.image[i]
-        assert (row["image_bytes"], row["image_path"]) == (path.read_bytes(), None)
+        assert row["image_file"] == {"bytes": path.read_bytes(), "path": None}
         assert (row["image_width"], row["image_height"]) == (120, 96)
         np.testing.assert_array_equal(person["joints_2d"], labels.joints_2d[i].ravel())
         np.testing.assert_array_equal(person["joints_3d"], labels.joints_3d[i].ravel())
@@ -162,15 +162,15 @@ def test_bad_images_are_set_aside_with_their_reason(
 def test_referenced_images(labels: Labels, roots: dict[str, Path]) -> None:
     table, _ = shard_table(labels, make_anchors(), roots, ShardSettings(embed=False))
     row = table.slice(0, 1).to_pylist()[0]
-    assert row["image_bytes"] is None
-    assert Path(row["image_path"]) == roots["lspe"] / "a/00.jpg"
+    assert row["image_file"]["bytes"] is None
+    assert Path(row["image_file"]["path"]) == roots["lspe"] / "a/00.jpg"
 
 
 def test_shrunk_images_take_their_labels_along(labels: Labels, roots: dict[str, Path]) -> None:
     whole, _ = shard_table(labels, make_anchors(), roots, SMALL)
     small, _ = shard_table(labels, make_anchors(), roots, replace(SMALL, max_side=60))
     before, after = whole.slice(4, 1).to_pylist()[0], small.slice(4, 1).to_pylist()[0]
-    with Image.open(io.BytesIO(after["image_bytes"])) as image:
+    with Image.open(io.BytesIO(after["image_file"]["bytes"])) as image:
         assert image.size == (60, 48) == (after["image_width"], after["image_height"])
     one, other = before["people"][0], after["people"][0]
     for name in ("joints_2d", "box", "camera_translation", "camera_scale"):

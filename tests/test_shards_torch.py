@@ -137,7 +137,7 @@ def test_filters_are_pushed_down(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def counting(self, part, groups, columns):  # type: ignore[no-untyped-def]
         read.append((part, *groups))
-        assert not any("image_bytes" in c for c in columns)
+        assert not any("image_file" in c for c in columns)
         return original(self, part, groups, columns)
 
     monkeypatch.setattr(ShardFiles, "_read", counting)
@@ -177,7 +177,7 @@ def test_a_filter_saves_reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     footers = [pq.read_metadata(part) for part in folder.glob("*.parquet")]
     groups = [footer.row_group(g) for footer in footers for g in range(footer.num_row_groups)]
     columns = [group.column(c) for group in groups for c in range(group.num_columns)]
-    images = sum(c.total_compressed_size for c in columns if c.path_in_schema == "image_bytes")
+    images = sum(c.total_compressed_size for c in columns if c.path_in_schema == "image_file.bytes")
 
     everything = bytes_read(shards, monkeypatch)
     labels_only = bytes_read(shards, monkeypatch, decode=False)
@@ -552,5 +552,5 @@ def test_image_files_are_stored_as_they_are(folder: Path) -> None:
         group.column(i).path_in_schema: group.column(i).compression
         for i in range(group.num_columns)
     }
-    assert kinds.pop("image_bytes") == "UNCOMPRESSED"
+    assert kinds.pop("image_file.bytes") == "UNCOMPRESSED"
     assert set(kinds.values()) == {"ZSTD"}

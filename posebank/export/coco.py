@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,13 @@ def coco_of_people(people: People, labels: Labels) -> dict[str, Any]:
         "annotations": annotations,
         "categories": [_category(1, _COCO_LAYOUT)],
     }
+
+
+def people_of(labels: Labels) -> People:
+    """The annotated people behind labels, where the annotations are not at hand."""
+    state = np.where(labels.state == JointState.COMPLETED, JointState.MISSING, labels.state)
+    columns = {field.name: getattr(labels, field.name) for field in fields(People)}
+    return People(**{**columns, "state": state.astype(np.uint8)})
 
 
 def of_images(content: Mapping[str, Any], chosen: set[Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,13 @@ from posebank.annotations.coco_file import CocoFile, read_coco_file
 from posebank.annotations.sources import split_of
 from posebank.annotations.splits import hashed_split
 from posebank.errors import ArtefactError
-from posebank.export.coco import coco_of_people, coco_of_source, of_images, write_coco
-from posebank.skeleton import JointState
+from posebank.export.coco import (
+    coco_of_people,
+    coco_of_source,
+    of_images,
+    people_of,
+    write_coco,
+)
 from posebank.types import Labels, People
 from posebank.workspace import load_labels, load_people
 
@@ -56,7 +61,7 @@ def export_coco(workspace: Path, output: Path) -> list[Path]:
     """
     labels = load_labels(workspace)
     manifest = artefacts.find_manifest(workspace / "annotations")
-    people = _people_of(labels) if manifest is None else load_people(workspace)
+    people = people_of(labels) if manifest is None else load_people(workspace)
     pieces: list[_Piece] = []
     from_source: set[str] = set()
     for section in () if manifest is None else manifest.sections.values():
@@ -74,13 +79,6 @@ def export_coco(workspace: Path, output: Path) -> list[Path]:
     for path, piece in zip(paths, pieces, strict=True):
         write_coco(piece.content, path)
     return paths
-
-
-def _people_of(labels: Labels) -> People:
-    """The annotated people behind labels, where the annotations are not at hand."""
-    state = np.where(labels.state == JointState.COMPLETED, JointState.MISSING, labels.state)
-    columns = {field.name: getattr(labels, field.name) for field in fields(People)}
-    return People(**{**columns, "state": state.astype(np.uint8)})
 
 
 def _from_source(section: artefacts.Section, people: People, labels: Labels) -> Iterator[_Piece]:
