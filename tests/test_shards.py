@@ -25,9 +25,12 @@ from posebank.geometry.boxes import boxes_around
 from posebank.schemas import SHARDS
 from posebank.shards import (
     PoseShards,
+    ShardFiles,
+    ShardFilter,
     ShardSettings,
     dataset_card,
     describe_shards,
+    hub_readme,
     plan_shards,
     shard_table,
 )
@@ -350,3 +353,44 @@ def test_export_to_webdataset(shards: Path, labels: Labels, tmp_path: Path) -> N
             np.testing.assert_array_equal(np.float32(person["joints_3d"]), labels.joints_3d[i])
     with pytest.raises(ArtefactError, match="expected images of the split 'test', found none"):
         export_webdataset(shards, tmp_path / "tar", "test")
+
+
+def test_a_split_that_is_not_there_lists_those_that_are(
+    labels: Labels, roots: dict[str, Path], tmp_path: Path
+) -> None:
+    write_shards(tmp_path / "shards", labels, make_anchors(), roots, SMALL)
+    files = ShardFiles(tmp_path / "shards", ["trust"])
+    splits = ", ".join(sorted(set(labels.split)))
+    with pytest.raises(SettingsError, match=f"expected a split among {splits}, found trian"):
+        files.index(ShardFilter("trian"))
+    with pytest.raises(SettingsError, match="expected a dataset among lspe, mpii, found coco"):
+        files.index(ShardFilter(datasets=("mpii", "coco")))
+
+
+def test_shards_without_anchor_poses(labels: Labels, roots: dict[str, Path]) -> None:
+    table, _ = shard_table(labels, None, roots, SMALL)
+    people = [person for row in table.to_pylist() for person in row["people"]]
+    assert {(p["anchor_id"], p["anchor_id_flipped"]) for p in people} == {(None, None)}
+    assert "`anchor_id` is null" in dataset_card(labels, None)
+
+
+def test_datasets_shows_images(labels: Labels, roots: dict[str, Path], tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    write_shards(tmp_path / "shards", labels, make_anchors(), roots, SMALL)
+    (tmp_path / "shards" / "README.md").write_text(hub_readme("# Card\n", labels))
+    cache = str(tmp_path / "cache")
+    for split in sorted(set(labels.split)):
+        files = str(tmp_path / "shards" / f"{split}-*.parquet")
+        one = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=cache)
+        assert isinstance(one.features["image_file"], datasets.Image)
+        assert one[0]["image_file"].size == (one[0]["image_width"], one[0]["image_height"])
+    every = datasets.load_dataset(str(tmp_path / "shards"), cache_dir=cache)
+    assert set(every) == {"validation" if s == "val" else s for s in labels.split} or set(
+        every
+    ) == set(labels.split)
+
+
+def test_terms_of_ones_own_data_are_not_coco_s(labels: Labels) -> None:
+    card = dataset_card(labels, make_anchors(), terms={"mpii": "mpii"})
+    assert "**MPII Human Pose** (`mpii`)" in card
+    assert "`lspe`: its terms are not known" in card

@@ -192,3 +192,32 @@ def test_annotate_notices_images_that_come_later(tmp_path: Path) -> None:
     settings = artefacts.read_manifest(tmp_path / "ws" / "annotations", "annotations")
     options = settings.sections["people"].settings["options"]
     assert options == {"hip_width": 0.8, "hip_down": 0.1, "seed": 4}
+
+
+def test_shards_without_anchors_and_a_card_of_what_is_written(workspace: Path) -> None:
+    (workspace.parent / "images" / "lspe" / "00.jpg").unlink()
+    (stage,) = done("shards", "-w", workspace)["stages"]
+    assert stage["stats"]["images_set_aside"] == 1
+    folder = workspace / "shards"
+    assert not (folder / "anchors.feather").exists()
+    card = (folder / "dataset_card.md").read_text()
+    images = sum(artefacts.read_manifest(folder, "shards").tables[i].rows for i in range(2))
+    assert f"in {images:,} images" in card
+    assert images == len(IMAGES) - 1
+    assert "`lspe/00.jpg`: expected an image file" in card
+    assert str(workspace.parent) not in card
+    readme = (folder / "README.md").read_text()
+    assert readme.startswith("---\n")
+    assert readme.endswith(card)
+    assert 'split: val\n    path: "val-*.parquet"' in readme
+    assert not artefacts.verify(folder, "shards")
+    done("anchors", "-w", workspace, "-k", 4)
+    (stage,) = done("shards", "-w", workspace)["stages"]
+    assert stage["status"] == "made"
+    assert (folder / "anchors.feather").exists()
+
+
+def test_more_anchors_than_poses_says_what_to_use(workspace: Path) -> None:
+    result = invoke("anchors", "-w", workspace, "-k", 500)
+    assert result.exit_code == 1
+    assert "-k" in result.output

@@ -205,7 +205,7 @@ def test_referenced_images_can_move(labels: Labels, roots: dict[str, Path], tmp_
     write_shards(tmp_path / "shards", chosen, make_anchors(), moved, reference)
     before = PoseShards(tmp_path / "shards")[0]["image"]
     (tmp_path / "old").rename(tmp_path / "new")
-    with pytest.raises(ArtefactError, match="expected the image that"):
+    with pytest.raises(ArtefactError, match="expected an image file"):
         PoseShards(tmp_path / "shards")[0]
     found = PoseShards(tmp_path / "shards", image_roots={"mpii": tmp_path / "new" / "mpii"})
     assert torch.equal(found[0]["image"], before)
@@ -532,7 +532,7 @@ def test_images_that_are_no_jpeg_and_damaged_ones(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"mpii/3.jpg: expected an image that decodes"):
         list(PoseStream(shards))
     (roots["mpii"] / "3.jpg").unlink()
-    with pytest.raises(ArtefactError, match=r"3.jpg: expected the image that mpii/3.jpg refers"):
+    with pytest.raises(ArtefactError, match=r"3.jpg: expected an image file"):
         list(PoseStream(shards, threads=2))
 
 

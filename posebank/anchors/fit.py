@@ -38,7 +38,8 @@ def fit_anchors(poses: NDArray[np.floating], settings: AnchorSettings) -> Anchor
         raise ArtefactError("anchors: expected finite 3D joints, found NaN or infinity")
     if len(points) < settings.k:
         raise ArtefactError(
-            f"anchors: expected at least k = {settings.k} poses to cluster, found {len(points)}"
+            f"anchors: expected k (-k) of at most the {len(points):,} poses to cluster, found "
+            f"{settings.k:,}; use -k {max(1, len(points) // 10)} or fewer"
         )
     mirror = _MIRROR_POINTS if settings.mirror_closed else None
     try:

@@ -205,7 +205,7 @@ class ShardFiles:
         for column, names in wanted.items():
             if not names:
                 continue
-            here: set[str] = set()
+            here = self._bounds(column)
             for part in range(len(self.names)):
                 if names <= here:
                     break
@@ -216,6 +216,15 @@ class ShardFiles:
                     f"{self.folder}: expected a {column} among {', '.join(sorted(here))}, found "
                     f"{', '.join(sorted(names - here))}"
                 )
+
+    def _bounds(self, column: str) -> set[str]:
+        """The least and greatest values of a column, of every row group, from the footers."""
+        found: set[str] = set()
+        for part in range(len(self.names)):
+            meta = self._file(part).metadata
+            for group in range(meta.num_row_groups):
+                found.update(_statistics(meta.row_group(group)).get(column, ()))
+        return found
 
     def _matching_rows(self, part: int, group: int, keep: ShardFilter) -> NDArray[np.int64]:
         file = self._file(part)
