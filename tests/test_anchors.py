@@ -185,7 +185,7 @@ def test_settings_and_input_are_checked() -> None:
         AnchorSettings(source="x")
     with pytest.raises(SettingsError, match="k: expected at least 1"):
         AnchorSettings(k=0)
-    with pytest.raises(ArtefactError, match="at least k = 9 poses to cluster, found 8"):
+    with pytest.raises(ArtefactError, match="at most the 8 poses to cluster, found 9"):
         fit_anchors(random_poses(8), AnchorSettings(k=9))
     bad = random_poses(20)
     bad[3, 4, 1] = np.nan
