@@ -1,12 +1,14 @@
 """Forms of annotation files that people have: keypoints by name, folders, names, splits."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import annotation_files as af
 import coco_forms
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from scipy.io import savemat
 
@@ -15,6 +17,8 @@ from posebank.annotations.keypoints import BODY_25_NAMES, layout_of
 from posebank.annotations.sources import default_name, split_of
 from posebank.errors import SettingsError, SourceError
 from posebank.skeleton import JOINT_NAMES, J, JointState
+from posebank.workspace import load_people
+from posebank_cli.main import main
 
 MISSING, VISIBLE, OCCLUDED = JointState.MISSING, JointState.VISIBLE, JointState.OCCLUDED
 
@@ -424,3 +428,45 @@ def test_h36m_says_where_each_file_belongs(tmp_path):
     np.savez(tmp_path / "data_3d_h36m.npz", positions_3d={"S9": {"Walking": np.ones((5, 32, 3))}})
     with pytest.raises(SourceError, match=r"cameras\.h5 .*or metadata\.xml"):
         read_annotations("h36m", tmp_path)
+
+
+# --- several files in one workspace
+
+
+def annotated(*arguments: object) -> tuple[str, dict[str, int]]:
+    """What ``posebank annotate`` says, and how many people are in the workspace by data set."""
+    given = [str(argument) for argument in arguments]
+    result = CliRunner().invoke(main, ["annotate", *given, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    people = load_people(Path(given[given.index("-w") + 1]))
+    return result.output, dict(Counter(f"{d}/{s}" for d, s in zip(people.dataset, people.split,
+                                                                  strict=True)))  # fmt: skip
+
+
+def test_a_second_file_adds_to_the_first(tmp_path):
+    ws = tmp_path / "ws"
+    for split, n in (("train", 3), ("val", 2)):
+        people = [coco_forms.person(FORM, i, i) for i in range(1, n + 1)]
+        path = tmp_path / f"person_keypoints_{split}2017.json"
+        coco_forms.write(path, FORM, people, [f"{split}{i}.jpg" for i in range(n)])
+        said, counts = annotated("coco", path, "-w", ws)
+        assert "replaces" not in said
+    assert counts == {"coco_train2017/train": 3, "coco_val2017/val": 2}
+    said, counts = annotated("coco", path, "-w", ws)
+    assert "up to date" in said
+    said, counts = annotated("coco", path, "-w", ws, "--name", "coco_train2017")
+    assert "replaces the 3 people called 'coco_train2017'" in said
+    assert counts == {"coco_train2017/val": 2, "coco_val2017/val": 2}
+
+
+def test_an_image_that_comes_later_makes_the_annotations_again(tmp_path):
+    joints = {"joints": {"head": [1, 2]}}
+    content = {"people": [{"image": "a.jpg", **joints}, {"image": "b.jpg", **joints}]}
+    (tmp_path / "own.json").write_text(json.dumps(content))
+    ws = tmp_path / "ws"  # inside the folder of the images
+    for missing, status in (("2 of 2", "made"), ("1 of 2", "made"), ("", "made"), ("", "up to")):
+        said, _ = annotated("json", tmp_path / "own.json", "-w", ws)
+        assert status in said
+        assert f"{missing} images are not there" in said if missing else "not there" not in said
+        if missing:
+            picture(tmp_path / ("a.jpg" if missing == "2 of 2" else "b.jpg"))

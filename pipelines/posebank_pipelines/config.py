@@ -16,7 +16,8 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from posebank.anchors import AnchorSettings
-from posebank.annotations import SOURCES, SPLITS, read_annotations
+from posebank.annotations import SOURCES, SPLITS, keypoints, read_annotations
+from posebank.annotations.sources import OWN_KINDS
 from posebank.errors import SettingsError
 from posebank.evaluation import EvaluationSettings
 from posebank.labelling import LabelSettings
@@ -265,9 +266,19 @@ def _annotations(table: Any, base: Path, where: str) -> AnnotationSource:
         options={
             key: _typed(value, _ANNOTATION_OPTIONS[key], f"{where}.{key}")
             for key, value in table.items()
-            if key in _ANNOTATION_OPTIONS
-        },
+            if key in _ANNOTATION_OPTIONS and key != "joints"
+        }
+        | _keypoint_map(table.get("joints"), base, where),
     )
+
+
+def _keypoint_map(value: Any, base: Path, where: str) -> dict[str, Any]:
+    """Return the option ``joints`` of a table, which is a map of joints or a TOML file of one."""
+    if value is None:
+        return {}
+    if isinstance(value, str):
+        return {"joints": keypoints.read_joint_map(_path(base, value, f"{where}.joints"))}
+    return {"joints": keypoints.checked_joint_map(value, f"{where}.joints")}
 
 
 def _once(names: Sequence[str], where: str, expected: str) -> None:
@@ -297,9 +308,10 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     ]
     if not mocap or not annotations:
         raise SettingsError("expected at least one [[mocap]] and one [[annotations]] table")
-    # A second table of a data set would take the place of the first. (One's own have their names.)
-    kinds = [a.kind for a in annotations if a.kind not in ("json", "csv")]
-    _once(kinds, "[[annotations]]", "one source")
+    # A second table of a data set would take the place of the first. Own data sets are named after
+    # their files: of these the run compares the names.
+    named = [a.options.get("name", a.kind) for a in annotations if a.kind not in OWN_KINDS]
+    _once(named, "[[annotations]]", "one source, or different names,")
     return RunConfig(
         mocap=mocap,
         annotations=annotations,

@@ -114,6 +114,11 @@ def run(
         for _, step in some:
             start = time.perf_counter()
             result = step()
+            if stage == "annotate" and result.section in sections:
+                raise SettingsError(
+                    f"[[annotations]]: expected a different name for each table, found two called "
+                    f"{result.section}; `name` gives one another"
+                )
             sections.add(result.section)
             yield replace(result, seconds=round(time.perf_counter() - start, 3))
         if stage in ("ingest", "annotate"):  # remove data sets that the configuration does not name
