@@ -3,6 +3,7 @@
 python benchmarks/bench_annotations.py sources     every source: people, joints by state, reasons
 python benchmarks/bench_annotations.py mpii        the nested struct against ``valid.h5``
 python benchmarks/bench_annotations.py hips        hips of each data set against MoCap's
+python benchmarks/bench_annotations.py forms       made-up files in every form: read, set aside
 python benchmarks/bench_annotations.py speed       a file as large as MPII's, LSPE; memory
 python benchmarks/bench_annotations.py fuzz 20000  mutated files: only PosebankError
 """
@@ -29,6 +30,7 @@ from scipy.io import loadmat, savemat
 
 sys.path.insert(0, str(ROOT / "tests"))
 import annotation_files as af
+import coco_forms
 
 from posebank.annotations import read_annotations
 from posebank.annotations.h36m_files import CAMERAS
@@ -38,6 +40,7 @@ from posebank.annotations.matfile import load_mat, number, record, records
 from posebank.annotations.mpii import read_points
 from posebank.annotations.mpii_derived import H5_CENTRE_SHIFT, H5_SCALE
 from posebank.errors import PosebankError
+from posebank.evaluation.predictions import read_predictions
 from posebank.geometry.cameras import CameraLimits
 from posebank.mocap import discover, read_clip
 from posebank.mocap.bank import BankSettings, poses_from_clip
@@ -221,6 +224,36 @@ def _seed_files(folder: Path, rng: np.random.Generator) -> list[tuple[str, Path,
     add("coco", af.write_coco(folder / "person_keypoints_val.json", coco))
     add("json", af.write_own_json(folder / "own.json", 3))
     add("csv", af.write_own_csv(folder / "own.csv", 3))
+    for form in coco_forms.FORMS:
+        made = [coco_forms.person(form, i, 1 + i % 2) for i in range(3)]
+        path = folder / (form.replace(" ", "_") + ".json")
+        add("coco", coco_forms.write(path, form, made, ["a.jpg", "b.jpg"]))
+    flat = [v for i in range(25) for v in (10 + i, 20 + i, 0.5)]
+    mixed = {"nose": [1, 2, 2], "right_ankle": None, "l_hip": [None, None, None], "head": [3, 4, 1]}
+    others = [{"image": "a.jpg", "pose_keypoints_2d": flat}, {"image": "b.jpg", "joints": mixed}]
+    (folder / "openpose.json").write_text(json.dumps({"people": others}))
+    add("json", folder / "openpose.json")
+    (folder / "other.csv").write_text("image,RAnkle_x,RAnkle_y,RAnkle_state\na.jpg,1,2,2\n" * 2)
+    add("csv", folder / "other.csv")
+    hrnet = folder / "hrnet"
+    hrnet.mkdir()
+    valid = af.write_mpii_json(hrnet / "valid.json", joints, visible, False)
+    arrays = {"pos_gt_src": joints.transpose(1, 2, 0), "jnt_missing": np.zeros((16, 3)),
+              "headboxes_src": np.arange(12.0).reshape(2, 2, 3)}  # fmt: skip
+    savemat(hrnet / "gt_valid.mat", arrays)
+    add("mpii", valid)
+    add("mpii", hrnet / "gt_valid.mat")
+    savemat(folder / "lsp14.mat", {"joints": np.minimum(lsp, [300, 300, 0]).transpose(1, 2, 0)})
+    add("lsp", folder / "lsp14.mat")
+    annolist = af.struct_array(
+        [{"image": {"name": "a.jpg"}, "annorect": af.struct_array(people[:1])}] * 2
+    )
+    savemat(folder / "annolist.mat", {"annolist": annolist})
+    add("mpii", folder / "annolist.mat")
+    found = [{"image_id": 1, "score": 0.5, "keypoints": coco_forms.person(form, 1, 1)["keypoints"]}
+             for form in ("COCO 17", "COCO-WholeBody 133")]  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(found))
+    add("predictions", folder / "results.json")
 
     cameras = af.h36m_cameras(rng)
     poses = rng.normal([0, 0, 1000], 300, (9, 32, 3))
@@ -256,6 +289,31 @@ def _mutated_file(data: bytes, rng: np.random.Generator) -> bytes:
     return out.getvalue()
 
 
+def _read(kind: str, source: Path) -> int:
+    """How many people, or predicted poses, are read."""
+    if kind == "predictions":
+        return len(read_predictions(source))
+    return len(read_annotations(kind, source).people)
+
+
+def forms() -> dict[str, Any]:
+    """Every form of file: people read and joints found, and what is set aside or assumed."""
+    results = {}
+    with tempfile.TemporaryDirectory() as name:
+        for kind, source, path in _seed_files(Path(name), np.random.default_rng(0)):
+            if kind == "predictions":
+                results[f"{kind} {path.name}"] = {"read": _read(kind, source)}
+                continue
+            result = read_annotations(kind, source)
+            joints = (result.people.state > 0).sum(axis=1)
+            results[f"{kind} {path.relative_to(name)}"] = {
+                "in_file": result.stats["people_in_file"], "read": len(result.people),
+                "joints": joints.max(initial=0), "set_aside": result.stats.get("set_aside", {}),
+                "notes": [n for n in result.notes if "images are not there" not in n],
+            }  # fmt: skip
+    return json.loads(json.dumps(results, default=int))
+
+
 def fuzz(n: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
@@ -270,8 +328,8 @@ def fuzz(n: int, seed: int) -> dict[str, Any]:
             path.write_bytes(_mutated_file(whole[i % len(files)], rng))
             begin = time.perf_counter()
             try:
-                result = read_annotations(kind, source)
-                outcome = "read" if len(result.people) else "nobody left"
+                n_read = _read(kind, source)
+                outcome = "read" if n_read else "nobody left"
             except PosebankError:
                 outcome = "clear error"
             except Exception as error:
@@ -299,6 +357,7 @@ if __name__ == "__main__":
         "mpii": mpii,
         "hips": hips,
         "speed": speed,
+        "forms": forms,
         "fuzz": lambda: fuzz(int(sys.argv[2]), int(sys.argv[3])),
     }
     report("annotations_" + "_".join([what, *sys.argv[3:]]), jobs[what]())

@@ -4,7 +4,9 @@ import contextlib
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import coco_forms
 import evaluation_oracle as oracle
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from scipy.io import loadmat, savemat
 from posebank.annotations.mapping import COCO_NAMES, MPII_NAMES, TO_13
 from posebank.errors import SourceError
 from posebank.evaluation import (
+    CocoReference,
     GroundTruth,
     coco_ap,
     coco_ap_of_file,
@@ -340,3 +343,70 @@ def test_published_detections_on_mpii(shared_data):
     for part, value in authors.items():
         ours = [score.per_joint[J[name]] for name in JOINT_NAMES if name.endswith(part)]
         assert np.mean(ours) == pytest.approx(value, abs=1.5), part
+
+
+# --- COCO results as detectors write them
+
+
+def results(path: Path, *poses: dict) -> Path:
+    path.write_text(json.dumps(poses))
+    return path
+
+
+def pose(image: object, form: str, **more: object) -> dict:
+    annotation = coco_forms.person(form, 1, 1)
+    return {"image_id": image, "keypoints": annotation["keypoints"], "score": 0.5, **more}
+
+
+@pytest.mark.parametrize("form", ["COCO 17", "COCO-WholeBody 133", "Halpe 26", "BODY_25"])
+def test_number_of_keypoints_decides_which_joints_they_are(tmp_path, form):
+    found = read_predictions(results(tmp_path / "r.json", pose("a.jpg", form)))
+    places, known = coco_forms.expected(form)
+    np.testing.assert_array_equal(found.joints_2d[0], np.where(known[:, None], places, np.nan))
+
+
+def test_undetected_joints_are_missing(tmp_path):
+    one = pose("a.jpg", "COCO 17")
+    one["keypoints"][3 * 5 : 3 * 6] = [0, 0, 0]  # l_shoulder
+    found = read_predictions(results(tmp_path / "r.json", one))
+    assert np.isnan(found.joints_2d[0, J["l_shoulder"]]).all()
+    assert np.isfinite(found.joints_2d[0, J["r_shoulder"]]).all()
+
+
+def test_other_numbers_of_keypoints_need_the_annotation_file(tmp_path):
+    path = results(tmp_path / "r.json", pose(2, "CrowdPose 14"))
+    with pytest.raises(SourceError, match=r"result 0: expected .* found 14"):
+        read_predictions(path)
+    truth = coco_forms.write(
+        tmp_path / "t.json", "CrowdPose 14", [coco_forms.person("CrowdPose 14", 1, 1)],
+        ["a.jpg", "b.jpg"],
+    )  # fmt: skip
+    reference = CocoReference.from_files([truth])
+    found = read_predictions(path, reference=reference)
+    assert found.image_id.tolist() == ["b.jpg"]
+    np.testing.assert_array_equal(found.joints_2d[0], coco_forms.expected("CrowdPose 14")[0])
+
+
+def test_ids_of_several_files_are_told_apart_by_the_images_scored(tmp_path):
+    people = [coco_forms.person("COCO 17", 1, 1)]
+    files = [
+        coco_forms.write(tmp_path / f"{name}.json", "COCO 17", people, [f"{name}.jpg"])
+        for name in ("one", "two")
+    ]
+    reference = CocoReference.from_files(files)
+    path = results(tmp_path / "r.json", pose(1, "COCO 17"))
+    known = texts(["mine/two.jpg", "mine/three.jpg"])
+    found = read_predictions(path, reference=reference, known=known)
+    assert found.image_id.tolist() == ["two.jpg"]
+    assert match_image_ids(found, known)[0].image_id.tolist() == ["mine/two.jpg"]
+    with pytest.raises(SourceError, match="--coco FILE"):
+        read_predictions(path, reference=reference, known=texts(["a/one.jpg", "b/two.jpg"]))
+
+
+@pytest.mark.parametrize(
+    "raw", [{"image_id": 1}, 7, {"image_id": 1, "keypoints": [1, 2], "score": 1}]
+)
+def test_a_result_that_is_none_is_named(tmp_path, raw):
+    path = results(tmp_path / "r.json", pose(1, "COCO 17"), raw)
+    with pytest.raises(SourceError, match=r"r\.json: .*result 1: expected image_id"):
+        read_predictions(path)
