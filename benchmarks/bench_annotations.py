@@ -191,6 +191,48 @@ def speed() -> dict[str, Any]:
 # --- fuzzing
 
 
+def _forms_of_others(
+    folder: Path, joints: np.ndarray, visible: np.ndarray, lsp: np.ndarray, people: list[Any]
+) -> list[tuple[str, Path, Path]]:
+    """The forms in which tools and other data sets have people, and COCO results."""
+    files: list[tuple[str, Path, Path]] = []
+
+    def add(kind: str, path: Path) -> None:
+        files.append((kind, path, path))
+
+    for form in coco_forms.FORMS:
+        made = [coco_forms.person(form, i, 1 + i % 2) for i in range(3)]
+        path = folder / (form.replace(" ", "_") + ".json")
+        add("coco", coco_forms.write(path, form, made, ["a.jpg", "b.jpg"]))
+    flat = [v for i in range(25) for v in (10 + i, 20 + i, 0.5)]
+    mixed = {"nose": [1, 2, 2], "right_ankle": None, "l_hip": [None, None, None], "head": [3, 4, 1]}
+    others = [{"image": "a.jpg", "pose_keypoints_2d": flat}, {"image": "b.jpg", "joints": mixed}]
+    (folder / "openpose.json").write_text(json.dumps({"people": others}))
+    add("json", folder / "openpose.json")
+    (folder / "other.csv").write_text("image,RAnkle_x,RAnkle_y,RAnkle_state\na.jpg,1,2,2\n" * 2)
+    add("csv", folder / "other.csv")
+    hrnet = folder / "hrnet"
+    hrnet.mkdir()
+    valid = af.write_mpii_json(hrnet / "valid.json", joints, visible, False)
+    arrays = {"pos_gt_src": joints.transpose(1, 2, 0), "jnt_missing": np.zeros((16, 3)),
+              "headboxes_src": np.arange(12.0).reshape(2, 2, 3)}  # fmt: skip
+    savemat(hrnet / "gt_valid.mat", arrays)
+    add("mpii", valid)
+    add("mpii", hrnet / "gt_valid.mat")
+    savemat(folder / "lsp14.mat", {"joints": np.minimum(lsp, [300, 300, 0]).transpose(1, 2, 0)})
+    add("lsp", folder / "lsp14.mat")
+    annolist = af.struct_array(
+        [{"image": {"name": "a.jpg"}, "annorect": af.struct_array(people[:1])}] * 2
+    )
+    savemat(folder / "annolist.mat", {"annolist": annolist})
+    add("mpii", folder / "annolist.mat")
+    found = [{"image_id": 1, "score": 0.5, "keypoints": coco_forms.person(form, 1, 1)["keypoints"]}
+             for form in ("COCO 17", "COCO-WholeBody 133")]  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(found))
+    add("predictions", folder / "results.json")
+    return files
+
+
 def _seed_files(folder: Path, rng: np.random.Generator) -> list[tuple[str, Path, Path]]:
     """Kind, source to read, and the file in it to mutate: every form, a few people each."""
     joints, visible = rng.uniform(10, 400, (3, 16, 2)), rng.integers(0, 2, (3, 16)).astype(float)
@@ -224,36 +266,7 @@ def _seed_files(folder: Path, rng: np.random.Generator) -> list[tuple[str, Path,
     add("coco", af.write_coco(folder / "person_keypoints_val.json", coco))
     add("json", af.write_own_json(folder / "own.json", 3))
     add("csv", af.write_own_csv(folder / "own.csv", 3))
-    for form in coco_forms.FORMS:
-        made = [coco_forms.person(form, i, 1 + i % 2) for i in range(3)]
-        path = folder / (form.replace(" ", "_") + ".json")
-        add("coco", coco_forms.write(path, form, made, ["a.jpg", "b.jpg"]))
-    flat = [v for i in range(25) for v in (10 + i, 20 + i, 0.5)]
-    mixed = {"nose": [1, 2, 2], "right_ankle": None, "l_hip": [None, None, None], "head": [3, 4, 1]}
-    others = [{"image": "a.jpg", "pose_keypoints_2d": flat}, {"image": "b.jpg", "joints": mixed}]
-    (folder / "openpose.json").write_text(json.dumps({"people": others}))
-    add("json", folder / "openpose.json")
-    (folder / "other.csv").write_text("image,RAnkle_x,RAnkle_y,RAnkle_state\na.jpg,1,2,2\n" * 2)
-    add("csv", folder / "other.csv")
-    hrnet = folder / "hrnet"
-    hrnet.mkdir()
-    valid = af.write_mpii_json(hrnet / "valid.json", joints, visible, False)
-    arrays = {"pos_gt_src": joints.transpose(1, 2, 0), "jnt_missing": np.zeros((16, 3)),
-              "headboxes_src": np.arange(12.0).reshape(2, 2, 3)}  # fmt: skip
-    savemat(hrnet / "gt_valid.mat", arrays)
-    add("mpii", valid)
-    add("mpii", hrnet / "gt_valid.mat")
-    savemat(folder / "lsp14.mat", {"joints": np.minimum(lsp, [300, 300, 0]).transpose(1, 2, 0)})
-    add("lsp", folder / "lsp14.mat")
-    annolist = af.struct_array(
-        [{"image": {"name": "a.jpg"}, "annorect": af.struct_array(people[:1])}] * 2
-    )
-    savemat(folder / "annolist.mat", {"annolist": annolist})
-    add("mpii", folder / "annolist.mat")
-    found = [{"image_id": 1, "score": 0.5, "keypoints": coco_forms.person(form, 1, 1)["keypoints"]}
-             for form in ("COCO 17", "COCO-WholeBody 133")]  # fmt: skip
-    (folder / "results.json").write_text(json.dumps(found))
-    add("predictions", folder / "results.json")
+    files += _forms_of_others(folder, joints, visible, lsp, people)
 
     cameras = af.h36m_cameras(rng)
     poses = rng.normal([0, 0, 1000], 300, (9, 32, 3))
