@@ -5,7 +5,8 @@ from .augment import crop_sample as crop_sample
 from .augment import flip_sample as flip_sample
 from .augment import resize_sample as resize_sample
 from .batch import collate_samples as collate_samples
-from .card import dataset_card as dataset_card, hub_readme as hub_readme
+from .card import dataset_card as dataset_card
+from .card import hub_readme as hub_readme
 from .dataset import PoseShards as PoseShards
 from .describe import describe_shards as describe_shards
 from .plan import ShardPlan as ShardPlan
