@@ -1,9 +1,12 @@
-"""Reading labelled images: shards, loose JPEG files and WebDataset, in one run.
+"""Reading labelled images: shards, loose JPEG files, WebDataset, litdata, mosaicml-streaming.
 
 Every reader gives the RGB image as a uint8 tensor with its people's 2D and 3D joints, in random
 order, over the real LSPE images. Rates are samples per CPU second, which other work on the machine
 changes little; with ``--workers N`` also those of a torch loader with N workers and of a stream
 with N threads, per second and per CPU second of all processes together.
+
+litdata and mosaicml-streaming are measured where they can be imported: posebank does not depend on
+them. "decoding alone" decodes the same files from memory, the bound for every reader.
 
 Usage: python benchmarks/bench_shards.py [--images 1000] [--workers 2]
 """
@@ -11,6 +14,7 @@ Usage: python benchmarks/bench_shards.py [--images 1000] [--workers 2]
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -22,6 +26,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+import simplejpeg
 import torch
 import webdataset
 from _common import SHARED_DATA, report
@@ -117,6 +122,61 @@ def from_tar(sample: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def decode_jpeg(data: bytes) -> torch.Tensor:
+    """RGB tensor of a JPEG file's bytes."""
+    return torch.from_numpy(simplejpeg.decode_jpeg(data)).permute(2, 0, 1)
+
+
+def stored(labels: Labels, row: int) -> dict[str, Any]:
+    """One sample as litdata and streaming store it: the file's bytes and the joints."""
+    return {
+        "image": (ROOTS["lspe"] / labels.image[row]).read_bytes(),
+        "joints_2d": labels.joints_2d[row],
+        "joints_3d": labels.joints_3d[row],
+    }
+
+
+def litdata_reader(labels: Labels, folder: Path) -> Callable[[], Iterable[Any]] | None:
+    """A reader of litdata's chunks (64 MB, its usual size); None where it is not installed."""
+    try:
+        from litdata import StreamingDataset  # noqa: PLC0415
+        from litdata.streaming.writer import BinaryWriter  # noqa: PLC0415
+    except ImportError as error:
+        print(f"litdata is not measured: {error}", file=sys.stderr)
+        return None
+    folder.mkdir()
+    writer = BinaryWriter(str(folder), chunk_bytes=64 << 20)
+    for row in range(len(labels)):
+        writer.add_item(row, stored(labels, row))
+    writer.done()
+    writer.merge()
+
+    def read() -> Iterable[Any]:
+        data = StreamingDataset(str(folder), shuffle=True, seed=0)
+        return ({**sample, "image": decode_jpeg(sample["image"])} for sample in data)
+
+    return read
+
+
+def streaming_reader(labels: Labels, folder: Path) -> Callable[[], Iterable[Any]] | None:
+    """A reader of mosaicml-streaming's MDS shards; None where it is not installed."""
+    try:
+        from streaming import MDSWriter, StreamingDataset  # noqa: PLC0415
+    except ImportError as error:
+        print(f"mosaicml-streaming is not measured: {error}", file=sys.stderr)
+        return None
+    columns = {"image": "bytes", "joints_2d": "ndarray", "joints_3d": "ndarray"}
+    with MDSWriter(out=str(folder), columns=columns) as writer:
+        for row in range(len(labels)):
+            writer.write(stored(labels, row))
+    data = StreamingDataset(local=str(folder), shuffle=True, batch_size=8, shuffle_seed=0)
+
+    def read() -> Iterable[Any]:
+        return ({**sample, "image": decode_jpeg(sample["image"])} for sample in data)
+
+    return read
+
+
 def shuffled(data: Dataset[Any]) -> Iterable[Any]:
     order = np.random.default_rng(0).permutation(len(data))  # type: ignore[arg-type]
     return (data[int(i)] for i in order)
@@ -175,6 +235,11 @@ def main() -> None:
             "loose files, torchvision": lambda: shuffled(LooseFiles(labels, with_torchvision)),
             "webdataset": tar_stream,
         }
+        files = [(ROOTS["lspe"] / name).read_bytes() for name in labels.image]
+        readers["decoding alone, from memory"] = lambda: map(decode_jpeg, files)
+        for name, reader in (("litdata", litdata_reader), ("streaming", streaming_reader)):
+            if (other := reader(labels, Path(folder) / name)) is not None:
+                readers[name] = other
         results["samples_per_cpu_second"] = {
             name: rate(n, read, time.process_time) for name, read in readers.items()
         }
