@@ -1,12 +1,16 @@
 """Artefact folders: Parquet parts and a manifest, replaced whole or not at all.
 
-A writer fills a staging folder beside the artefact, writes ``_manifest.json`` into it last, and
-exchanges the folders by two renames; if it is killed between them, the next reader puts the old
-folder back. A folder without a manifest is unfinished and is never read; what a killed writer left
-beside the artefact is removed by the next one, which tells it from a living writer's folder by the
-lock that the latter holds. An artefact has one or
-more *sections* (the bank has one per MoCap data set); each remembers the fingerprint of what made
-it, so that a section whose fingerprint matches is not made again.
+A writer holds the artefact's lock, fills a staging folder beside it, writes ``_manifest.json`` into
+it last, and exchanges the folders by two renames; if it is killed between them, the next reader
+puts the old folder back. A folder without a manifest is unfinished and is never read. Readers hold
+no lock: they look at the manifest after they have read, and read again if it has changed.
+
+The staging folder is named after what is being made. One that has a journal of finished partitions
+stays when its writer is cut off, for the next writer of the same; any other is removed by the next
+writer.
+
+An artefact has one or more *sections* (the bank has one per MoCap data set); each remembers the
+fingerprint of what made it, so that a section whose fingerprint matches is not made again.
 """
 
 from __future__ import annotations
@@ -16,12 +20,12 @@ import hashlib
 import json
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -30,27 +34,37 @@ import pyarrow.parquet as pq
 from posebank import __version__
 from posebank.artefact_kinds import KINDS
 from posebank.errors import ArtefactError, Rejected
+from posebank.locks import writer_lock
 from posebank.schemas import SCHEMAS
-
-try:
-    import fcntl
-except ImportError:  # Windows: killed writers' folders stay
-    fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "_manifest.json"
 
-_RANDOM_NAME = "[0-9a-f]" * 8
-_YOUNG_S = 60.0  # a writer may not have locked its new folder yet
+JOURNAL = "_finished"
+"""Folder, inside a staging folder, with a record of each finished partition."""
+
+_HEX = "[0-9a-f]"
+_READS = 5  # of an artefact that is made again and again while it is read
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file of an artefact."""
+    """One file of an artefact.
+
+    Parameters
+    ----------
+    name : path of the file inside the artefact.
+    rows : rows of a Parquet file, 0 for other files.
+    sha256 : hash of the file's bytes.
+    section : section that it belongs to.
+    made_from : first and last row (excluded) of the input that the part was made from, where each
+        part is made from its own rows.
+    """
 
     name: str
     rows: int
     sha256: str
     section: str = ""
+    made_from: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,7 @@ class Manifest:
     parts: Sequence[Part]
     sections: Mapping[str, Section]
 
-    @property
+    @cached_property
     def content(self) -> str:
         """Hash of the parts: what a stage that reads this artefact depends on."""
         return digest([[p.name, p.sha256] for p in self.parts])
@@ -134,47 +148,69 @@ def write_text_atomic(path: Path, text: str) -> None:
 
 
 @contextmanager
-def staging_folder(artefact: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``artefact``; it is removed unless ``commit`` took it."""
+def staging_folder(artefact: Path, section: str = "", key: str = "") -> Iterator[Path]:
+    """Yield the folder in which a new version of ``artefact`` is made, under the writer's lock.
+
+    Parameters
+    ----------
+    artefact : folder of the artefact.
+    section : section that is made.
+    key : fingerprint of what is made. A folder of the same section and key with a journal of
+        finished partitions is taken up where it was left.
+
+    Raises
+    ------
+    ArtefactError
+        If another process is writing the artefact.
+    """
     artefact.parent.mkdir(parents=True, exist_ok=True)
-    for left in artefact.parent.glob(f".{glob.escape(artefact.name)}.{_RANDOM_NAME}.tmp"):
-        if _is_abandoned(left):
-            shutil.rmtree(left, ignore_errors=True)
-    staging = artefact.parent / f".{artefact.name}.{uuid.uuid4().hex[:8]}.tmp"
-    staging.mkdir()
-    with _lock_on(staging):
+    staging = artefact.parent / f".{artefact.name}.{digest(section)[:4]}{digest(key)[:12]}.tmp"
+    with writer_lock(artefact):
+        _remove_staging(artefact, section, but=staging)
+        staging.mkdir(exist_ok=True)
         try:
             yield staging
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            if staging.exists() and not is_resumable(staging):
+                shutil.rmtree(staging, ignore_errors=True)
 
 
-@contextmanager
-def _lock_on(folder: Path) -> Iterator[bool]:
-    """Hold the lock on a folder, if it is free; the system frees it when this process ends."""
-    if fcntl is None:
-        yield False
-        return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            got = True
-        except OSError:  # another process has it, or the file system knows no locks
-            got = False
-        yield got
-    finally:
-        os.close(number)
+def is_resumable(staging: Path) -> bool:
+    """Whether a staging folder has finished partitions."""
+    journal = staging / JOURNAL
+    return journal.is_dir() and any(journal.iterdir())
 
 
-def _is_abandoned(staging: Path) -> bool:
-    try:
-        if time.time() - staging.stat().st_mtime < _YOUNG_S:
-            return False
-        with _lock_on(staging) as free:
-            return free
-    except OSError:  # gone by now
-        return False
+def forget_finished(staging: Path) -> None:
+    """Remove the journal of a staging folder, so that nobody goes on with it."""
+    shutil.rmtree(staging / JOURNAL, ignore_errors=True)
+
+
+def _staging_folders(artefact: Path) -> list[Path]:
+    return sorted(artefact.parent.glob(f".{glob.escape(artefact.name)}.{_HEX * 16}.tmp"))
+
+
+def _remove_staging(artefact: Path, section: str | None, but: Path | None = None) -> None:
+    """Remove staging folders that nobody will go on with; the lock must be held.
+
+    These are the ones without finished partitions, and those of ``section``, which is being made
+    or is up to date; ``but`` stays where it has finished partitions.
+    """
+    for left in _staging_folders(artefact):
+        same = section is not None and left.name.split(".")[-2][:4] == digest(section)[:4]
+        if not is_resumable(left) or (same and left != but):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def remove_leftovers(artefact: Path, section: str | None = None) -> None:
+    """Remove what writers that were cut off have left beside an artefact, unless one is writing.
+
+    Finished partitions stay, except those of ``section``, which is up to date.
+    """
+    if _staging_folders(artefact) or _moved_aside(artefact):
+        with suppress(ArtefactError), writer_lock(artefact):
+            _remove_old(artefact)
+            _remove_staging(artefact, section)
 
 
 def write_part(
@@ -186,21 +222,33 @@ def write_part(
     row_group_rows: int = 1 << 16,
     as_is: Sequence[str] = (),
 ) -> Part:
-    """Write one Parquet part (zstd) into a staging folder.
+    """Write one Parquet part (zstd, with checksums of its pages) into a staging folder.
 
+    Parameters
+    ----------
+    staging : folder that ``staging_folder`` gave.
+    name : file name of the part.
+    table : its rows.
+    section : section that it belongs to.
+    row_group_rows : rows that are read at a time.
     as_is : columns to store neither compressed nor through a dictionary: files that are
         compressed already, and are read faster this way.
     """
     path = staging / name
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     leaves = _leaves(table.schema) if as_is else []
     pq.write_table(
         table,
-        path,
+        temporary,
         compression={leaf: "NONE" if leaf in as_is else "ZSTD" for leaf in leaves} or "zstd",
         use_dictionary=[leaf for leaf in leaves if leaf not in as_is] or True,
         row_group_size=row_group_rows,
+        write_page_checksum=True,
     )
-    return Part(name, table.num_rows, file_sha256(path), section)
+    part = Part(name, table.num_rows, file_sha256(temporary), section)
+    # Whole or not at all: two workers may write the same part when one was thought to be lost.
+    os.replace(temporary, path)
+    return part
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
@@ -249,6 +297,10 @@ def commit(
     staging: Path, artefact: Path, kind: str, parts: Sequence[Part], sections: Mapping[str, Section]
 ) -> Manifest:
     """Write the manifest into the staging folder and put the folder in the artefact's place."""
+    forget_finished(staging)
+    for unlisted in set(staging.rglob("*")) - {staging / part.name for part in parts}:
+        if not unlisted.is_dir():  # written by a partition whose result was not taken
+            unlisted.unlink()
     manifest = write_manifest(staging, kind, parts, sections)
     _remove_old(artefact)
     old = artefact.parent / f".{artefact.name}.{uuid.uuid4().hex[:8]}.old"
@@ -267,9 +319,22 @@ def commit(
 
 
 def remove(artefact: Path) -> None:
-    """Take an artefact away; if this is cut short, what is left counts as unfinished."""
-    _remove_old(artefact)
-    _remove_folder(artefact)
+    """Remove an artefact and what writers left of it.
+
+    If this is cut short, what is left counts as unfinished.
+
+    Raises
+    ------
+    ArtefactError
+        If another process is writing the artefact.
+    """
+    if not artefact.parent.is_dir():
+        return
+    with writer_lock(artefact):
+        _remove_old(artefact)
+        _remove_folder(artefact)
+        for left in _staging_folders(artefact):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _remove_folder(folder: Path) -> None:
@@ -281,7 +346,7 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _moved_aside(artefact: Path) -> list[Path]:
-    return sorted(artefact.parent.glob(f".{glob.escape(artefact.name)}.{_RANDOM_NAME}.old"))
+    return sorted(artefact.parent.glob(f".{glob.escape(artefact.name)}.{_HEX * 8}.old"))
 
 
 def _remove_old(artefact: Path) -> None:
@@ -323,6 +388,7 @@ def keep_sections(artefact: Path, kind: str, names: set[str]) -> None:
     if manifest is None or set(manifest.sections) <= names:
         return
     with staging_folder(artefact) as staging:
+        manifest = read_manifest(artefact, kind)  # nobody else changes it now
         parts = keep_parts(artefact, staging, manifest, names)
         sections = {n: s for n, s in manifest.sections.items() if n in names}
         commit(staging, artefact, kind, parts, sections)
@@ -338,8 +404,17 @@ def find_manifest(artefact: Path) -> Manifest | None:
     """
     path = artefact / MANIFEST
     _recover(artefact)
-    if not path.exists():
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        return None
+    return _parsed_manifest(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=32)
+def _parsed_manifest(path: Path, *_state: int) -> Manifest:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         return Manifest(
@@ -347,14 +422,32 @@ def find_manifest(artefact: Path) -> Manifest | None:
             schema_version=raw["schema_version"],
             code_version=raw["code_version"],
             rows=raw["rows"],
-            parts=[Part(**p) for p in raw["parts"]],
+            parts=[part_from_json(p) for p in raw["parts"]],
             sections={
                 name: Section(**{**s, "rejected": [Rejected(**r) for r in s["rejected"]]})
                 for name, s in raw["sections"].items()
             },
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtefactError(f"{path}: expected a posebank manifest, found {error!r}") from error
+
+
+def part_from_json(values: Mapping[str, Any]) -> Part:
+    """Return the part that a manifest or a journal describes.
+
+    Raises
+    ------
+    ValueError
+        If its name leads out of the artefact's folder.
+    """
+    part = Part(**values)
+    names = PurePosixPath(part.name).parts
+    if not names or names[0] == "/" or ".." in names or "\\" in part.name or "\0" in part.name:
+        raise ValueError(f"a part inside the folder, not {part.name!r}")
+    if part.made_from is None:
+        return part
+    first, last = part.made_from
+    return replace(part, made_from=(int(first), int(last)))
 
 
 def read_manifest(artefact: Path, kind: str) -> Manifest:
@@ -381,19 +474,116 @@ def read_manifest(artefact: Path, kind: str) -> Manifest:
 
 
 def read_table(artefact: Path, kind: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """All Parquet parts of a finished artefact as one table, in the order of the part names."""
-    manifest = read_manifest(artefact, kind)
+    """Read all Parquet parts of a finished artefact as one table, in the order of their names."""
+    return read_rows(artefact, kind, 0, None, columns)
+
+
+def read_rows(
+    artefact: Path,
+    kind: str,
+    start: int,
+    stop: int | None,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """Read rows of a finished artefact; only the parts that hold them are read.
+
+    If the artefact is made again meanwhile, it is read again: the rows are of one version.
+
+    Parameters
+    ----------
+    artefact : folder of the artefact.
+    kind : its kind.
+    start, stop : first row, and the row after the last; None is the end.
+    columns : names of the columns to read; None is all.
+
+    Raises
+    ------
+    ArtefactError
+        If the artefact is missing, unfinished, damaged, or of another kind or version.
+    """
+    for _ in range(_READS):
+        manifest = read_manifest(artefact, kind)
+        try:
+            table = _rows_of(artefact, kind, manifest, start, stop, columns)
+        except ArtefactError:
+            if not _is_replaced(artefact, manifest):
+                raise
+        else:
+            if not _is_replaced(artefact, manifest):
+                return table
+    raise ArtefactError(f"{artefact}: made again {_READS} times while it was read; read it later")
+
+
+def _is_replaced(artefact: Path, manifest: Manifest) -> bool:
+    """Whether there is another version in the artefact's place by now."""
+    present = find_manifest(artefact)
+    return present is None or present.content != manifest.content
+
+
+def check_present(artefact: Path, content: str) -> None:
+    """Check that an artefact that was opened before is still the same one.
+
+    To be called after a file of it was opened or read: what was read is of that version if the
+    manifest still is.
+
+    Raises
+    ------
+    ArtefactError
+        If the artefact was made again, or removed.
+    """
+    present = find_manifest(artefact)
+    if present is None:
+        raise ArtefactError(f"{artefact}: removed while it was read")
+    if present.content != content:
+        raise ArtefactError(
+            f"{artefact}: the {present.kind} were made again while they were read; open them again"
+        )
+
+
+@contextmanager
+def one_version(artefact: Path, manifest: Manifest) -> Iterator[None]:
+    """Read parts of an artefact in the body; all are of the manifest's version.
+
+    Raises
+    ------
+    ArtefactError
+        If the artefact was made again, or removed, meanwhile.
+    """
+    try:
+        yield
+    except (ArtefactError, OSError, ValueError):
+        check_present(artefact, manifest.content)  # it says more than that a file is missing
+        raise
+    check_present(artefact, manifest.content)
+
+
+def _rows_of(
+    artefact: Path,
+    kind: str,
+    manifest: Manifest,
+    start: int,
+    stop: int | None,
+    columns: Sequence[str] | None,
+) -> pa.Table:
     schema = SCHEMAS[kind]
     if columns is not None:
         schema = pa.schema([schema.field(c) for c in columns], metadata=schema.metadata)
-    tables = []
+    stop = manifest.rows if stop is None else min(stop, manifest.rows)
+    tables, first = [], 0
     for part in manifest.tables:
-        try:
-            table = pq.read_table(artefact / part.name, columns=columns)
-            tables.append(table.cast(schema))
-        except (OSError, ValueError, pa.ArrowInvalid) as error:
-            raise ArtefactError(f"{artefact / part.name}: damaged part: {error}") from error
+        low, high = max(start - first, 0), min(stop - first, part.rows)
+        if low < high:
+            tables.append(_read_part(artefact / part.name, schema).slice(low, high - low))
+        first += part.rows
     return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        table = pq.read_table(path, columns=schema.names, page_checksum_verification=True)
+        return table.cast(schema)
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        raise ArtefactError(f"{path}: damaged part: {error}") from error
 
 
 def verify(artefact: Path, kind: str) -> list[Rejected]:
@@ -410,3 +600,24 @@ def verify(artefact: Path, kind: str) -> list[Rejected]:
                 Rejected(str(path), f"expected sha256 {part.sha256[:12]}, found {found[:12]}")
             )
     return damaged
+
+
+def check_hashes(artefact: Path, kind: str) -> None:
+    """Check every part against its hash, once for each version of an artefact in this process.
+
+    Raises
+    ------
+    ArtefactError
+        If a part is missing or differs.
+    """
+    _checked(artefact, kind, read_manifest(artefact, kind).content)
+
+
+@lru_cache(maxsize=64)
+def _checked(artefact: Path, kind: str, _content: str) -> None:
+    damaged = verify(artefact, kind)
+    if damaged:
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        raise ArtefactError(
+            f"{damaged[0].where}: damaged: {damaged[0].reason}{more}; make {artefact} again"
+        )

@@ -334,6 +334,16 @@ class Matches(Records):
 
 
 @dataclass(frozen=True)
+class LabelKeys(Records):
+    """Which person is in which image: the columns of ``Labels`` that place it in the shards."""
+
+    person_id: Texts
+    dataset: Texts
+    split: Texts
+    image: Texts
+
+
+@dataclass(frozen=True)
 class Labels(Records):
     """Full-body 2D + 3D labels, one row per person.
 

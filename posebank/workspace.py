@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from posebank.annotations.sources import find_files
-from posebank.artefacts import find_manifest, read_manifest, read_table
+from posebank.artefacts import find_manifest, read_manifest, read_rows, read_table
 from posebank.schemas import from_table, matches_from_table
-from posebank.types import Anchors, Labels, Matches, People, PoseBank
+from posebank.types import Anchors, LabelKeys, Labels, Matches, People, PoseBank
 
 
 def content(workspace: Path, kind: str) -> str:
@@ -56,6 +60,42 @@ def load_matches(workspace: Path) -> Matches:
 def load_labels(workspace: Path) -> Labels:
     """All labels of the workspace."""
     return _labels(workspace / "labels", content(workspace, "labels"))
+
+
+def people_rows(workspace: Path, start: int, stop: int) -> People:
+    """Read some of the annotated people, by their rows; the rest is not loaded."""
+    return from_table(People, read_rows(workspace / "annotations", "annotations", start, stop))
+
+
+def match_rows(workspace: Path, start: int, stop: int) -> Matches:
+    """Read some rows of the matches: one for each matched person."""
+    return matches_from_table(read_rows(workspace / "matches", "matches", start, stop))
+
+
+def label_keys(workspace: Path) -> LabelKeys:
+    """Read which person is in which image, of all labels, and nothing else of them."""
+    names = [field.name for field in fields(LabelKeys)]
+    return from_table(LabelKeys, read_table(workspace / "labels", "labels", names))
+
+
+def label_rows(workspace: Path, rows: NDArray[np.int64]) -> Labels:
+    """Read the labels in these rows, in this order; one part is held in memory at a time."""
+    ascending = np.sort(rows)
+    found, first = [], 0
+    for part in read_manifest(workspace / "labels", "labels").tables:
+        low, high = np.searchsorted(ascending, [first, first + part.rows])
+        if low < high:
+            table = read_rows(workspace / "labels", "labels", first, first + part.rows)
+            found.append(from_table(Labels, table.take(ascending[low:high] - first)))
+        first += part.rows
+    return Labels.concat(found).take(np.searchsorted(ascending, rows))
+
+
+def count_datasets(workspace: Path, kind: str) -> dict[str, int]:
+    """Count the rows of each data set in the people or the labels."""
+    column = read_table(workspace / kind, kind, ["dataset"]).column(0)
+    counts = column.value_counts()
+    return dict(sorted((c["values"].as_py(), c["counts"].as_py()) for c in counts))
 
 
 def load_anchors(workspace: Path) -> Anchors:

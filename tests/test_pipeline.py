@@ -75,11 +75,17 @@ def parts_of(folder):
 def made(tmp_path_factory):
     """A workspace in which every stage up to the shards was done with one worker."""
     folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))  # the rates of stages are kept there
+        yield from _made(folder)
+
+
+def _made(folder):
     demo_sources(folder / "sources", 1, DemoSize.tiny())
     with Runner(1) as runner:
         results = list(run(configure(folder), folder / "ws", runner, until="shards"))
     assert {r.status for r in results} == {"made"}
-    return folder
+    yield folder
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +158,36 @@ def test_mixture_trains_its_network_once(made, tmp_path):
     status, _, again = label(3)
     assert (status, again) == ("up to date", content)  # the seed makes the same network
     assert label(4)[2] != content
+
+
+def test_plan_says_what_would_be_made_and_makes_nothing(made, tmp_path):
+    """With rates of the run that made the workspace."""
+    ws, config = made / "ws", made / "run.toml"
+    configure(made)
+
+    def planned(workspace):
+        out = json.loads(invoke("run", config, "-w", workspace, "--plan", "--workers", 2, "--json"))
+        return {stage["stage"]: stage for stage in out["plan"]}
+
+    def rows(kind):
+        return artefacts.read_manifest(ws / kind, kind).rows
+
+    before = {path: path.stat().st_mtime_ns for path in ws.rglob("*")}
+    finished = planned(ws)
+    assert {path: path.stat().st_mtime_ns for path in ws.rglob("*")} == before
+    stages = ("ingest", "annotate", "index", "match", "label", "anchors", "shards")
+    assert {finished[stage]["status"] for stage in stages} == {"up to date"}
+    assert finished["train"]["status"] == "to make" and finished["train"]["seconds"] is None
+
+    new = planned(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert {stage["status"] for stage in new.values()} == {"to make"}
+    made_rows = {"ingest": "bank", "annotate": "annotations", "label": "labels", "shards": "shards"}
+    assert {stage: new[stage]["rows"] for stage in made_rows} == {
+        stage: rows(kind) for stage, kind in made_rows.items()
+    }
+    assert all(new[stage]["seconds"] > 0 for stage in stages)
+    assert all(new[stage]["disk_mb"] > 0 and new[stage]["memory_mb"] > 50 for stage in stages)
 
 
 def test_labels_keep_what_was_annotated_and_complete_the_rest(made):

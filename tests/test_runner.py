@@ -1,7 +1,14 @@
 """Where tasks run: order, errors, progress, and equality of in-process and worker processes."""
 
+import json
+import operator
 import os
 import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -100,5 +107,117 @@ def test_light_work_starts_no_cluster():
 
 
 def test_a_worker_that_dies_is_one_clear_error():
-    with pytest.raises(PosebankError, match="a worker process ended"):
+    with pytest.raises(PosebankError, match="a worker process ended again and again"):
         list(Runner(2).imap("die", die_on_three, [1, 2, 3, 4], light=True))
+
+
+def die_once(item, folder):
+    """End the process the first time that item 3 is done."""
+    marker = folder / "died"
+    if item == 3 and not marker.exists():
+        marker.touch()
+        os._exit(9)
+    return item * item
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_a_worker_that_is_lost_is_replaced(tmp_path, light):
+    with Runner(2) as runner:
+        got = list(runner.imap("die", die_once, [1, 2, 3, 4], tmp_path, light=light))
+    assert got == [1, 4, 9, 16]
+
+
+def start(module, *arguments):
+    command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments, "--no-dashboard"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def start_scheduler(tmp_path):
+    """Start a scheduler process without workers; return it and its address."""
+    file = tmp_path / "scheduler.json"
+    process = start(
+        "dask_scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(file)
+    )
+    for _ in range(600):
+        if file.exists() and file.stat().st_size:
+            break
+        time.sleep(0.1)
+    return process, json.loads(file.read_text())["address"]
+
+
+def test_a_scheduler_without_workers_is_one_line(tmp_path):
+    process, address = start_scheduler(tmp_path)
+    told = []
+    try:
+        runner = Runner(scheduler=address, worker_timeout_s=0.5, notify=told.append)
+        with pytest.raises(PosebankError, match=rf"{address}: no worker for"), runner:
+            runner.map("square", square, [1, 2], 0)
+    finally:
+        process.kill()
+        process.wait()
+    assert told[-1:] == [f"waiting up to 0 s for a worker of {address} (dask worker {address})"]
+
+
+def test_a_scheduler_that_goes_is_one_line(tmp_path):
+    process, address = start_scheduler(tmp_path)
+    worker = start("dask_worker", address)
+    try:
+        with Runner(scheduler=address) as runner:
+            # The processes of the cluster do not see this module.
+            assert runner.map("add", operator.add, [1, 2], 3) == [4, 5]
+            threading.Timer(1, process.kill).start()
+            with pytest.raises(PosebankError, match=r"has gone; the finished partitions are kept"):
+                runner.map("sleep", time.sleep, [60, 60])
+    finally:
+        for one in (process, worker):
+            one.kill()
+            one.wait()
+
+
+_PARENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_runner import sleep_and_tell
+from posebank_pipelines.runner import Runner
+if __name__ == "__main__":
+    with Runner(2) as runner:
+        light = sys.argv[3] == "light"
+        list(runner.imap("sleep", sleep_and_tell, [0, 60, 61], sys.argv[2], light=light))
+"""
+
+
+def sleep_and_tell(seconds, folder):
+    (Path(folder) / f"{os.getpid()}.{seconds}").touch()
+    time.sleep(seconds)
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
+@pytest.mark.parametrize("kind", ["light", "dask"])
+def test_no_child_outlives_a_killed_parent(tmp_path, kind):
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path), kind]
+    parent = subprocess.Popen(command)
+    children = set()
+    try:
+        for _ in range(1200):
+            children = {int(p.stem) for p in tmp_path.glob("*.6[01]")}
+            if len(children) == 2:
+                break
+            time.sleep(0.1)
+        assert len(children) == 2 and all(map(is_alive, children))
+    finally:
+        parent.kill()
+        parent.wait()
+    for _ in range(50):
+        if not any(map(is_alive, children)):
+            break
+        time.sleep(0.1)
+    assert not any(map(is_alive, children))

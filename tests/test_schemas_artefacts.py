@@ -1,6 +1,7 @@
 """Round trips through Arrow and disk, and what happens when writing is interrupted."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -393,22 +394,133 @@ def test_a_killed_writer_leaves_the_old_artefact(tmp_path):
         writer.wait()
     assert artefacts.read_manifest(artefact, "anchors").content == old.content
     assert artefacts.verify(artefact, "anchors") == []
-    (left,) = (p for p in tmp_path.iterdir() if p != artefact)
+    (left,) = (p for p in tmp_path.iterdir() if p.is_dir() and p != artefact)
     with pytest.raises(ArtefactError, match="unfinished"):
         artefacts.read_table(left, "anchors")
     assert set(write(artefact, {"b": 2}).sections) == {"a", "b"}, "the next writer goes on"
-    assert left.exists(), "it might be young, and not locked yet"
-    os.utime(left, (0, 0))
-    write(artefact, {"b": 4})
     assert list(tmp_path.iterdir()) == [artefact]
 
 
-def test_a_living_writers_folder_is_left_alone(tmp_path):
+def test_finished_partitions_stay_for_the_same_section_and_fingerprint(tmp_path):
     artefact = tmp_path / "anchors"
-    with artefacts.staging_folder(artefact) as staging:
-        os.utime(staging, (0, 0))
+    with pytest.raises(RuntimeError), artefacts.staging_folder(artefact, "a", "1") as staging:
+        (staging / artefacts.JOURNAL).mkdir()
+        (staging / artefacts.JOURNAL / "0.json").touch()
+        raise RuntimeError
+    assert staging.exists()
+    write(artefact, {"b": 3})
+    assert staging.exists(), "another section is made"
+    with artefacts.staging_folder(artefact, "a", "1") as again:
+        assert again == staging and (again / artefacts.JOURNAL / "0.json").exists()
+        artefacts.commit(again, artefact, "anchors", [], {})
+    assert not (artefact / artefacts.JOURNAL).exists()
+    with pytest.raises(RuntimeError), artefacts.staging_folder(artefact, "a", "1") as staging:
+        (staging / artefacts.JOURNAL).mkdir()
+        (staging / artefacts.JOURNAL / "0.json").touch()
+        raise RuntimeError
+    with artefacts.staging_folder(artefact, "a", "2"):
+        assert not staging.exists(), "the section is made in another way"
+    assert list(tmp_path.iterdir()) == [artefact]
+
+
+def test_a_second_writer_is_told_who_writes(tmp_path):
+    artefact = tmp_path / "anchors"
+    write(artefact, {"a": 3})
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(artefact)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "half\n"
+        holder = rf"anchors: being written by \S+ on \S+, process {writer.pid}, for \d+ s \(-c "
+        with pytest.raises(ArtefactError, match=holder):
+            write(artefact, {"b": 2})
+        with pytest.raises(ArtefactError, match=holder):
+            artefacts.remove(artefact)
+        assert artefacts.read_table(artefact, "anchors").num_rows == 3, "readers do not wait"
+        artefacts.remove_leftovers(artefact)
+        assert len(list(tmp_path.glob(".anchors.*.tmp"))) == 1, "a living writer's folder stays"
+    finally:
+        writer.kill()
+        writer.wait()
+    write(artefact, {"b": 2})
+
+
+def test_a_forked_child_holds_no_lock(tmp_path):
+    artefact = tmp_path / "anchors"
+    with artefacts.staging_folder(artefact):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        child.start()
+    try:
         write(artefact, {"a": 3})
-        assert staging.exists()
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_rows_are_of_one_version(tmp_path, monkeypatch):
+    """A reader between whose parts the artefact is made again reads it again."""
+    artefact = tmp_path / "anchors"
+    write(artefact, {"a": 3, "b": 5})
+    expected = artefacts.read_rows(artefact, "anchors", 2, 6)
+    assert expected == artefacts.read_table(artefact, "anchors").slice(2, 4)
+    read, seen = artefacts._read_part, []
+
+    def slow(path, schema):
+        seen.append(path.name)
+        if len(seen) == 2:
+            write(artefact, {"b": 7, "a": 2})
+        return read(path, schema)
+
+    monkeypatch.setattr(artefacts, "_read_part", slow)
+    table = artefacts.read_table(artefact, "anchors")
+    assert seen == ["a-0.parquet", "b-0.parquet"] * 2
+    assert table == artefacts.read_table(artefact, "anchors")
+    assert table.num_rows == 9
+
+
+def test_an_opened_artefact_that_was_made_again_is_named(tmp_path):
+    artefact = tmp_path / "anchors"
+    content = write(artefact, {"a": 3}).content
+    artefacts.check_present(artefact, content)
+    write(artefact, {"a": 4})
+    with pytest.raises(ArtefactError, match="the anchors were made again while they were read"):
+        artefacts.check_present(artefact, content)
+    artefacts.remove(artefact)
+    with pytest.raises(ArtefactError, match="removed while it was read"):
+        artefacts.check_present(artefact, content)
+
+
+@pytest.mark.parametrize("name", ["../x.parquet", "/etc/passwd", "a/../../x", "", "..\\x", "a\0b"])
+def test_parts_stay_inside_their_folder(tmp_path, name):
+    artefact = tmp_path / "anchors"
+    write(artefact, {"a": 3})
+    path = artefact / artefacts.MANIFEST
+    raw = json.loads(path.read_text())
+    raw["parts"][0]["name"] = name
+    path.write_text(json.dumps(raw))
+    with pytest.raises(ArtefactError, match="a part inside the folder"):
+        artefacts.read_table(artefact, "anchors")
+
+
+def test_no_flipped_bit_is_read_silently(tmp_path):
+    """Pages have checksums: other values are never read (the hash finds every flip)."""
+    artefact = tmp_path / "anchors"
+    write(artefact, {"a": 40})
+    path = artefact / "a-0.parquet"
+    data, expected = path.read_bytes(), artefacts.read_table(artefact, "anchors")
+    rng = np.random.default_rng(5)
+    named = 0
+    for bit in rng.integers(0, 8 * len(data), 200):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(changed)
+        assert len(artefacts.verify(artefact, "anchors")) == 1
+        try:
+            assert artefacts.read_table(artefact, "anchors") == expected
+        except ArtefactError:
+            named += 1
+    assert named > 100
 
 
 def test_fingerprints_and_stamps_tell_changes(tmp_path):

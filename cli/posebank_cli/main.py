@@ -9,6 +9,7 @@ import click
 
 from posebank import __version__
 from posebank.errors import PosebankError
+from posebank_pipelines.processes import end_on_sigterm
 
 COMMANDS = {
     "fetch": "Download a MoCap or annotation data set, or say how to get it.",
@@ -56,9 +57,14 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run; turn a PosebankError, and what the operating system refuses, into one line."""
+        """Run; turn a PosebankError, a refusal of the operating system and a signal into a line."""
+        end_on_sigterm()
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise click.ClickException(
+                "stopped; what was finished is kept: run the same command again to go on"
+            ) from error
         except PosebankError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:

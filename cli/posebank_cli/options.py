@@ -133,8 +133,25 @@ def read_options(
     )
 
 
+_WORKER_TIMEOUT = "posebank.worker_timeout_s"
+
+
+def _keep_worker_timeout(ctx: click.Context, _option: click.Parameter, value: float) -> None:
+    ctx.meta[_WORKER_TIMEOUT] = value
+
+
 def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --workers and --scheduler."""
+    """Add --workers, --scheduler and --worker-timeout; ``runner`` makes a runner of them."""
+    function = click.option(
+        "--worker-timeout",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        default=300.0,
+        show_default=True,
+        expose_value=False,
+        callback=_keep_worker_timeout,
+        help="How long to wait while the scheduler has no worker.",
+    )(function)
     function = click.option(
         "--workers",
         type=click.IntRange(min=1),
@@ -143,7 +160,9 @@ def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
         help="Worker processes on this machine.",
     )(function)
     return click.option(
-        "--scheduler", metavar="ADDRESS", help="A running Dask scheduler to use instead."
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Address of a running Dask scheduler, whose workers do the work instead.",
     )(function)
 
 
@@ -208,8 +227,14 @@ def progress() -> Callable[[str, int, int], None]:
 
 
 def runner(workers: int, scheduler: str | None) -> Runner:
-    """The runner that --workers and --scheduler ask for."""
-    return Runner(workers, scheduler, progress())
+    """Return the runner that --workers and --scheduler ask for."""
+    return Runner(
+        workers,
+        scheduler,
+        progress(),
+        notify=lambda line: click.echo(line, err=True),
+        worker_timeout_s=click.get_current_context().meta[_WORKER_TIMEOUT],
+    )
 
 
 def echo_json(value: Any) -> None:

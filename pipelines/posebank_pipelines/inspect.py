@@ -73,6 +73,11 @@ def _inspect_artefact(path: Path, picture: Path | None) -> dict[str, Any]:
     manifest = artefacts.find_manifest(path)
     if manifest is None:
         raise SourceError(path, f"expected {artefacts.MANIFEST} (an unfinished artefact has none)")
+    with artefacts.one_version(path, manifest):
+        return _facts(path, manifest, picture)
+
+
+def _facts(path: Path, manifest: artefacts.Manifest, picture: Path | None) -> dict[str, Any]:
     damaged = artefacts.verify(path, manifest.kind)
     facts: dict[str, Any] = {
         "kind": manifest.kind,

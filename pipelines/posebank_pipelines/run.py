@@ -12,6 +12,7 @@ from posebank import artefacts
 from posebank.artefact_kinds import KINDS, STAGES
 from posebank.errors import SettingsError
 from posebank_pipelines.config import RunConfig
+from posebank_pipelines.plan import amounts, keep_rate, measured
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import StageResult
 from posebank_pipelines.stages.anchors import anchors
@@ -110,16 +111,34 @@ def run(
     for stage, some in groupby(todo, key=lambda step: step[0]):
         if STAGES.index(stage) > last:
             break
-        sections = set()
+        done = []
         for _, step in some:
             start = time.perf_counter()
             result = step()
-            if stage == "annotate" and result.section in sections:
+            if stage == "annotate" and result.section in {other.section for other in done}:
                 raise SettingsError(
                     f"[[annotations]]: expected a different name for each table, found two called "
                     f"{result.section}; `name` gives one another"
                 )
-            sections.add(result.section)
-            yield replace(result, seconds=round(time.perf_counter() - start, 3))
+            done.append(replace(result, seconds=round(time.perf_counter() - start, 3)))
+            yield done[-1]
         if stage in ("ingest", "annotate"):  # remove data sets that the configuration does not name
+            sections = {result.section for result in done}
             artefacts.keep_sections(result.path, result.path.name, sections)
+        if runner.scheduler is None and all(result.status == "made" for result in done):
+            _keep_rate(config, workspace, stage, done, runner.workers)
+
+
+def _keep_rate(
+    config: RunConfig, workspace: Path, stage: str, done: list[StageResult], workers: int
+) -> None:
+    rows = {
+        kind: manifest.rows
+        for kind in ("bank", "annotations", "labels", "shards")
+        if (manifest := artefacts.find_manifest(workspace / kind)) is not None
+    }
+    amount = amounts(config, rows).get(stage)
+    if amount is not None:
+        seconds = sum(result.seconds for result in done)
+        made = sum(result.rows for result in done)
+        keep_rate(stage, measured(amount, seconds, workers, stage, made, done[-1].path))

@@ -6,50 +6,41 @@ import logging
 import multiprocessing
 import signal
 import sys
+import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future as PoolFuture
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from itertools import repeat
-from multiprocessing import resource_tracker
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from posebank.errors import PosebankError, SettingsError
+from posebank_pipelines.processes import held_back, start_fork
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client, Future, LocalCluster
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 """Called as progress(label, done, total)."""
 
-
 # On macOS the system's own libraries do not survive a fork.
 _CAN_FORK = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
+
+_POLL_S = 1.0  # how often the state of the cluster is looked at
+_LOST_WORKERS = 3  # times that a task's worker may be lost before it counts as the task's fault
+_RESUME = "the finished partitions are kept: run the same command again to go on"
 
 
 def silent(label: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Let Ctrl-C wait, and keep it for good from the processes that are started meanwhile.
-
-    Half-started workers cannot be closed in order, and every worker would print a traceback of its
-    own; this process closes them.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # when multiprocessing starts it, it lets interrupts in
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _no_notice(text: str) -> None:
+    """Show nothing."""
 
 
 class Runner:
@@ -60,7 +51,9 @@ class Runner:
     workers : worker processes on this machine; 1 runs everything in this process.
     scheduler : address of a running Dask scheduler; it takes the place of local workers.
     progress : called after every finished task.
+    notify : called with a line for the user: the dashboard, what is waited for.
     connect_timeout : how long to wait for the scheduler's answer.
+    worker_timeout_s : how long to wait while the cluster at ``scheduler`` has no worker.
     """
 
     def __init__(
@@ -68,16 +61,22 @@ class Runner:
         workers: int = 1,
         scheduler: str | None = None,
         progress: Progress = silent,
+        *,
+        notify: Callable[[str], None] = _no_notice,
         connect_timeout: str = "20s",
+        worker_timeout_s: float = 300.0,
     ) -> None:
         if workers < 1:
             raise SettingsError(f"--workers: expected at least 1, got {workers}")
         self.workers = workers
         self.scheduler = scheduler
         self.progress = progress
+        self.notify = notify
         self.connect_timeout = connect_timeout
+        self.worker_timeout_s = worker_timeout_s
         self._client: Client | None = None
         self._cluster: LocalCluster | None = None
+        self._alone_since: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -88,41 +87,18 @@ class Runner:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._client is not None:
-            self._client.close()
-        if self._cluster is not None:
-            self._cluster.close()
-
-    def _connect(self) -> Client:
-        # Imported here, because it takes longer than many a stage that runs in this process.
-        from distributed import Client, LocalCluster  # noqa: PLC0415
-
-        if self._client is None:
-            if self.scheduler:
-                try:
-                    self._client = Client(self.scheduler, timeout=self.connect_timeout)
-                except (OSError, ValueError) as error:
-                    raise SettingsError(
-                        f"--scheduler {self.scheduler}: no Dask scheduler answers there: {error}"
-                    ) from error
-            else:
-                # An error of a task is raised here; what else Dask would log is a worker that is
-                # told to stop while it sends its heartbeat.
-                logging.getLogger("distributed").setLevel(logging.CRITICAL)
-                with _interrupts_held_back():
-                    self._cluster = LocalCluster(
-                        n_workers=self.workers,
-                        threads_per_worker=1,
-                        dashboard_address=":0",  # any free port: several runs may share a machine
-                        silence_logs=logging.CRITICAL,
-                    )
-                self._client = Client(self._cluster)
-        return self._client
+        with held_back(
+            signal.SIGINT, signal.SIGTERM
+        ):  # ending the workers is what a signal asks for
+            if self._client is not None:
+                self._client.close(timeout=2)
+            if self._cluster is not None:
+                self._cluster.close()
 
     def map(
         self, label: str, function: Callable[..., T], items: Sequence[Any], *common: Any
     ) -> list[T]:
-        """``function(item, *common)`` for every item; the results in the order of the items.
+        """Return ``function(item, *common)`` for every item, in the order of the items.
 
         The first error of a task is raised here and cancels the rest.
         """
@@ -135,43 +111,207 @@ class Runner:
         items: Sequence[Any],
         *common: Any,
         light: bool = False,
+        finished: int = 0,
     ) -> Iterator[T]:
-        """As ``map``, one result after the other, while later ones are being made.
+        """Do as ``map``, one result after the other, while later ones are being made.
 
         Parameters
         ----------
+        label : name of the tasks, for progress and the dashboard.
+        function : called as ``function(item, *common)``.
+        items : one task each.
+        common : further arguments, the same for every task.
         light : the function uses no OpenMP, no GPU and no threads. Local workers are then forks
             of this process, which start in a hundredth of a second; a Dask worker takes two.
+        finished : tasks that need not be done again; progress counts them.
         """
         if self.scheduler is None and (self.workers == 1 or len(items) < 2):
             results: Iterator[T] = (function(item, *common) for item in items)
         elif self.scheduler is None and light and _CAN_FORK:
             results = self._on_forks(function, items, common)
         else:
-            results = self._on_cluster(function, items, common)
-        for done, result in enumerate(results, 1):
-            self.progress(label, done, len(items))
+            results = self._on_cluster(label, function, items, common)
+        for done, result in enumerate(results, finished + 1):
+            self.progress(label, done, finished + len(items))
             yield result
+
+    def on_workers(self, function: Callable[[], T]) -> list[T]:
+        """Return what a function returns in each worker of the cluster."""
+        return list(self._connect().run(function).values())
 
     def _on_forks(
         self, function: Callable[..., T], items: Sequence[Any], common: Sequence[Any]
     ) -> Iterator[T]:
         yield function(items[0], *common)  # loads here, once, what the forks would each load
-        context = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(min(self.workers, len(items)), context) as pool:
+        done, lost = 1, 0
+        while done < len(items):
             try:
-                yield from pool.map(function, items[1:], *map(repeat, common))
+                for result in self._on_pool(function, items[done:], common):
+                    done, lost = done + 1, 0
+                    yield result
             except BrokenProcessPool as error:
-                raise PosebankError("a worker process ended: out of memory, or killed") from error
+                lost += 1
+                if lost > _LOST_WORKERS:
+                    raise PosebankError(
+                        "a worker process ended again and again: out of memory, or killed"
+                    ) from error
 
-    def _on_cluster(
+    def _on_pool(
         self, function: Callable[..., T], items: Sequence[Any], common: Sequence[Any]
     ) -> Iterator[T]:
-        client = self._connect()
-        futures = deque(client.map(lambda item: function(item, *common), items, pure=False))
+        context = multiprocessing.get_context("fork")
+        workers = min(self.workers, len(items))
+        pool = ProcessPoolExecutor(workers, context, initializer=start_fork)
         try:
-            while futures:
-                yield futures[0].result()
+            waiting: deque[PoolFuture[T]] = deque(pool.submit(function, i, *common) for i in items)
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _connect(self) -> Client:
+        # Imported here, because it takes longer than many a stage that runs in this process.
+        from distributed import Client, LocalCluster  # noqa: PLC0415
+
+        if self._client is not None:
+            return self._client
+        # What goes wrong is raised here, in one line; Dask would log it again.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        if self.scheduler:
+            try:
+                client = Client(self.scheduler, timeout=self.connect_timeout)
+            except (OSError, ValueError) as error:
+                raise SettingsError(
+                    f"--scheduler {self.scheduler}: no Dask scheduler answers there: {error}"
+                ) from error
+        else:
+            with held_back(signal.SIGINT):
+                self._cluster = LocalCluster(
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    dashboard_address=":0",  # any free port: several runs may share a machine
+                    silence_logs=logging.CRITICAL,
+                )
+            client = Client(self._cluster)
+        self._client = client
+        if find_spec("bokeh") and "dashboard" in client.scheduler_info()["services"]:
+            self.notify(f"dashboard: {client.dashboard_link}")
+        if self.scheduler:
+            self._wait_for_workers(client)
+        else:
+            client.register_plugin(_end_with_parent_plugin())
+        return client
+
+    def _wait_for_workers(self, client: Client) -> None:
+        if not client.scheduler_info()["workers"]:
+            self.notify(
+                f"waiting up to {self.worker_timeout_s:.0f} s for a worker of {self.scheduler} "
+                f"(dask worker {self.scheduler})"
+            )
+        try:
+            client.wait_for_workers(1, timeout=self.worker_timeout_s)
+        except TimeoutError as error:
+            raise self._no_worker() from error
+
+    def _on_cluster(
+        self, label: str, function: Callable[..., T], items: Sequence[Any], common: Sequence[Any]
+    ) -> Iterator[T]:
+        client = self._connect()
+        # The dashboard shows the part of a key before its first number: the label.
+        name = f"{label.replace(' ', '_').replace('-', '_')}-{uuid.uuid4().hex[:12]}1"
+        futures = deque(
+            client.map(
+                lambda item: function(item, *common),
+                items,
+                key=[f"{name}-{number:05d}" for number in range(len(items))],
+                pure=False,
+                retries=0,
+            )
+        )
+        try:
+            for item in items:
+                yield self._result(client, futures[0], function, item, common)
                 futures.popleft()  # lets the worker forget the result
         finally:
-            client.cancel(list(futures))
+            if client.status == "running":
+                client.cancel(list(futures))
+
+    def _result(
+        self,
+        client: Client,
+        future: Future,
+        function: Callable[..., T],
+        item: Any,
+        common: Sequence[Any],
+    ) -> T:
+        """Wait for a task; hand it out again where its worker was lost too often."""
+        from distributed import KilledWorker, wait  # noqa: PLC0415
+        from distributed.client import FutureCancelledError  # noqa: PLC0415
+
+        for attempt in range(_LOST_WORKERS):
+            while not future.done():
+                try:
+                    wait([future], timeout=_POLL_S)
+                except TimeoutError:
+                    self._check_cluster(client)
+                except FutureCancelledError:
+                    break
+            self._check_status(client)
+            try:
+                result: T = future.result()
+                return result
+            except FutureCancelledError as error:
+                raise self._no_scheduler() from error
+            except KilledWorker as error:
+                if attempt == _LOST_WORKERS - 1:
+                    raise PosebankError(
+                        f"the workers of one task ended again and again (out of memory, or "
+                        f"killed): {error.task}; {_RESUME}"
+                    ) from error
+                future = client.submit(function, item, *common, pure=False)
+        raise AssertionError("unreachable")
+
+    def _check_cluster(self, client: Client) -> None:
+        """Raise if the scheduler has gone, or has been without a worker for too long."""
+        self._check_status(client)
+        if self.scheduler is None:
+            return  # the nannies of the local workers start them again
+        try:
+            alone = not client.scheduler_info()["workers"]
+        except OSError as error:
+            raise self._no_scheduler() from error
+        now = time.monotonic()
+        if not alone:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+            self.notify(f"{self.scheduler} has lost its last worker; waiting for another")
+        elif now - self._alone_since > self.worker_timeout_s:
+            raise self._no_worker()
+
+    def _check_status(self, client: Client) -> None:
+        if client.status != "running":
+            raise self._no_scheduler()
+
+    def _no_scheduler(self) -> PosebankError:
+        where = self.scheduler or "on this machine"
+        return PosebankError(f"the Dask scheduler {where} has gone; {_RESUME}")
+
+    def _no_worker(self) -> PosebankError:
+        return PosebankError(
+            f"--scheduler {self.scheduler}: no worker for {self.worker_timeout_s:.0f} s; start one "
+            f"(dask worker {self.scheduler}); {_RESUME}"
+        )
+
+
+def _end_with_parent_plugin() -> Any:
+    """Return a Dask plugin by which local workers end with this process."""
+    from distributed import WorkerPlugin  # noqa: PLC0415
+
+    from posebank_pipelines.processes import end_with_parent  # noqa: PLC0415
+
+    class EndWithParent(WorkerPlugin):
+        def setup(self, worker: Any) -> None:
+            end_with_parent()
+
+    return EndWithParent()

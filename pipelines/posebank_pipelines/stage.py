@@ -4,20 +4,21 @@ A stage function reads
 
 .. code-block:: python
 
-    stage = Stage(workspace, "matches", deciding(settings), contents(workspace, "bank"), seed=0)
+    stage = Stage(workspace, "labels", deciding(settings), reads=["bank", "matches"])
     if stage.is_current:
         return stage.result()
     with stage.build() as build:
-        build.write("matches-00000.parquet", table)
-        build.stats = {"people": 3}
+        done = build.partitions(runner, _label_partition, rows, settings)
+        build.stats = {"people": sum(partition.stats["people"] for partition in done)}
     return stage.result()
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,28 @@ import pyarrow as pa
 
 from posebank import artefacts
 from posebank.artefact_kinds import KINDS
-from posebank.errors import Rejected, SettingsError
+from posebank.errors import ArtefactError, Rejected, SettingsError
 from posebank.schemas import to_table
 from posebank.types import Records
 from posebank.workspace import content
+from posebank_pipelines.partitions import Partition, do_partitions
+from posebank_pipelines.runner import Runner
+
+_planning: ContextVar[bool] = ContextVar("planning", default=False)
+
+
+class OutOfDate(Exception):
+    """Raised instead of making a section while ``planning``."""
+
+
+@contextmanager
+def planning() -> Iterator[None]:
+    """Make nothing: a stage that is out of date raises ``OutOfDate`` before its work."""
+    token = _planning.set(True)
+    try:
+        yield
+    finally:
+        _planning.reset(token)
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,7 @@ class Build:
 
     Parameters
     ----------
+    stage : the stage that it belongs to.
     staging : folder to write the files into.
     section : name of the section.
     settings : settings that the manifest repeats; the stage may add what it found out.
@@ -64,6 +84,7 @@ class Build:
     stats : what was counted.
     """
 
+    stage: Stage
     staging: Path
     section: str
     settings: dict[str, Any]
@@ -81,6 +102,33 @@ class Build:
             rows = records.take(slice(start, start + part_rows))
             self.write(f"{self.section}-{number:05d}.parquet", to_table(rows, schema))
 
+    def partitions(
+        self,
+        runner: Runner,
+        function: Callable[..., Partition],
+        items: Sequence[Any],
+        *common: Any,
+    ) -> list[Partition]:
+        """Do the partitions that an earlier run has not finished; add what they produced.
+
+        Parameters
+        ----------
+        runner : where the tasks run.
+        function : called as ``function(item, number, workspace, staging, *common)``.
+        items : what each partition works on, such as (first row, row after the last).
+        common : further arguments, the same for every partition.
+        """
+        stage = self.stage
+        label = KINDS[stage.kind].stage
+        reads = {kind: stage.inputs[kind] for kind in stage.reads}
+        done = do_partitions(
+            runner, label, function, items, *common,
+            workspace=stage.workspace, staging=self.staging, inputs=reads,
+        )  # fmt: skip
+        self.parts += [part for partition in done for part in partition.parts]
+        self.rejected = [*self.rejected, *(r for partition in done for r in partition.rejected)]
+        return done
+
     def adopt(self, paths: Iterable[Path]) -> None:
         """Add files that were written into the staging folder: an index, a card, a picture."""
         self.parts += [artefacts.adopt_part(self.staging, p, section=self.section) for p in paths]
@@ -94,7 +142,9 @@ class Stage:
     workspace : folder of the artefacts.
     kind : kind of the artefact, see ``posebank.artefact_kinds``.
     settings : settings that decide the result, as plain values.
-    inputs : name -> hash of everything that the stage reads.
+    reads : kinds of the artefacts that the stage reads from the workspace.
+    sources : returns name -> hash of everything else that it reads; called when the stage begins
+        and when it ends, to notice changes.
     seed : seed of everything random in the stage.
     section : name of the section, by default that of the kind.
     find_section : take the section with the same fingerprint, whatever its name; the stage names a
@@ -107,17 +157,21 @@ class Stage:
         workspace: Path,
         kind: str,
         settings: Mapping[str, Any],
-        inputs: Mapping[str, str],
         *,
+        reads: Sequence[str] = (),
+        sources: Callable[[], Mapping[str, str]] = dict,
         seed: int = 0,
         section: str = "",
         find_section: bool = False,
         folder: Path | None = None,
     ) -> None:
+        self.workspace = workspace
         self.folder = folder or workspace / kind
         self.kind = kind
         self.settings = dict(settings)
-        self.inputs = dict(inputs)
+        self.reads = tuple(reads)
+        self._sources = sources
+        self.inputs = self._present_inputs()
         self.seed = seed
         self.section = section or kind
         self.fingerprint = artefacts.fingerprint(kind, self.settings, self.inputs, seed)
@@ -129,27 +183,60 @@ class Stage:
             if made.fingerprint == self.fingerprint and (find_section or name == self.section)
         ]
         self.is_current = bool(current)
+        if _planning.get():
+            if not current:
+                raise OutOfDate(self.folder)
+        elif current:
+            artefacts.remove_leftovers(self.folder, current[0])
         if current:
             self.section = current[0]
+
+    def _present_inputs(self) -> dict[str, str]:
+        contents = {kind: content(self.workspace, kind) for kind in self.reads}
+        return contents | dict(self._sources())
 
     @contextmanager
     def build(self) -> Iterator[Build]:
         """Yield the section to be filled; put it in the artefact's place if the body succeeds.
 
-        The artefact's other sections stay as they are.
+        The artefact's other sections stay as they are. What commands that were cut off have left
+        in the workspace is removed, but finished partitions of what is still to be made stay.
+
+        Raises
+        ------
+        ArtefactError
+            If another process is writing the artefact, or if a part of an artefact that the stage
+            reads is damaged, or if an input changes before the end.
         """
-        with artefacts.staging_folder(self.folder) as staging:
-            build = Build(staging, self.section, dict(self.settings))
+        if _planning.get():
+            raise OutOfDate(self.folder)
+        for kind in KINDS:
+            artefacts.remove_leftovers(self.workspace / kind)
+        for kind in self.reads:
+            artefacts.check_hashes(self.workspace / kind, kind)
+        with artefacts.staging_folder(self.folder, self.section, self.fingerprint) as staging:
+            build = Build(self, staging, self.section, dict(self.settings))
             yield build
+            self._check_inputs(staging)
             self.section = build.section
             artefacts.commit_section(
                 staging, self.folder, self.kind, build.parts, self.section, self._describe(build)
             )
         self._made = True
 
+    def _check_inputs(self, staging: Path) -> None:
+        present = self._present_inputs()
+        changed = [name for name, value in self.inputs.items() if present.get(name) != value]
+        if changed or len(present) > len(self.inputs):
+            artefacts.forget_finished(staging)
+            raise ArtefactError(
+                f"{self.folder}: {', '.join(changed) or 'an input'} changed while it was made; "
+                "run the command again"
+            )
+
     def finish_in_place(self, stats: Mapping[str, Any]) -> None:
         """Declare the files in the artefact's folder finished (a training run grows in place)."""
-        build = Build(self.folder, self.section, self.settings, stats=stats)
+        build = Build(self, self.folder, self.section, self.settings, stats=stats)
         files = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
         build.adopt(path for path in files if path.name != artefacts.MANIFEST)
         artefacts.write_manifest(
@@ -175,11 +262,6 @@ class Stage:
             rejected=tuple(section.rejected),
             stats=dict(section.stats),
         )
-
-
-def contents(workspace: Path, kinds: Sequence[str]) -> dict[str, str]:
-    """Return the inputs of a stage that reads these artefacts: kind -> hash of its parts."""
-    return {kind: content(workspace, kind) for kind in kinds}
 
 
 def run_name(name: Any) -> str:

@@ -86,13 +86,18 @@ def ground_truth_from_shards(folder: Path, split: str | None = None) -> GroundTr
     manifest = artefacts.read_manifest(folder, "shards")
     columns = ["image_id", "dataset", "split", "people"]
     parts = []
-    for part in manifest.parts:
-        if part.name.endswith(".parquet"):
-            filters = None if split is None else [("split", "=", split)]
+    filters = None if split is None else [("split", "=", split)]
+    with artefacts.one_version(folder, manifest):
+        for part in manifest.tables:
+            path = folder / part.name
             try:
-                parts.append(pq.read_table(folder / part.name, columns=columns, filters=filters))
+                parts.append(
+                    pq.read_table(
+                        path, columns=columns, filters=filters, page_checksum_verification=True
+                    )
+                )
             except (OSError, pa.ArrowInvalid) as error:
-                raise ArtefactError(f"{folder / part.name}: damaged part: {error}") from error
+                raise ArtefactError(f"{path}: damaged part: {error}") from error
     table = pa.concat_tables(parts) if parts else None
     if table is None or table.num_rows == 0:
         raise ArtefactError(f"{folder}: expected images of split {split}, found none")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from posebank.artefacts import atomic_path, read_manifest
+from posebank.artefacts import atomic_path, check_present, read_manifest
 from posebank.errors import ArtefactError, SettingsError, SourceError
 from posebank.images import read_image_file, upright_file
 
@@ -69,9 +69,11 @@ def export_webdataset(
 
 def _rows(folder: Path, split: str) -> Iterator[dict[str, Any]]:
     """The rows of a split, in the order of the shards."""
-    for part in read_manifest(folder, "shards").tables:
+    manifest = read_manifest(folder, "shards")
+    for part in manifest.tables:
         try:
-            with pq.ParquetFile(folder / part.name) as file:
+            with pq.ParquetFile(folder / part.name, page_checksum_verification=True) as file:
+                check_present(folder, manifest.content)  # after opening: it is the same version
                 for batch in file.iter_batches(batch_size=_BATCH):
                     yield from (row for row in batch.to_pylist() if row["split"] == split)
         except (OSError, ValueError) as error:

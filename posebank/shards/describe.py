@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from posebank.artefacts import read_manifest
+from posebank.artefacts import one_version, read_manifest
 from posebank.errors import ArtefactError
 from posebank.schemas import SHARD_PERSON
 from posebank.skeleton import JointState
@@ -38,15 +38,17 @@ def describe_shards(folder: Path) -> dict[str, Any]:
     names = ["trust", "error_mm", "ambiguity_mm", "n_annotated", "state", "anchor_id"]
     columns = ["split", "dataset", "n_people", *(f"people.list.element.{n}" for n in names)]
     tables, size, row_groups = [], 0, 0
-    for part in read_manifest(folder, "shards").tables:
-        path = folder / part.name
-        try:
-            with pq.ParquetFile(path) as file:
-                tables.append(file.read(columns))
-                row_groups += file.num_row_groups
-            size += path.stat().st_size
-        except (OSError, ValueError) as error:
-            raise ArtefactError(f"{path}: expected a shard, found damage: {error}") from error
+    manifest = read_manifest(folder, "shards")
+    with one_version(folder, manifest):
+        for part in manifest.tables:
+            path = folder / part.name
+            try:
+                with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                    tables.append(file.read(columns))
+                    row_groups += file.num_row_groups
+                size += path.stat().st_size
+            except (OSError, ValueError) as error:
+                raise ArtefactError(f"{path}: expected a shard, found damage: {error}") from error
     table = pa.concat_tables(tables).combine_chunks()
     images = table.select(["split", "dataset", "n_people"]).to_pandas()
     persons = table.column("people").combine_chunks().flatten()

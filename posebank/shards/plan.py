@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.errors import ArtefactError, SettingsError
-from posebank.types import SPLITS, Labels
+from posebank.types import SPLITS, LabelKeys, Labels
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ShardPlan:
     rows: NDArray[np.int64]
 
 
-def plan_shards(labels: Labels, settings: ShardSettings) -> list[ShardPlan]:
+def plan_shards(labels: Labels | LabelKeys, settings: ShardSettings) -> list[ShardPlan]:
     """Distribute the labels over shards.
 
     Images are sorted by data set and name within each split, people by ``person_id`` within each
@@ -82,7 +82,7 @@ def plan_shards(labels: Labels, settings: ShardSettings) -> list[ShardPlan]:
     return plans
 
 
-def group_by_image(labels: Labels, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def group_by_image(labels: Labels | LabelKeys, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Rows of each image, images in the order in which ``order`` meets them together."""
     if len(order) == 0:
         return []
@@ -91,6 +91,6 @@ def group_by_image(labels: Labels, order: NDArray[np.int64]) -> list[NDArray[np.
     return np.split(order, new)
 
 
-def image_id(labels: Labels, row: int | np.integer) -> str:
+def image_id(labels: Labels | LabelKeys, row: int | np.integer) -> str:
     """``dataset/image``: what names an image everywhere downstream."""
     return f"{labels.dataset[row]}/{labels.image[row]}"

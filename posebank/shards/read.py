@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from posebank.artefacts import read_manifest
+from posebank.artefacts import check_present, read_manifest
 from posebank.errors import ArtefactError, SettingsError
 from posebank.schemas import SHARD_PERSON, column_array
 
@@ -165,9 +165,13 @@ class ShardFiles:
     def _opened(self, part: int) -> pq.ParquetFile:
         path = self.folder / self.names[part]
         try:
-            return pq.ParquetFile(path, memory_map=True)
+            file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
         except (OSError, pa.ArrowInvalid) as error:
+            check_present(self.folder, self.content)
             raise ArtefactError(f"{path}: expected a shard, found it damaged: {error}") from error
+        # After the file was opened: if the manifest is still the same, so is the file.
+        check_present(self.folder, self.content)
+        return file
 
     def index(self, keep: ShardFilter) -> ImageIndex:
         """Find the images that the filter keeps, in the order of the parts.

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from posebank.artefact_kinds import STAGES
 from posebank_cli import options
+
+if TYPE_CHECKING:
+    from posebank_pipelines.plan import PlannedStage
 
 
 @click.command()
@@ -24,6 +29,13 @@ from posebank_cli import options
     metavar="K,K,...",
     help="Train and score once for each number of anchor-poses (the paper's Table 1).",
 )
+@click.option(
+    "--plan",
+    "plan_only",
+    is_flag=True,
+    help="Make nothing; show the stages with rows, time, memory and disk, from rates measured by "
+    "earlier runs on this machine.",
+)
 @options.strict
 @options.cluster
 @options.as_json
@@ -33,6 +45,7 @@ def run(
     from_stage: str | None,
     until: str | None,
     sweep_k: list[int] | None,
+    plan_only: bool,
     strict: bool,
     workers: int,
     scheduler: str | None,
@@ -49,13 +62,21 @@ def run(
     """
     from posebank.evaluation.tables import to_markdown
     from posebank_pipelines.config import load_config
+    from posebank_pipelines.plan import plan
     from posebank_pipelines.run import run as run_stages
+    from posebank_pipelines.run import steps
     from posebank_pipelines.sweep import sweep, write_table1
 
+    if plan_only and (sweep_k or from_stage or until):
+        raise click.UsageError("--plan: expected neither --sweep-k, --from nor --until beside it")
     if sweep_k and (from_stage or until):
         raise click.UsageError("--sweep-k: expected neither --from nor --until beside it")
     with options.runner(workers, scheduler) as runner:
         settings = load_config(config)
+        if plan_only:
+            stages = steps(settings, workspace, runner, strict=strict)
+            _show_plan(plan(settings, workspace, stages, workers), as_json)
+            return
         if sweep_k:
             done = options.shown(
                 sweep(settings, workspace, sweep_k, runner, strict=strict), as_json
@@ -72,3 +93,28 @@ def run(
         options.echo_json({"stages": done, "table1": rows, "files": [str(p) for p in paths]})
     else:
         click.echo(f"\n{to_markdown(table)}\n{workspace / 'sweep'}/table1.(json, csv, md, tex)")
+
+
+def _show_plan(planned: Sequence[PlannedStage], as_json: bool) -> None:
+    if as_json:
+        options.echo_json({"plan": [stage.as_json() for stage in planned]})
+        return
+    options.echo_table(
+        [
+            {
+                "stage": stage.stage,
+                "status": stage.status,
+                "rows": _or_unknown(stage.rows),
+                "seconds": _or_unknown(stage.seconds),
+                "memory MB": _or_unknown(stage.memory_mb),
+                "disk MB": _or_unknown(stage.disk_mb),
+            }
+            for stage in planned
+        ]
+    )
+    if any(stage.seconds is None for stage in planned):
+        click.echo("-: not known before a run on this machine has made the stage", err=True)
+
+
+def _or_unknown(value: float | None) -> float | str:
+    return "-" if value is None else value

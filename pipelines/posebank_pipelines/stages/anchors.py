@@ -23,15 +23,15 @@ from posebank.report import anchors_picture, poses_picture
 from posebank.schemas import ANCHORS, to_table
 from posebank.types import Anchors
 from posebank.workspace import load_bank, load_labels
-from posebank_pipelines.stage import Stage, StageResult, contents
+from posebank_pipelines.stage import Stage, StageResult
 
 COVERAGE = "coverage.json"
 
 
 def anchors(workspace: Path, settings: AnchorSettings) -> StageResult:
     """Fit the anchor-poses of the workspace, measure their coverage and draw them."""
-    inputs = contents(workspace, ["bank" if settings.source == "bank" else "labels"])
-    stage = Stage(workspace, "anchors", deciding(settings), inputs, seed=settings.seed)
+    reads = ["bank" if settings.source == "bank" else "labels"]
+    stage = Stage(workspace, "anchors", deciding(settings), reads=reads, seed=settings.seed)
     if stage.is_current:
         return stage.result()
     poses, dataset, names = _poses(workspace, settings)

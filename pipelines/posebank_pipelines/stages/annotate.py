@@ -49,8 +49,10 @@ def annotate(
         "images_asked": str(images.resolve()) if images else None,
         "options": options,
     }
-    inputs = {"source": artefacts.source_stamp(stamped_files(kind, source))}
-    stage = Stage(workspace, "annotations", asked, inputs, find_section=True)
+    stage = Stage(
+        workspace, "annotations", asked, find_section=True,
+        sources=lambda: {"source": artefacts.source_stamp(stamped_files(kind, source))},
+    )  # fmt: skip
     if stage.is_current and _same_images(stage, kind, source):
         return stage.result()
 

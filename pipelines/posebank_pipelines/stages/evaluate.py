@@ -27,7 +27,7 @@ from posebank.schemas import PREDICTIONS, from_table, to_table
 from posebank.types import Predictions
 from posebank.workspace import coco_files, image_roots, load_anchors, load_people
 from posebank_pipelines.runner import Progress, silent
-from posebank_pipelines.stage import Stage, StageResult, contents
+from posebank_pipelines.stage import Stage, StageResult
 from posebank_pipelines.stages.train import run_folder
 
 CHECKPOINTS = {"before": "checkpoint_initial.pt", "after": "checkpoint.pt"}
@@ -51,15 +51,18 @@ def evaluate_network(
     progress: Progress = silent,
 ) -> StageResult:
     """Predict the splits before and after training, with PPI and with NMS, and score them."""
-    run = artefacts.read_manifest(run_folder(workspace, name), "runs")
-    inputs = {**contents(workspace, ["shards", "anchors"]), "run": run.content}
     decided = {
         **deciding(settings),
         "integration": deciding(integration),
         "run": name,
         "splits": list(splits),
     }
-    stage = Stage(workspace, "evaluation", decided, inputs, section=name)
+    stage = Stage(
+        workspace, "evaluation", decided, reads=["shards", "anchors"], section=name,
+        sources=lambda: {
+            "run": artefacts.read_manifest(run_folder(workspace, name), "runs").content
+        },
+    )  # fmt: skip
     if stage.is_current:
         return stage.result()
     truth = _shards_truth(workspace, splits)

@@ -128,13 +128,15 @@ def ingest(
         raise SourceError(set_aside[0].where, set_aside[0].reason)
     files = {c.path for c in clips} | {c.skeleton for c in clips if c.skeleton}
     files |= set(model_files({o.body_model for o in read_as.values() if o.body_model}))
-    inputs = {"sources": artefacts.source_stamp(files)}
     decided = {
         **deciding(settings),
         "sources": [str(path) for path in resolved],
         "options": {str(p): options for p in resolved if (options := read_as[p].as_json())},
     }
-    stage = Stage(workspace, "bank", decided, inputs, section=dataset)
+    stage = Stage(
+        workspace, "bank", decided, section=dataset,
+        sources=lambda: {"sources": artefacts.source_stamp(files)},
+    )  # fmt: skip
     if stage.is_current:
         return stage.result()
 

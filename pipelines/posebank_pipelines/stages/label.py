@@ -2,66 +2,81 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from posebank.artefacts import Part, write_part
+from posebank.artefacts import read_manifest, write_part
 from posebank.deciding import deciding
+from posebank.errors import ArtefactError
 from posebank.labelling import LabelSettings, label
 from posebank.labelling.lifter import LifterSettings
 from posebank.schemas import LABELS, to_table
 from posebank.types import texts
-from posebank.workspace import load_bank, load_matches, load_people
+from posebank.workspace import count_datasets, load_bank, match_rows, people_rows
+from posebank_pipelines.partitions import Partition
 from posebank_pipelines.runner import Runner
-from posebank_pipelines.stage import Stage, StageResult, contents
+from posebank_pipelines.stage import Stage, StageResult
 from posebank_pipelines.stages.lifter import lifter, read_lifter
 from posebank_pipelines.stages.match import settings_of_matches
 
-_PARTITION = 2048  # people per task
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows (first, last + 1) of the people of a partition, and of their matches."""
+
+    people: tuple[int, int]
+    matches: tuple[int, int]
 
 
 def _label_partition(
-    item: tuple[int, int], workspace: Path, staging: Path, settings: LabelSettings, matcher: str
-) -> Part:
-    number, start = item
-    matches = load_matches(workspace).take(slice(start, start + _PARTITION))
+    rows: _Rows, number: int, workspace: Path, staging: Path, settings: LabelSettings, matcher: str
+) -> Partition:
+    people = people_rows(workspace, *rows.people)
+    matches = match_rows(workspace, *rows.matches)
     net = read_lifter(workspace) if settings.estimator == "mixture" else None
-    labels = label(load_bank(workspace), load_people(workspace), matches, settings, net)
+    labels = label(load_bank(workspace), people, matches, settings, net)
     provenance = texts(p if p == "measured" else f"{matcher} {p}" for p in labels.provenance)
     table = to_table(replace(labels, provenance=provenance), LABELS)
-    return write_part(staging, f"labels-{number:05d}.parquet", table, section="labels")
+    part = write_part(staging, f"labels-{number:05d}.parquet", table, section="labels")
+    return Partition([part], stats={"labelled": dict(Counter(labels.dataset))})
+
+
+def _partitions(workspace: Path) -> list[_Rows]:
+    """List the partitions: each is the people of one part of the matches."""
+    found, first = [], 0
+    for part in read_manifest(workspace / "matches", "matches").tables:
+        if part.made_from is None:
+            raise ArtefactError(f"{workspace / 'matches'}: of an older form; match again")
+        found.append(_Rows(part.made_from, (first, first + part.rows)))
+        first += part.rows
+    return found
 
 
 def label_people(workspace: Path, settings: LabelSettings, runner: Runner) -> StageResult:
     """Label every matched person of the workspace, training the lifter first where needed."""
-    inputs = contents(workspace, ["bank", "annotations", "matches"])
     matched_with = settings_of_matches(workspace)
     decided = deciding(settings)
+    reads = ["bank", "annotations", "matches"]
     if settings.estimator == "mixture":
         # The people's cameras are thought to be those that they were matched with.
         training = LifterSettings(steps=settings.lifter_steps, limits=matched_with.limits)
-        inputs["lifter"] = lifter(workspace, training, runner.progress)
+        lifter(workspace, training, runner.progress)
+        reads.append("lifter")
     else:
         del decided["lifter_steps"]
-    stage = Stage(workspace, "labels", decided, inputs)
+    stage = Stage(workspace, "labels", decided, reads=reads)
     if stage.is_current:
         return stage.result()
-    matched = load_matches(workspace)
-    people = load_people(workspace)
-    starts = range(0, len(matched), _PARTITION)
     with stage.build() as build:
-        build.parts = runner.map(
-            "label", _label_partition, list(enumerate(starts)),
-            workspace, build.staging, settings, matched_with.matcher,
-        )  # fmt: skip
-        labelled = np.isin(people.person_id.astype(str), matched.person_id.astype(str))
+        done = build.partitions(
+            runner, _label_partition, _partitions(workspace), settings, matched_with.matcher
+        )
+        labelled: Counter[str] = Counter()
+        for partition in done:
+            labelled.update(partition.stats.get("labelled", {}))
         build.stats = {
-            name: {
-                "people": int((people.dataset == name).sum()),
-                "labelled": int(labelled[people.dataset == name].sum()),
-            }
-            for name in sorted(set(people.dataset))
+            name: {"people": people, "labelled": labelled[name]}
+            for name, people in count_datasets(workspace, "annotations").items()
         }
     return stage.result()

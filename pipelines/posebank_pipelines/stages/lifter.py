@@ -10,7 +10,7 @@ from posebank.deciding import deciding
 from posebank.labelling.lifter import LifterSettings, load_lifter, save_lifter, train_lifter
 from posebank.workspace import content, load_bank
 from posebank_pipelines.runner import Progress
-from posebank_pipelines.stage import Stage, contents
+from posebank_pipelines.stage import Stage
 
 if TYPE_CHECKING:
     import torch
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 _WEIGHTS = "weights.npz"
 
 
-def lifter(workspace: Path, settings: LifterSettings, progress: Progress) -> str:
-    """Train the workspace's network where it is out of date; the hash of what it is now."""
-    inputs = contents(workspace, ["bank"])
-    stage = Stage(workspace, "lifter", deciding(settings), inputs, seed=settings.seed)
+def lifter(workspace: Path, settings: LifterSettings, progress: Progress) -> None:
+    """Train the workspace's network where it is out of date."""
+    stage = Stage(workspace, "lifter", deciding(settings), reads=["bank"], seed=settings.seed)
     if not stage.is_current:
         with stage.build() as build:
             net = train_lifter(
@@ -29,7 +28,6 @@ def lifter(workspace: Path, settings: LifterSettings, progress: Progress) -> str
             )
             save_lifter(net, build.staging / _WEIGHTS)
             build.adopt([build.staging / _WEIGHTS])
-    return content(workspace, "lifter")
 
 
 @lru_cache(maxsize=1)

@@ -7,20 +7,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from posebank import artefacts
+from posebank.artefacts import find_manifest, read_manifest, write_part
 from posebank.deciding import deciding
-from posebank.errors import Rejected
 from posebank.geometry.camera_prior import CameraPrior
 from posebank.geometry.cameras import CameraLimits
 from posebank.matching import MatchSettings, ViewIndex, load_index, match
 from posebank.matching.devices import device_name
 from posebank.schemas import matches_to_table
-from posebank.workspace import content, load_bank, load_people
+from posebank.workspace import content, load_bank, people_rows
 from posebank_pipelines.camera_degrees import limits_of_matcher
+from posebank_pipelines.partitions import Partition, row_ranges
 from posebank_pipelines.runner import Runner
-from posebank_pipelines.stage import Stage, StageResult, contents
+from posebank_pipelines.stage import Stage, StageResult
 from posebank_pipelines.stages.index import index
 
 _PARTITION = 1024  # people per task
@@ -32,18 +30,21 @@ def _index(folder: Path, bank_content: str) -> ViewIndex:
 
 
 def _match_partition(
-    item: tuple[int, int], workspace: Path, staging: Path, settings: MatchSettings
-) -> tuple[artefacts.Part, list[Rejected], list[float], str]:
-    number, start = item
+    rows: tuple[int, int], number: int, workspace: Path, staging: Path, settings: MatchSettings
+) -> Partition:
     bank = load_bank(workspace)
-    people = load_people(workspace).take(slice(start, start + _PARTITION))
     views = (
         _index(workspace / "index", content(workspace, "bank")) if uses_index(settings) else None
     )
-    matches, rejected = match(bank, people, settings, views)
+    matches, rejected = match(bank, people_rows(workspace, *rows), settings, views)
     table = matches_to_table(matches, bank.pose_id)
-    part = artefacts.write_part(staging, f"matches-{number:05d}.parquet", table, section="matches")
-    return part, rejected, matches.error_norm[:, 0].tolist(), device_name(settings.device)
+    part = write_part(staging, f"matches-{number:05d}.parquet", table, section="matches")
+    stats = {
+        "matched": len(matches),
+        "error_norm_sum": float(matches.error_norm[:, 0].sum()),
+        "device": device_name(settings.device),
+    }
+    return Partition([replace(part, made_from=rows)], rejected, stats)
 
 
 def uses_index(settings: MatchSettings) -> bool:
@@ -64,7 +65,7 @@ def match_settings(
     Where there is no index, or camera limits in degrees are given, those or the defaults hold.
     """
     base = MatchSettings(matcher=matcher, k=k, device=device, prior=prior)
-    manifest = artefacts.find_manifest(workspace / "index")
+    manifest = find_manifest(workspace / "index")
     if manifest is not None and uses_index(base):
         decided = manifest.sections["index"].settings
         base = replace(
@@ -81,7 +82,7 @@ def match_settings(
 
 def settings_of_matches(workspace: Path) -> MatchSettings:
     """The settings the workspace was matched with; the defaults where it was not."""
-    manifest = artefacts.find_manifest(workspace / "matches")
+    manifest = find_manifest(workspace / "matches")
     if manifest is None:
         return MatchSettings()
     decided = dict(manifest.sections["matches"].settings)
@@ -93,24 +94,25 @@ def settings_of_matches(workspace: Path) -> MatchSettings:
 
 def match_people(workspace: Path, settings: MatchSettings, runner: Runner) -> StageResult:
     """Match the workspace's people against its bank, building the index first where needed."""
-    inputs = contents(workspace, ["bank", "annotations"])
-    stage = Stage(workspace, "matches", deciding(settings), inputs, seed=settings.seed)
+    stage = Stage(
+        workspace, "matches", deciding(settings),
+        reads=["bank", "annotations"], seed=settings.seed,
+    )  # fmt: skip
     if stage.is_current:
         return stage.result()
     if uses_index(settings):
         index(workspace, settings)
-    starts = range(0, len(load_people(workspace)), _PARTITION)
     with stage.build() as build:
-        done = runner.map(
-            "match", _match_partition, list(enumerate(starts)), workspace, build.staging, settings
-        )
-        build.parts = [part for part, *_ in done]
-        build.rejected = [r for _, some, _, _ in done for r in some]
-        errors = np.array([e for _, _, some, _ in done for e in some])
+        rows = row_ranges(read_manifest(workspace / "annotations", "annotations").rows, _PARTITION)
+        done = build.partitions(runner, _match_partition, rows, settings)
+        whole = [partition.stats for partition in done if partition.parts]
+        matched = sum(stats["matched"] for stats in whole)
         build.stats = {
-            "people": len(errors) + len(build.rejected),
-            "matched": len(errors),
-            "error_norm_mean": float(errors.mean()) if len(errors) else None,
-            "device": ", ".join(sorted({device for *_, device in done})),
+            "people": rows[-1][1] if rows else 0,
+            "matched": matched,
+            "error_norm_mean": (
+                sum(stats["error_norm_sum"] for stats in whole) / matched if matched else None
+            ),
+            "device": ", ".join(sorted({stats["device"] for stats in whole})),
         }
     return stage.result()

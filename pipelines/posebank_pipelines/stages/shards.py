@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from posebank import artefacts
 from posebank.deciding import deciding
-from posebank.errors import ArtefactError, Rejected
+from posebank.errors import ArtefactError
 from posebank.shards import (
     IMAGE_COLUMNS,
     ShardPlan,
@@ -22,9 +22,17 @@ from posebank.shards import (
 from posebank.shards.card import dataset_card, hub_readme
 from posebank.shards.plan import image_id
 from posebank.types import Labels
-from posebank.workspace import annotation_terms, image_roots, load_anchors, load_labels
+from posebank.workspace import (
+    annotation_terms,
+    image_roots,
+    label_keys,
+    label_rows,
+    load_anchors,
+    load_labels,
+)
+from posebank_pipelines.partitions import Partition
 from posebank_pipelines.runner import Runner
-from posebank_pipelines.stage import Build, Stage, StageResult, contents, images_stamp
+from posebank_pipelines.stage import Build, Stage, StageResult, images_stamp
 
 
 def _has_anchors(workspace: Path) -> bool:
@@ -32,13 +40,13 @@ def _has_anchors(workspace: Path) -> bool:
 
 
 def _write_shard(
-    plan: ShardPlan, workspace: Path, staging: Path, settings: ShardSettings
-) -> tuple[artefacts.Part | None, list[Rejected]]:
-    labels = load_labels(workspace).take(plan.rows)
+    plan: ShardPlan, _number: int, workspace: Path, staging: Path, settings: ShardSettings
+) -> Partition:
+    labels = label_rows(workspace, plan.rows)
     anchors = load_anchors(workspace) if _has_anchors(workspace) else None
     table, rejected = shard_table(labels, anchors, image_roots(workspace), settings)
     if table.num_rows == 0:
-        return None, rejected
+        return Partition(rejected=rejected)
     part = artefacts.write_part(
         staging,
         plan.name,
@@ -47,29 +55,31 @@ def _write_shard(
         row_group_rows=settings.images_per_row_group,
         as_is=IMAGE_COLUMNS,
     )
-    return part, rejected
+    return Partition([part], rejected)
 
 
 def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageResult:
     """Write the shards of the workspace's labels."""
-    kinds = ["labels", *(["anchors"] if _has_anchors(workspace) else [])]
-    inputs = contents(workspace, kinds)
     roots = dict(sorted(image_roots(workspace).items()))
-    labels = load_labels(workspace)
-    for name, root in roots.items():
-        inputs[f"images of {name}"] = images_stamp(root, labels.image[labels.dataset == name])
     decided = {
         **deciding(settings),
         "image_roots": {name: str(root) for name, root in roots.items()},
     }
-    stage = Stage(workspace, "shards", decided, inputs)
+    keys = label_keys(workspace)
+
+    def stamps() -> dict[str, str]:
+        return {
+            f"images of {name}": images_stamp(root, keys.image[keys.dataset == name])
+            for name, root in roots.items()
+        }
+
+    reads = ["labels", *(["anchors"] if _has_anchors(workspace) else [])]
+    stage = Stage(workspace, "shards", decided, reads=reads, sources=stamps)
     if stage.is_current:
         return stage.result()
-    plans = plan_shards(labels, settings)
     with stage.build() as build:
-        done = runner.map("shards", _write_shard, plans, workspace, build.staging, settings)
-        build.parts = [part for part, _ in done if part is not None]
-        build.rejected = [r for _, some in done for r in some]
+        plans = plan_shards(keys, settings)
+        build.partitions(runner, _write_shard, plans, settings)
         if not build.parts:
             first = build.rejected[0] if build.rejected else None
             reason = f"{first.where}: {first.reason}" if first else "there are no labels"
@@ -78,7 +88,7 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
             "images": sum(part.rows for part in build.parts),
             "images_set_aside": len(build.rejected),
         }
-        build.adopt(_write_beside(build, workspace, labels, roots, settings))
+        build.adopt(_write_beside(build, workspace, load_labels(workspace), roots, settings))
     return stage.result()
 
 

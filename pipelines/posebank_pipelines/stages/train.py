@@ -12,7 +12,7 @@ from posebank.deciding import deciding
 from posebank.lcrnet import TrainSettings, processes, train
 from posebank.workspace import load_anchors
 from posebank_pipelines.runner import Progress, silent
-from posebank_pipelines.stage import Stage, StageResult, contents, run_name
+from posebank_pipelines.stage import Stage, StageResult, run_name
 
 _STARTED = "started.json"
 
@@ -30,9 +30,8 @@ def train_network(
     Under ``torchrun`` every process comes here; the first one keeps the folder.
     """
     folder = run_folder(workspace, name)
-    inputs = contents(workspace, ["shards", "anchors"])
     stage = Stage(
-        workspace, "runs", deciding(settings), inputs,
+        workspace, "runs", deciding(settings), reads=["shards", "anchors"],
         seed=settings.seed, section=name, folder=folder,
     )  # fmt: skip
     if stage.is_current:

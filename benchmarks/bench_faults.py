@@ -1,0 +1,490 @@
+"""Faults and memory of the stages: what is lost, what is left, what a worker needs.
+
+    python benchmarks/bench_faults.py memory  --source WORKSPACE --scratch FOLDER
+    python benchmarks/bench_faults.py workers --source WORKSPACE --scratch FOLDER --kills 10
+    python benchmarks/bench_faults.py scheduler|commands|readers|hosts ...
+
+WORKSPACE holds a bank and annotations. Its first poses and its people, repeated, make the
+workspaces of the experiments; the matcher is ``views`` with few views, so that a partition takes a
+second. Every experiment compares the parts that it ends with to those of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posebank import artefacts
+from posebank.labelling import LabelSettings
+from posebank.matching import MatchSettings
+from posebank.schemas import ANNOTATIONS, BANK, to_table
+from posebank.types import Records, texts
+from posebank.workspace import load_bank, load_people
+from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages.label import label_people
+from posebank_pipelines.stages.match import match_people
+
+MATCHING = MatchSettings(matcher="views", n_views=8, k=5)
+_PART_ROWS = 1 << 14
+
+
+def make_workspace(source: Path, folder: Path, people: int, poses: int = 300) -> Path:
+    """Write a workspace with the source's first poses, and its people repeated."""
+    if (folder / "annotations" / artefacts.MANIFEST).exists():
+        return folder
+    known = load_people(source)
+    rows = np.arange(people) % len(known)
+    names = texts(f"{known.person_id[row]}#{i}" for i, row in enumerate(rows))
+    repeated = replace(known.take(rows), person_id=names)
+    _write(folder / "annotations", "annotations", repeated, ANNOTATIONS)
+    _write(folder / "bank", "bank", load_bank(source).take(slice(0, poses)), BANK)
+    return folder
+
+
+def _write(artefact: Path, kind: str, records: Records, schema: Any) -> None:
+    with artefacts.staging_folder(artefact) as staging:
+        parts = [
+            artefacts.write_part(
+                staging,
+                f"{kind}-{number:05d}.parquet",
+                to_table(records.take(slice(start, start + _PART_ROWS)), schema),
+                section=kind,
+            )
+            for number, start in enumerate(range(0, len(records), _PART_ROWS))
+        ]
+        section = artefacts.Section("made by a benchmark", {"sources": []})
+        artefacts.commit(staging, artefact, kind, parts, {kind: section})
+
+
+def hashes(workspace: Path) -> dict[str, str]:
+    """Content of what match and label made."""
+    return {k: artefacts.read_manifest(workspace / k, k).content for k in ("matches", "labels")}
+
+
+def do(workspace: Path, runner: Runner) -> None:
+    """Match and label."""
+    match_people(workspace, MATCHING, runner)
+    label_people(workspace, LabelSettings(), runner)
+
+
+def clear(workspace: Path) -> None:
+    """Remove what match and label made, and what is left of them."""
+    for path in workspace.iterdir():
+        if path.name.split(".")[-1] in ("tmp", "old", "lock"):
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+    for kind in ("index", "matches", "labels"):
+        artefacts.remove(workspace / kind)
+
+
+def expected(workspace: Path) -> dict[str, str]:
+    """Content after an undisturbed run in this process."""
+    clear(workspace)
+    with Runner(1) as runner:
+        do(workspace, runner)
+    found = hashes(workspace)
+    clear(workspace)
+    return found
+
+
+# --- memory of a worker
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(options: argparse.Namespace) -> None:
+    """Peak memory of each local worker after match and label, by number of people."""
+    for people in options.people:
+        workspace = make_workspace(options.source, options.scratch / f"people{people}", people)
+        clear(workspace)
+        start = time.perf_counter()
+        with Runner(2) as runner:
+            match_people(workspace, MATCHING, runner)
+            of_match = runner.on_workers(_peak_mb)
+            label_people(workspace, LabelSettings(), runner)
+            of_label = runner.on_workers(_peak_mb)
+        print(
+            json.dumps(
+                {
+                    "people": people,
+                    "match_mb": [round(mb) for mb in of_match],
+                    "label_mb": [round(mb) for mb in of_label],
+                    "parent_mb": round(_peak_mb()),
+                    "seconds": round(time.perf_counter() - start),
+                }
+            ),
+            flush=True,
+        )
+        shutil.rmtree(workspace)
+
+
+# --- a cluster of processes on this machine
+
+
+def _start(module: str, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+    command = [*prefix, sys.executable, "-m", f"distributed.cli.{module}", *arguments]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen([*command, "--no-dashboard"], stdout=quiet, stderr=quiet)
+
+
+def _scheduler(port: int, host: str = "127.0.0.1", prefix: tuple[str, ...] = ()) -> Any:
+    return _start("dask_scheduler", "--host", host, "--port", str(port), prefix=prefix)
+
+
+def _worker(address: str, prefix: tuple[str, ...] = ()) -> Any:
+    return _start("dask_worker", address, "--nthreads", "1", "--no-nanny", prefix=prefix)
+
+
+@contextmanager
+def _ended(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+_DRIVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from bench_faults import do
+from posebank.errors import PosebankError
+from posebank_pipelines.processes import end_on_sigterm
+from posebank_pipelines.runner import Runner
+if __name__ == "__main__":
+    end_on_sigterm()
+    tell = lambda line: print(line, file=sys.stderr, flush=True)
+    scheduler = sys.argv[3] if ":" in sys.argv[3] else None
+    workers = 1 if scheduler else int(sys.argv[3])
+    try:
+        with Runner(workers, scheduler, notify=tell, worker_timeout_s=60) as runner:
+            do(Path(sys.argv[2]), runner)
+    except PosebankError as error:
+        tell(f"Error: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        tell("stopped")
+        sys.exit(1)
+"""
+
+
+def _driver(
+    options: argparse.Namespace, workspace: Path, where: str, prefix: tuple[str, ...] = ()
+) -> subprocess.Popen[str]:
+    script = options.scratch / "driver.py"
+    script.write_text(_DRIVER)
+    here = str(Path(__file__).parent)
+    command = [*prefix, sys.executable, str(script), here, str(workspace), where]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def _finished(workspace: Path) -> int:
+    """Number of partitions recorded as finished, in staging folders."""
+    return len(list(workspace.glob(f".*.tmp/{artefacts.JOURNAL}/*.json")))
+
+
+def _wait(until: Callable[[], bool], limit_s: float = 600) -> None:
+    end = time.monotonic() + limit_s
+    while not until() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def workers(options: argparse.Namespace) -> None:
+    """Kill a worker of a loopback cluster of two again and again; the parts must be the same."""
+    workspace = make_workspace(options.source, options.scratch / "workers", options.n_people)
+    wanted = expected(workspace)
+    rng = random.Random(options.seed)
+    killed = runs = 0
+    scheduler = _scheduler(8801)
+    address = "tcp://127.0.0.1:8801"
+    pair = [_worker(address), _worker(address)]
+    with _ended([scheduler]), _ended(pair):
+        while killed < options.kills:
+            clear(workspace)
+            driver = _driver(options, workspace, address)
+            runs += 1
+            of_run = 0
+            while driver.poll() is None:
+                time.sleep(rng.uniform(0.5, 2.5))
+                if driver.poll() is None and _finished(workspace) and of_run < options.per_run:
+                    chosen = rng.randrange(2)
+                    pair[chosen].kill()
+                    pair[chosen].wait()
+                    pair[chosen] = _worker(address)
+                    killed, of_run = killed + 1, of_run + 1
+            assert driver.stderr is not None
+            same = driver.returncode == 0 and hashes(workspace) == wanted
+            print(f"run {runs}: {of_run} kills, same bytes: {same}", driver.stderr.read()[-300:])
+            if not same:
+                sys.exit(1)
+    print(json.dumps({"runs": runs, "kills": killed, "same_bytes": True}))
+
+
+def scheduler(options: argparse.Namespace) -> None:
+    """Kill the scheduler at several points; the command must end in a line, and go on later."""
+    workspace = make_workspace(options.source, options.scratch / "scheduler", options.n_people)
+    wanted = expected(workspace)
+    address = "tcp://127.0.0.1:8802"
+    for point in range(1, options.points + 1):
+        clear(workspace)
+        cluster = [_scheduler(8802), _worker(address), _worker(address)]
+        with _ended(cluster):
+            driver = _driver(options, workspace, address)
+            _wait(lambda: _finished(workspace) >= point or driver.poll() is not None)  # noqa: B023
+            cluster[0].kill()
+            gone = time.monotonic()
+            driver.wait()
+            seconds = time.monotonic() - gone
+        assert driver.stderr is not None
+        line = driver.stderr.read().strip()
+        kept = _finished(workspace)
+        cluster = [_scheduler(8802), _worker(address), _worker(address)]
+        with _ended(cluster):
+            again = _driver(options, workspace, address)
+            again.wait()
+        assert again.stderr is not None
+        taken = [text for text in again.stderr.read().splitlines() if "finished before" in text]
+        print(
+            json.dumps(
+                {
+                    "point": point,
+                    "seconds_to_line": round(seconds, 1),
+                    "exit": driver.returncode,
+                    "lines": line.splitlines(),
+                    "kept": kept,
+                    "resumed": taken,
+                    "same_bytes": hashes(workspace) == wanted,
+                }
+            ),
+            flush=True,
+        )
+
+
+# --- commands that are killed
+
+
+def _children(pid: int) -> set[int]:
+    found, waiting = set(), [pid]
+    while waiting:
+        parent = waiting.pop()
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                new = {int(child) for child in task.read_text().split()} - found
+            except OSError:
+                continue
+            found |= new
+            waiting += new
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def commands(options: argparse.Namespace) -> None:
+    """End a command with SIGKILL or SIGTERM at random points, then let it go on to the end."""
+    workspace = make_workspace(options.source, options.scratch / "commands", options.n_people)
+    wanted = expected(workspace)
+    rng = random.Random(options.seed)
+    left_alive = half_written = 0
+    for number in range(options.kills):
+        sent = (signal.SIGKILL, signal.SIGTERM)[number % 2]
+        count = 2 + number // 2 % 2
+        driver = _driver(options, workspace, str(count))
+        time.sleep(rng.uniform(1, options.longest))
+        before = _finished(workspace)
+        children = _children(driver.pid)
+        driver.send_signal(sent)
+        end = time.monotonic() + (5 if sent == signal.SIGKILL else 60)
+        driver.wait()
+        _wait(lambda: not any(map(_alive, children)), end - time.monotonic())  # noqa: B023
+        alive = sum(map(_alive, children))
+        left_alive += alive
+        for kind in ("matches", "labels"):
+            if artefacts.find_manifest(workspace / kind) is not None:
+                half_written += len(artefacts.verify(workspace / kind, kind))
+        print(
+            f"{number + 1}: {sent.name}, {count} workers, {len(children)} children, {alive} left, "
+            f"{before} partitions finished, {_finished(workspace)} kept", flush=True,
+        )  # fmt: skip
+        if all(artefacts.find_manifest(workspace / k) for k in ("matches", "labels")):
+            assert hashes(workspace) == wanted
+            clear(workspace)
+    with Runner(1) as runner:
+        do(workspace, runner)
+    print(
+        json.dumps(
+            {
+                "kills": options.kills,
+                "left_alive": left_alive,
+                "half_written": half_written,
+                "same_bytes": hashes(workspace) == wanted,
+                "left_over": [p.name for p in workspace.iterdir() if p.name.startswith(".")],
+            }
+        )
+    )
+
+
+# --- two hosts
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
+
+
+def hosts(options: argparse.Namespace) -> None:
+    """Two hosts as network namespaces with a shared folder; one is cut off in the middle."""
+    workspace = make_workspace(options.source, options.scratch / "hosts", options.n_people)
+    wanted = expected(workspace)
+    try:
+        _run("ip", "netns", "add", "pb1")
+        _run("ip", "netns", "add", "pb2")
+        _run("ip", "link", "add", "pbv1", "netns", "pb1", "type", "veth", "peer", "name", "pbv2",
+             "netns", "pb2")  # fmt: skip
+        for name, address in (("1", "10.99.0.1/24"), ("2", "10.99.0.2/24")):
+            inside = ("ip", "netns", "exec", f"pb{name}", "ip")
+            _run(*inside, "addr", "add", address, "dev", f"pbv{name}")
+            _run(*inside, "link", "set", f"pbv{name}", "up")
+            _run(*inside, "link", "set", "lo", "up")
+        one, two = (("ip", "netns", "exec", f"pb{n}") for n in (1, 2))
+        address = "tcp://10.99.0.1:8803"
+        cluster = [_scheduler(8803, "10.99.0.1", one), _worker(address, one), _worker(address, two)]
+        with _ended(cluster):
+            driver = _driver(options, workspace, address, one)
+            _wait(lambda: _finished(workspace) >= 2 or driver.poll() is not None)
+            _run("ip", "netns", "exec", "pb2", "ip", "link", "set", "pbv2", "down")
+            cut = time.monotonic()
+            driver.wait()
+            assert driver.stderr is not None
+            print(
+                json.dumps(
+                    {
+                        "exit": driver.returncode,
+                        "seconds_after_cut": round(time.monotonic() - cut),
+                        "lines": driver.stderr.read().splitlines()[-3:],
+                        "same_bytes": driver.returncode == 0 and hashes(workspace) == wanted,
+                    }
+                )
+            )
+    finally:
+        for name in ("pb1", "pb2"):
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+# --- readers while the shards are made again
+
+
+_WRITER = """
+import shutil, sys, time
+from pathlib import Path
+from posebank import artefacts
+target, times = Path(sys.argv[1]), int(sys.argv[4])
+versions = [Path(sys.argv[2]), Path(sys.argv[3])]
+for number in range(times):
+    made = artefacts.read_manifest(versions[number % 2], "shards")
+    with artefacts.staging_folder(target) as staging:
+        for part in made.parts:
+            shutil.copyfile(versions[number % 2] / part.name, staging / part.name)
+        artefacts.commit(staging, target, "shards", made.parts, made.sections)
+    time.sleep(0.05)
+"""
+
+
+def readers(options: argparse.Namespace) -> None:
+    """Replace shards under a data loader with two workers: one version, or a clear error.
+
+    The two versions are copies of the source's shards whose people's trust is 0.25 and 0.75.
+    """
+    from torch.utils.data import DataLoader  # noqa: PLC0415
+
+    from posebank.errors import ArtefactError  # noqa: PLC0415
+    from posebank.shards import PoseShards, collate_samples  # noqa: PLC0415
+
+    versions = [options.scratch / f"version{n}" for n in (1, 2)]
+    for folder, trust in zip(versions, (0.25, 0.75), strict=True):
+        _shards_of_trust(options.source / "shards", folder, trust, options.images)
+    target = options.scratch / "shards"
+    command = [sys.executable, "-c", _WRITER, str(target), *map(str, versions)]
+    _run(*command, "1")
+    writer = subprocess.Popen([*command, str(options.replacements)])
+    whole = errors = mixed = 0
+    while writer.poll() is None:
+        try:
+            shards = PoseShards(target, decode=False)
+            loader = DataLoader(shards, 4, num_workers=2, collate_fn=collate_samples)
+            seen = {float(t) for batch in loader for sample in batch for t in sample["trust"]}
+        except (ArtefactError, RuntimeError) as error:
+            if "made again" not in str(error):
+                raise
+            errors += 1
+        else:
+            whole, mixed = whole + (len(seen) == 1), mixed + (len(seen) != 1)
+    print(json.dumps({"replacements": options.replacements, "one_version": whole,
+                      "clear_errors": errors, "mixed": mixed}))  # fmt: skip
+
+
+def _shards_of_trust(source: Path, folder: Path, trust: float, images: int) -> None:
+    import pyarrow as pa  # noqa: PLC0415
+
+    table = artefacts.read_rows(source, "shards", 0, images)
+    rows = table.to_pylist()
+    for row in rows:
+        for person in row["people"]:
+            person["trust"] = trust
+    table = pa.Table.from_pylist(rows, schema=table.schema)
+    with artefacts.staging_folder(folder) as staging:
+        parts = [
+            artefacts.write_part(
+                staging, f"train-{number:05d}.parquet", table.slice(start, 16), row_group_rows=4
+            )
+            for number, start in enumerate(range(0, len(rows), 16))
+        ]
+        artefacts.commit(staging, folder, "shards", parts, {"shards": artefacts.Section("test")})
+
+
+def main() -> None:
+    """Do one experiment."""
+    experiments = {f.__name__: f for f in (memory, workers, scheduler, commands, hosts, readers)}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("experiment", choices=experiments)
+    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--people", type=int, nargs="+", default=[2_000, 20_000, 100_000])
+    parser.add_argument("--n-people", type=int, default=10_000)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--per-run", type=int, default=10)
+    parser.add_argument("--points", type=int, default=5)
+    parser.add_argument("--longest", type=float, default=20.0)
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--replacements", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    options.scratch.mkdir(parents=True, exist_ok=True)
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+    experiments[options.experiment](options)
+
+
+if __name__ == "__main__":
+    main()
