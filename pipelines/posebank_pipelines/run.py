@@ -111,7 +111,7 @@ def run(
     for stage, some in groupby(todo, key=lambda step: step[0]):
         if STAGES.index(stage) > last:
             break
-        done = []
+        done: list[StageResult] = []
         for _, step in some:
             start = time.perf_counter()
             result = step()
