@@ -113,7 +113,7 @@ def plan(
                 made,
                 round(rate.core_seconds * factor / share, 1),
                 round(rate.peak_mb),
-                round(rate.disk_bytes * factor / 1e6, 1),
+                round(rate.disk_bytes * factor / 1e6, 3),
             )
         )
         if stage in ("ingest", "annotate"):
