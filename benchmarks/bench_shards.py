@@ -127,16 +127,16 @@ def decode_jpeg(data: bytes) -> torch.Tensor:
     return torch.from_numpy(simplejpeg.decode_jpeg(data)).permute(2, 0, 1)
 
 
-def stored(labels: Labels, row: int) -> dict[str, Any]:
-    """One sample as litdata and streaming store it: the file's bytes and the joints."""
-    return {
-        "image": (ROOTS["lspe"] / labels.image[row]).read_bytes(),
-        "joints_2d": labels.joints_2d[row],
-        "joints_3d": labels.joints_3d[row],
-    }
+def stored(plain: PoseShards, row: int) -> dict[str, Any]:
+    """One sample as litdata and streaming store it: the file's bytes and all that ours has."""
+    sample = plain[row]
+    image = (ROOTS["lspe"] / sample["image_id"].partition("/")[2]).read_bytes()
+    del sample["ignored_box"]  # streaming stores no empty arrays
+    values = {n: v.numpy() if isinstance(v, torch.Tensor) else v for n, v in sample.items()}
+    return {"image": image, **values}
 
 
-def litdata_reader(labels: Labels, folder: Path) -> Callable[[], Iterable[Any]] | None:
+def litdata_reader(plain: PoseShards, folder: Path) -> Callable[[], Iterable[Any]] | None:
     """A reader of litdata's chunks (64 MB, its usual size); None where it is not installed."""
     try:
         from litdata import StreamingDataset  # noqa: PLC0415
@@ -146,8 +146,8 @@ def litdata_reader(labels: Labels, folder: Path) -> Callable[[], Iterable[Any]] 
         return None
     folder.mkdir()
     writer = BinaryWriter(str(folder), chunk_bytes=64 << 20)
-    for row in range(len(labels)):
-        writer.add_item(row, stored(labels, row))
+    for row in range(len(plain)):
+        writer.add_item(row, stored(plain, row))
     writer.done()
     writer.merge()
 
@@ -158,17 +158,18 @@ def litdata_reader(labels: Labels, folder: Path) -> Callable[[], Iterable[Any]] 
     return read
 
 
-def streaming_reader(labels: Labels, folder: Path) -> Callable[[], Iterable[Any]] | None:
+def streaming_reader(plain: PoseShards, folder: Path) -> Callable[[], Iterable[Any]] | None:
     """A reader of mosaicml-streaming's MDS shards; None where it is not installed."""
     try:
         from streaming import MDSWriter, StreamingDataset  # noqa: PLC0415
     except ImportError as error:
         print(f"mosaicml-streaming is not measured: {error}", file=sys.stderr)
         return None
-    columns = {"image": "bytes", "joints_2d": "ndarray", "joints_3d": "ndarray"}
+    kinds = {bytes: "bytes", np.ndarray: "ndarray", str: "str", int: "int", list: "json"}
+    columns = {name: kinds[type(value)] for name, value in stored(plain, 0).items()}
     with MDSWriter(out=str(folder), columns=columns) as writer:
-        for row in range(len(labels)):
-            writer.write(stored(labels, row))
+        for row in range(len(plain)):
+            writer.write(stored(plain, row))
     data = StreamingDataset(local=str(folder), shuffle=True, batch_size=8, shuffle_seed=0)
 
     def read() -> Iterable[Any]:
@@ -238,7 +239,7 @@ def main() -> None:
         files = [(ROOTS["lspe"] / name).read_bytes() for name in labels.image]
         readers["decoding alone, from memory"] = lambda: map(decode_jpeg, files)
         for name, reader in (("litdata", litdata_reader), ("streaming", streaming_reader)):
-            if (other := reader(labels, Path(folder) / name)) is not None:
+            if (other := reader(plain, Path(folder) / name)) is not None:
                 readers[name] = other
         results["samples_per_cpu_second"] = {
             name: rate(n, read, time.process_time) for name, read in readers.items()
