@@ -1,5 +1,7 @@
 """The predictor, images of every kind, and the network's parts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from posebank.images import read_image
 from posebank.lcrnet import (
     IntegrationSettings,
     Predictor,
+    TrainSettings,
     predict_images,
     predict_shards,
     preset,
@@ -145,6 +148,41 @@ def test_resizing_follows_the_shorter_and_the_longer_side():
     assert y == pytest.approx(333 / 300)
 
 
+def test_native_size_keeps_the_size_of_people():
+    settings = replace(preset("small"), size="native", native_scale=0.8, long_side=320)
+    image, x, y = resized(torch.zeros(3, 100, 250, dtype=torch.uint8), settings)
+    assert image.shape == (3, 80, 200)
+    assert (x, y) == (0.8, 0.8)
+    assert resized(torch.zeros(3, 400, 640, dtype=torch.uint8), settings)[0].shape == (3, 200, 320)
+
+
+@pytest.mark.parametrize("backbone", ["small", "resnet50_fpn", "vgg16"])
+def test_an_image_seen_before_changes_nothing(backbone):
+    """Sizes of maps are rounded: what is pooled must not be scaled by the first image seen."""
+    settings = replace(
+        preset(backbone), fc_channels=16, short_side=64, long_side=100, fc_norm=False,
+        test_proposals=(60, 20),
+    )  # fmt: skip
+    anchors = anchor_tensors(make_anchors(poses(3)), upper_body=settings.upper_body)
+    torch.manual_seed(0)
+    model = LCRNet(anchors, settings)
+    weights = model.state_dict()
+    panorama, photo = (
+        torch.randint(0, 256, (3, *size), dtype=torch.uint8) for size in ((21, 100), (64, 76))
+    )
+    found = []
+    for before in ([panorama], []):
+        model = LCRNet(anchors, settings)
+        model.load_state_dict(weights)
+        predictor = Predictor(model, torch.device("cpu"))
+        for image in before:
+            predictor.propose([image], ALL)
+        found.append(predictor.propose([photo], ALL)[0])
+    assert len(found[0].score) > 0
+    torch.testing.assert_close(found[0].joints_2d, found[1].joints_2d, atol=0, rtol=0)
+    torch.testing.assert_close(found[0].score, found[1].score, atol=0, rtol=0)
+
+
 def test_outputs_have_the_papers_sizes():
     anchors = anchor_tensors(make_anchors(poses(6)), upper_body=True)
     model = LCRNet(anchors, tiny())
@@ -174,7 +212,7 @@ def test_vgg_takes_weights_from_files(tmp_path):
         state[f"classifier.{number}.weight"] = layer.weight
         state[f"classifier.{number}.bias"] = layer.bias
     torch.save(state, tmp_path / "vgg.pt")
-    backbone = build_backbone("vgg16", str(tmp_path / "vgg.pt"))
+    backbone = build_backbone(TrainSettings("vgg16", str(tmp_path / "vgg.pt")))
     image = torch.randn(1, 3, 64, 64)
     expected = network[:-1](image)
     torch.testing.assert_close(backbone.features(image)["0"], expected)
@@ -186,20 +224,18 @@ def test_vgg_takes_weights_from_files(tmp_path):
         if isinstance(layer, torch.nn.Conv2d):  # kernels as Keras keeps them
             arrays += [layer.weight.detach().permute(2, 3, 1, 0).numpy(), layer.bias.detach()]
     np.savez(tmp_path / "vgg.npz", *arrays)
-    other = build_backbone("vgg16", str(tmp_path / "vgg.npz"))
+    other = build_backbone(TrainSettings("vgg16", str(tmp_path / "vgg.npz")))
     torch.testing.assert_close(other.features(image)["0"], expected)
     with pytest.raises(SourceError, match="expected weights of this backbone"):
-        build_backbone("small", str(tmp_path / "vgg.pt"))
+        build_backbone(TrainSettings("small", str(tmp_path / "vgg.pt")))
     np.savez(tmp_path / "short.npz", *arrays[:4])
     with pytest.raises(SourceError, match="expected 26 arrays, found 4"):
-        build_backbone("vgg16", str(tmp_path / "short.npz"))
+        build_backbone(TrainSettings("vgg16", str(tmp_path / "short.npz")))
     with pytest.raises(SettingsError, match="imagenet"):
-        build_backbone("small", "imagenet")
+        build_backbone(TrainSettings("small", "imagenet"))
 
 
 def test_resnet_trains_and_predicts():
-    from dataclasses import replace
-
     from posebank.lcrnet.targets import ImageTargets
 
     anchors = anchor_tensors(make_anchors(poses(3)), upper_body=True)

@@ -12,7 +12,7 @@ from posebank.anchors.blocks import in_blocks
 from posebank.anchors.settings import AnchorSettings
 from posebank.errors import ArtefactError
 from posebank.geometry.cameras import sample_rotations
-from posebank.skeleton import N_JOINTS, centred
+from posebank.skeleton import N_JOINTS, centred, mirrored_3d
 from posebank.types import PoseBank
 
 
@@ -42,6 +42,36 @@ def anchor_poses(bank: PoseBank, settings: AnchorSettings) -> NDArray[np.float32
 
     in_blocks(view, n)
     return poses
+
+
+def trained_poses(poses: NDArray[np.floating], settings: AnchorSettings) -> NDArray[np.float32]:
+    """Poses of labels as augmented training shows them: mirrored, and rotated in the image plane.
+
+    Parameters
+    ----------
+    poses : (n, 13, 3) metres, camera axes.
+
+    Returns
+    -------
+    (c * n, 13, 3): the poses ``c`` times in their order; ``c`` is 1 without any such change, 2 with
+    mirroring alone, else 4 (with mirroring, half of them mirrored) at random angles.
+    """
+    copies = [np.asarray(poses, np.float32)]
+    if settings.mirrored:
+        copies.append(mirrored_3d(copies[0]))
+    if settings.rotation_deg:
+        copies = copies * (4 // len(copies))
+        rng = np.random.default_rng([settings.seed, 2])
+        most = np.radians(settings.rotation_deg)
+        copies = [_rolled(copy, rng.uniform(-most, most, len(copy))) for copy in copies]
+    return np.concatenate(copies)
+
+
+def _rolled(poses: NDArray[np.float32], angle: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Poses (n, 13, 3) whose camera rolled: x and y turned by the angles (n,), from x to y."""
+    cos, sin = (f(angle).astype(np.float32)[:, None] for f in (np.cos, np.sin))
+    x, y, z = np.moveaxis(poses, -1, 0)
+    return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=-1)
 
 
 def drawn_rows(n_bank: int, settings: AnchorSettings) -> NDArray[np.int64]:

@@ -19,6 +19,8 @@ class AnchorSettings:
     source : cluster the poses of the ``labels``, or of the ``bank`` in random views.
     n_poses : poses to draw from the bank.
     limits : cameras of those views.
+    mirrored, rotation_deg : cluster the labels as training with mirrored images, and with images
+        rotated by up to this angle, shows them.
     restarts : starts of K-means; the best is kept.
     medoids : use the pose closest to each mean: a mean shortens limbs that move.
     mirror_closed : make a set in which each anchor-pose's mirror image is an anchor-pose too.
@@ -30,6 +32,8 @@ class AnchorSettings:
     source: str = "labels"
     n_poses: int = 1_000_000
     limits: CameraLimits = field(default_factory=CameraLimits)
+    mirrored: bool = False
+    rotation_deg: float = 0.0
     restarts: int = 4
     medoids: bool = False
     mirror_closed: bool = False
@@ -38,6 +42,10 @@ class AnchorSettings:
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
             raise SettingsError(f"source: expected {' or '.join(SOURCES)}, found {self.source!r}")
+        if not 0 <= self.rotation_deg <= 180:
+            raise SettingsError(
+                f"rotation_deg: expected an angle in [0, 180], found {self.rotation_deg}"
+            )
         for name in ("k", "n_poses", "restarts"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name}: expected at least 1, found {getattr(self, name)}")

@@ -14,16 +14,19 @@ from torch import Tensor, nn
 from torchvision.models import VGG16_Weights
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.vgg import cfgs, make_layers
-from torchvision.ops import MultiScaleRoIAlign, RoIPool
+from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign, RoIPool, roi_align
+from torchvision.ops.poolers import initLevelMapper
 
 from posebank.errors import SettingsError, SourceError
+from posebank.lcrnet.settings import BACKBONES, TIMM, TrainSettings
+from posebank.lcrnet.timm_backbones import CHANNELS, summed_features
 
 State = dict[str, Tensor]
 Dense = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Weight and bias of two fully connected layers."""
 
-POOLED = 7
-"""Boxes are pooled to this many cells each way (section 3)."""
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,22 @@ class Backbone:
     """A feature extractor.
 
     features : images (n, 3, H, W) -> named maps of ``channels``; levels : the maps' names.
-    pool : maps, boxes of each image, sizes of the images -> (b, channels, 7, 7).
+    pool : maps, boxes of each image, sizes of the images -> (b, channels, pooled, pooled).
+    stages : parts of ``features`` in the order in which an image passes them.
     dense : the two trained layers behind the features, if they come with the weights.
+    mean, std : colours (0 to 1) are normalised by them.
+    channels_last : whether the features are faster with the channels innermost in memory.
     """
 
     features: nn.Module
     channels: int
     levels: tuple[str, ...]
     pool: nn.Module
+    stages: list[nn.Module]
     dense: Dense | None = None
+    mean: tuple[float, ...] = _IMAGENET_MEAN
+    std: tuple[float, ...] = _IMAGENET_STD
+    channels_last: bool = False
 
 
 class _SingleMap(nn.Module):
@@ -56,9 +66,9 @@ class _SingleMap(nn.Module):
 class _SinglePool(nn.Module):
     """RoI pooling on the one map of ``stride``, as the paper has it."""
 
-    def __init__(self, stride: int) -> None:
+    def __init__(self, stride: int, pooled: int) -> None:
         super().__init__()
-        self.pool = RoIPool(POOLED, 1 / stride)
+        self.pool = RoIPool(pooled, 1 / stride)
 
     def forward(
         self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
@@ -68,7 +78,40 @@ class _SinglePool(nn.Module):
         return pooled
 
 
-def _vgg16(weights: str) -> Backbone:
+class _SingleAlign(nn.Module):
+    """RoI align on the one map of ``stride``, with one sample a bin.
+
+    RoI pooling rounds boxes to whole cells, which is half a head of the people in small images. A
+    bin is about a cell, so one sample in it will do; four cost a tenth of the training time.
+    """
+
+    def __init__(self, stride: int, pooled: int) -> None:
+        super().__init__()
+        self.stride, self.pooled = stride, pooled
+
+    def forward(
+        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
+    ) -> Tensor:
+        (features,) = maps.values()
+        return roi_align(features, boxes, self.pooled, 1 / self.stride, 1)
+
+
+class _PyramidAlign(MultiScaleRoIAlign):
+    """RoI align on maps of the given strides, each box on the map that suits its size.
+
+    torchvision's infers the scale of the maps from the first images that it sees and keeps it. A
+    map's size is rounded, so after a small or narrow image boxes of later ones would be pooled
+    from the wrong places.
+    """
+
+    def __init__(self, levels: list[str], strides: tuple[int, ...], pooled: int) -> None:
+        super().__init__(levels, pooled, 2)
+        self.scales = [1 / stride for stride in strides]
+        first, last = (round(np.log2(stride)) for stride in (strides[0], strides[-1]))
+        self.map_levels = initLevelMapper(first, last, canonical_scale=224, canonical_level=4)
+
+
+def _vgg16(weights: str, settings: TrainSettings) -> Backbone:
     """conv1-conv5 of VGG-16 without the last pooling: stride 16 (paper, section 3.4)."""
     layers = make_layers(cfgs["D"])
     dense = None
@@ -86,7 +129,13 @@ def _vgg16(weights: str) -> Backbone:
         )
         _load_state(layers, state, weights, "features.")
         dense = _dense_of(state)
-    return Backbone(_SingleMap(layers[:-1]), 512, ("0",), _SinglePool(16), dense)
+    stages: list[nn.Module] = [nn.ModuleList()]
+    for layer in layers[:-1]:
+        stages[-1].append(layer)  # type: ignore[operator]
+        if isinstance(layer, nn.MaxPool2d):
+            stages.append(nn.ModuleList())
+    pool = _SinglePool(16, settings.pooled)
+    return Backbone(_SingleMap(layers[:-1]), 512, ("0",), pool, stages, dense)
 
 
 def _dense_of(state: State) -> Dense | None:
@@ -98,20 +147,29 @@ def _dense_of(state: State) -> Dense | None:
     return (values[0], values[1]), (values[2], values[3])
 
 
-def _resnet50_fpn(weights: str) -> Backbone:
+def _resnet50_fpn(weights: str, settings: TrainSettings) -> Backbone:
+    def norm(channels: int) -> nn.Module:
+        if settings.weights == "":  # batches of a few images are too small for batch normalisation
+            return nn.GroupNorm(32, channels)
+        kind = FrozenBatchNorm2d if settings.frozen_norm else nn.BatchNorm2d
+        return kind(channels)
+
     network = resnet_fpn_backbone(
         backbone_name="resnet50",
         weights="IMAGENET1K_V2" if weights == "imagenet" else None,
         trainable_layers=5,
-        norm_layer=lambda n: nn.GroupNorm(32, n) if weights == "" else nn.BatchNorm2d(n),
+        norm_layer=norm,
     )
     if weights not in ("", "imagenet"):
         _load_state(network.body, _read_state(Path(weights)), weights)
     levels = ("0", "1", "2", "3", "pool")
-    return Backbone(network, 256, levels, MultiScaleRoIAlign(list(levels[:-1]), POOLED, 2))
+    body = network.body
+    stages = [nn.ModuleList([body.conv1, body.bn1]), *(body[f"layer{n}"] for n in range(1, 5))]
+    pool = _PyramidAlign(list(levels[:-1]), (4, 8, 16, 32), settings.pooled)
+    return Backbone(network, 256, levels, pool, stages)
 
 
-def _small(weights: str) -> Backbone:
+def _small(weights: str, settings: TrainSettings) -> Backbone:
     """Six convolutions, stride 8, batch normalisation: trains from scratch on a CPU."""
 
     def block(inside: int, outside: int, stride: int) -> nn.Sequential:
@@ -127,37 +185,64 @@ def _small(weights: str) -> Backbone:
     )  # fmt: skip
     if weights:
         _load_state(layers, _read_state(Path(weights)), weights)
-    # RoI pooling rounds boxes to whole cells: half a head of the people in such small images. A bin
-    # is about a cell, so one sample in it will do; four cost a tenth of the training time.
-    return Backbone(_SingleMap(layers), 96, ("0",), MultiScaleRoIAlign(["0"], POOLED, 1))
+    pool = _SingleAlign(8, settings.pooled)
+    return Backbone(_SingleMap(layers), 96, ("0",), pool, list(layers))
 
 
-_BUILDERS: dict[str, Callable[[str], Backbone]] = {
+def _timm(weights: str, settings: TrainSettings) -> Backbone:
+    features, mean, std, stages = summed_features(
+        settings.backbone.removeprefix(TIMM),
+        weights if weights == "imagenet" else "",
+        frozen_norm=settings.frozen_norm,
+    )
+    if weights not in ("", "imagenet"):
+        _load_state(features.network, _read_state(Path(weights)), weights)
+    pool = _SingleAlign(8, settings.pooled)
+    return Backbone(
+        features, CHANNELS, ("0",), pool, stages, mean=mean, std=std, channels_last=True
+    )
+
+
+_BUILDERS: dict[str, Callable[[str, TrainSettings], Backbone]] = {
     "vgg16": _vgg16,
     "resnet50_fpn": _resnet50_fpn,
     "small": _small,
+    "lite0": _timm,
+    "lite2": _timm,
 }
+assert set(_BUILDERS) == set(BACKBONES)
 
 
-def build_backbone(name: str, weights: str = "") -> Backbone:
-    """The named backbone.
+def build_backbone(settings: TrainSettings, *, load_weights: bool = True) -> Backbone:
+    """The backbone of the settings, its first ``frozen_stages`` stages not to be trained.
 
     Parameters
     ----------
-    weights : "" for random ones, "imagenet" for torchvision's (not for small), else a file: a
-        torch state dict with the names of torchvision's network, or for vgg16 an ``.npz`` of its
-        convolutions in order (kernel OIHW or HWIO, then bias, of each; for RGB input).
+    settings : ``backbone``; ``weights``: "" for random ones, "imagenet" (not for small), else a
+        file: a torch state dict with the names of torchvision's or timm's network, or for vgg16 an
+        ``.npz`` of its convolutions in order (kernel OIHW or HWIO, then bias, of each; for RGB
+        input); ``frozen_stages``, ``frozen_norm`` and ``pooled``.
+    load_weights : False builds the same network without reading its first weights.
 
     Raises
     ------
     SourceError
         If the file does not hold the weights of this backbone.
+    SettingsError
+        If there are no such weights, or fewer stages than are to be frozen.
     """
-    if name == "small" and weights == "imagenet":
+    if settings.backbone == "small" and settings.weights == "imagenet":
         raise SettingsError("weights: expected a file or nothing for backbone small, got imagenet")
-    if name not in _BUILDERS:
-        raise SettingsError(f"backbone: expected one of {', '.join(_BUILDERS)}, got {name!r}")
-    return _BUILDERS[name](weights)
+    build = _timm if settings.backbone.startswith(TIMM) else _BUILDERS[settings.backbone]
+    backbone = build(settings.weights if load_weights else "", settings)
+    if settings.frozen_stages > len(backbone.stages):
+        raise SettingsError(
+            f"frozen_stages: expected at most {len(backbone.stages)} for {settings.backbone}, "
+            f"got {settings.frozen_stages}"
+        )
+    for stage in backbone.stages[: settings.frozen_stages]:
+        stage.requires_grad_(False)
+    return backbone
 
 
 def _read_state(path: Path) -> State:

@@ -15,7 +15,7 @@ from posebank.lcrnet.model import LCRNet
 from posebank.lcrnet.settings import TrainSettings
 from posebank.lcrnet.targets import AnchorTensors
 
-FORMAT = 3
+FORMAT = 4
 CHECKPOINT = "checkpoint.pt"
 INITIAL = "checkpoint_initial.pt"
 
@@ -68,11 +68,11 @@ def network_of(state: State, path: Path) -> LCRNet:
         If settings and weights do not belong together.
     """
     try:
-        # The backbone's first weights are overwritten at once, so their file need not be there.
-        settings = TrainSettings(**{**state["settings"], "weights": ""})
+        settings = TrainSettings(**state["settings"])
         weights = state["model"]
         anchors = AnchorTensors(weights["anchor_2d"], weights["anchor_3d"], state["n_full"])
-        model = LCRNet(anchors, settings)
+        # The backbone's first weights are overwritten at once, so their file need not be there.
+        model = LCRNet(anchors, settings, load_weights=False)
     except (KeyError, TypeError) as error:
         raise ArtefactError(f"{path}: the checkpoint lacks {error}") from error
     load_weights(model, state, path)

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from posebank.lcrnet.images import resized
+from posebank.lcrnet.images import resize_factor
 from posebank.lcrnet.settings import TrainSettings
 from posebank.lcrnet.targets import AnchorTensors, ImageTargets, image_targets
-from posebank.shards import PoseShards, flip_sample
+from posebank.shards import Augmentation, PoseShards
 from posebank.shards.augment import Sample
 from posebank.skeleton import JointState
 
-Place = tuple[int, bool]
-"""Row of an image in the data set, and whether to mirror it."""
+Place = tuple[int, int]
+"""Row of an image in the data set, and its number among all images of the run."""
 
 
 @dataclass(frozen=True)
@@ -30,27 +30,43 @@ class Example:
     image_id: str
 
 
+def augmentation(settings: TrainSettings) -> Augmentation:
+    """The random changes that the settings ask for."""
+    return Augmentation(
+        flip=0.5 if settings.mirror else 0.0,
+        scale=settings.scale,
+        crop=0.0,
+        rotation_deg=settings.rotation_deg,
+        shift=settings.shift,
+        window=settings.window,
+        brightness=settings.colour,
+        contrast=settings.colour,
+        saturation=settings.colour,
+        hue=0.0,
+    )
+
+
 def prepare(
-    sample: Sample, anchors: AnchorTensors, settings: TrainSettings, *, flip: bool
+    sample: Sample, anchors: AnchorTensors, settings: TrainSettings, rng: np.random.Generator
 ) -> Example:
-    """A sample of ``PoseShards`` as an example, mirrored if asked."""
-    sample = flip_sample(sample) if flip else sample
-    image, x_factor, y_factor = resized(sample["image"], settings)
-    scale = torch.tensor([x_factor, y_factor])
+    """A sample of ``PoseShards`` as an example, changed at random."""
+    height, width = sample["image"].shape[-2:]
+    zoom = resize_factor(height, width, settings)
+    sample = augmentation(settings)(sample, rng, zoom=zoom)
     person_weight = torch.ones(len(sample["trust"]))
     if settings.trust_weighting:
         person_weight = sample["trust"].clamp(0, 1)
     targets = image_targets(
-        sample["joints_2d"] * scale,
+        sample["joints_2d"],
         sample["joints_3d"],
         sample["state"],
         _joint_weights(sample["state"], settings) * person_weight[:, None],
         person_weight,
         anchors,
-        (int(image.shape[-2]), int(image.shape[-1])),
-        sample["ignored_box"] * scale.repeat(2),
+        (int(sample["height"]), int(sample["width"])),
+        sample["ignored_box"],
     )
-    return Example(image, targets, sample["image_id"])
+    return Example(sample["image"].float(), targets, sample["image_id"])
 
 
 def _joint_weights(state: Tensor, settings: TrainSettings) -> Tensor:
@@ -74,8 +90,9 @@ class TrainingImages(Dataset[Example]):
         return len(self.shards)
 
     def __getitem__(self, place: Place) -> Example:
-        row, flip = place
-        return prepare(self.shards[row], self.anchors, self.settings, flip=flip)
+        row, number = place
+        rng = np.random.default_rng([self.settings.seed, 2, number])
+        return prepare(self.shards[row], self.anchors, self.settings, rng)
 
 
 class Batches(Sampler[list[Place]]):
@@ -102,11 +119,8 @@ class Batches(Sampler[list[Place]]):
     def batch(self, iteration: int) -> list[Place]:
         """All places of one batch."""
         size = self.settings.images_per_batch
-        flips = np.random.default_rng([self.settings.seed, 2, iteration]).random(size) < 0.5
-        return [
-            (self._row(iteration * size + i), bool(flip and self.settings.mirror))
-            for i, flip in enumerate(flips)
-        ]
+        numbers = range(iteration * size, (iteration + 1) * size)
+        return [(self._row(number), number) for number in numbers]
 
     def _row(self, position: int) -> int:
         epoch, place = divmod(position, self.n_images)

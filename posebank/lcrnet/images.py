@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torchvision.transforms.v2 import functional as F
 
 from posebank.lcrnet.settings import TrainSettings
 
+STRIDE = 32
+"""Images are padded to a multiple of this."""
+
 
 def resize_factor(height: int, width: int, settings: TrainSettings) -> float:
-    """Factor that makes the shorter side ``short_side``, the longer at most ``long_side``."""
-    return min(settings.short_side / min(height, width), settings.long_side / max(height, width))
+    """Factor by which an image is resized for the network.
+
+    By Faster R-CNN's rule the shorter side becomes ``short_side``, with ``size = "native"`` the
+    image is scaled by ``native_scale``; the longer side becomes ``long_side`` at most.
+    """
+    wanted = settings.native_scale
+    if settings.size == "short_side":
+        wanted = settings.short_side / min(height, width)
+    return min(wanted, settings.long_side / max(height, width))
+
+
+def network_size(height: int, width: int, settings: TrainSettings) -> tuple[int, int]:
+    """Height and width of an image for the network."""
+    factor = resize_factor(height, width, settings)
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def padded_size(height: int, width: int, settings: TrainSettings) -> tuple[int, int]:
+    """Height and width of an image for the network with its padding to multiples of ``STRIDE``."""
+    sizes = network_size(height, width, settings)
+    return -(-sizes[0] // STRIDE) * STRIDE, -(-sizes[1] // STRIDE) * STRIDE
 
 
 def resized(image: Tensor, settings: TrainSettings) -> tuple[Tensor, float, float]:
     """Image (3, H, W) uint8 at the network's size, float 0-255, and its x and y factors."""
     height, width = image.shape[-2:]
-    factor = resize_factor(height, width, settings)
-    size = (max(1, round(height * factor)), max(1, round(width * factor)))
-    pixels = F.interpolate(
-        image[None].to(torch.float32),
-        size=size,
-        mode="bilinear",
-        align_corners=False,
-        # Costs as much as the rest of the resizing, and changes nothing when enlarging.
-        antialias=factor < 1,
-    )
-    return pixels[0], size[1] / width, size[0] / height
+    size = network_size(height, width, settings)
+    pixels = F.resize(image, list(size), antialias=True)
+    return pixels.to(torch.float32), size[1] / width, size[0] / height

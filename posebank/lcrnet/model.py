@@ -11,7 +11,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
-from posebank.lcrnet.backbones import POOLED, Backbone, Dense, build_backbone
+from posebank.lcrnet.backbones import Backbone, Dense, build_backbone
 from posebank.lcrnet.settings import IntegrationSettings, TrainSettings
 from posebank.lcrnet.targets import (
     AnchorTensors,
@@ -21,10 +21,9 @@ from posebank.lcrnet.targets import (
     regression_targets,
     sample_boxes,
 )
-from posebank.skeleton import N_JOINTS
+from posebank.skeleton import LOWER_LIMBS, N_JOINTS, indices
 
-_MEAN = (0.485, 0.456, 0.406)  # ImageNet's, which the backbones' weights expect
-_STD = (0.229, 0.224, 0.225)
+_LEGS = torch.tensor(indices(LOWER_LIMBS))
 _STRIDE = 32  # images are padded to a multiple of this
 
 
@@ -51,9 +50,13 @@ class LCRNet(nn.Module):
     anchors : the anchor-poses, C of them; the classifier has C + 1 outputs, the regressor
         (C + 1) x 13 x 5.
     settings : backbone, sizes and sampling.
+    load_weights : False leaves the backbone's first weights unread, for a network whose weights
+        come from a checkpoint.
     """
 
-    def __init__(self, anchors: AnchorTensors, settings: TrainSettings) -> None:
+    def __init__(
+        self, anchors: AnchorTensors, settings: TrainSettings, *, load_weights: bool = True
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.n_full = anchors.n_full
@@ -61,17 +64,21 @@ class LCRNet(nn.Module):
         self.register_buffer("anchor_3d", anchors.pose_3d.float())
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1) * 255)
-        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1) * 255)
         n_outputs = len(anchors.pose_3d) + 1
 
-        backbone = build_backbone(settings.backbone, settings.weights)
+        backbone = build_backbone(settings, load_weights=load_weights)
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1) * 255)
         self.backbone = backbone.features
+        self._frozen = backbone.stages[: settings.frozen_stages]
+        self._memory_format = (
+            torch.channels_last if backbone.channels_last else torch.contiguous_format
+        )
         self.rpn = _region_proposals(backbone, settings)
         self.pool = backbone.pool
         self.shared = nn.Sequential(
             nn.Flatten(),
-            *_dense(backbone.channels * POOLED**2, settings),
+            *_dense(backbone.channels * settings.pooled**2, settings),
             *_dense(settings.fc_channels, settings),
         )
         self.classifier = nn.Linear(settings.fc_channels, n_outputs)
@@ -81,6 +88,14 @@ class LCRNet(nn.Module):
             nn.init.zeros_(layer.bias)
         if backbone.dense is not None:
             self._load_dense(backbone.dense)
+        self.to(memory_format=self._memory_format)
+
+    def train(self, mode: bool = True) -> LCRNet:
+        """As of any module, but frozen stages stay as they are in evaluation."""
+        super().train(mode)
+        for stage in self._frozen:
+            stage.eval()
+        return self
 
     @torch.no_grad()
     def _load_dense(self, dense: Dense) -> None:
@@ -105,7 +120,7 @@ class LCRNet(nn.Module):
         batch = self.mean.expand(len(images), 3, height, width).clone()
         for row, image in enumerate(images):
             batch[row, :, : image.shape[-2], : image.shape[-1]] = image
-        batch = (batch - self.mean) / self.std
+        batch = ((batch - self.mean) / self.std).contiguous(memory_format=self._memory_format)
         return ImageList(batch, sizes), self.backbone(batch)
 
     def box_features(
@@ -155,7 +170,7 @@ class LCRNet(nn.Module):
                     candidates[on_people], label[on_people], who, target, self.anchors
                 )
             )
-            joint_weights.append(target.joint_weight[who])
+            joint_weights.append(self._joint_weights(target, who, label[on_people]))
             box_weight = torch.ones(len(label), device=label.device)
             box_weight[on_people] = target.person_weight[who]
             box_weights.append(box_weight)
@@ -173,8 +188,16 @@ class LCRNet(nn.Module):
                 torch.cat(wanted),
                 torch.cat(joint_weights),
                 len(label),
+                self.settings.regression_beta,
             ),
         }
+
+    def _joint_weights(self, target: ImageTargets, person: Tensor, label: Tensor) -> Tensor:
+        """Weight (p, 13) of each joint's regression; an upper-body box says little of the legs."""
+        weights = target.joint_weight[person].clone()
+        upper = torch.nonzero(label > self.n_full).flatten()
+        weights[upper[:, None], _LEGS] *= self.settings.upper_leg_weight
+        return weights
 
     # What DistributedDataParallel calls, and so what the trainer calls.
     forward = losses
@@ -224,7 +247,9 @@ def classification_loss(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor
     return (loss * weight).sum() / max(len(label), 1)
 
 
-def regression_loss(found: Tensor, wanted: Tensor, weight: Tensor, n_boxes: int) -> Tensor:
+def regression_loss(
+    found: Tensor, wanted: Tensor, weight: Tensor, n_boxes: int, beta: float = 1.0
+) -> Tensor:
     """Equation 4: smooth L1 (equation 5) summed over joints and coordinates, of boxes on people.
 
     The sum is divided by the number of all sampled boxes, as in Fast R-CNN. Equation 4 is taken
@@ -233,8 +258,10 @@ def regression_loss(found: Tensor, wanted: Tensor, weight: Tensor, n_boxes: int)
     Parameters
     ----------
     found, wanted : (p, 13, 5) of the boxes on people. weight : (p, 13). n_boxes : sampled boxes.
+    beta : error at which the loss turns from ``error^2 / (2 beta)`` to ``error - beta / 2``; 1 in
+        equation 5.
     """
-    loss = F.smooth_l1_loss(found, wanted, reduction="none", beta=1.0)
+    loss = F.smooth_l1_loss(found, wanted, reduction="none", beta=beta)
     return (loss * weight[..., None]).sum() / max(n_boxes, 1)
 
 
@@ -250,7 +277,7 @@ def _dense(inside: int, settings: TrainSettings) -> list[nn.Module]:
 def _region_proposals(backbone: Backbone, settings: TrainSettings) -> RegionProposalNetwork:
     """Faster R-CNN's region proposals with its VGG-16 settings (section 3.4)."""
     levels = len(backbone.levels)
-    sizes = (
+    sizes: tuple[tuple[int, ...], ...] = (
         (tuple(settings.anchor_sizes),)
         if levels == 1
         else tuple((s,) for s in (32, 64, 128, 256, 512))

@@ -150,8 +150,24 @@ def predict_shards(
     The poses by integration.
     """
     data = PoseShards(shards, split)
+    return predict_samples(
+        predictor, data, range(len(data)),
+        integrations=integrations, settings=settings, progress=progress,
+    )  # fmt: skip
+
+
+def predict_samples(
+    predictor: Predictor,
+    data: PoseShards,
+    rows: Sequence[int],
+    *,
+    integrations: Sequence[str] = ("ppi",),
+    settings: IntegrationSettings | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Predictions]:
+    """As ``predict_shards``, of the images in the given rows of the data set."""
     parts = {name: [_nothing()] for name in integrations}
-    for row in range(len(data)):
+    for done, row in enumerate(rows, 1):
         sample = data[row]
         image = sample["image"].permute(1, 2, 0).numpy()
         found = predictor.predict_with(
@@ -159,7 +175,7 @@ def predict_shards(
         )
         for name, poses in found.items():
             parts[name].append(poses)
-        progress(row + 1, len(data))
+        progress(done, len(rows))
     return {name: Predictions.concat(some) for name, some in parts.items()}
 
 

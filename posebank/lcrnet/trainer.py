@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
@@ -30,9 +31,16 @@ from posebank.lcrnet.checkpoints import (
 from posebank.lcrnet.data import Batches, Example, TrainingImages
 from posebank.lcrnet.devices import Processes, mean_over, processes
 from posebank.lcrnet.model import LCRNet
+from posebank.lcrnet.optimisation import (
+    average_of,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+)
 from posebank.lcrnet.pictures import training_pictures
 from posebank.lcrnet.settings import TrainSettings
 from posebank.lcrnet.targets import AnchorTensors
+from posebank.lcrnet.validation import Validation
 from posebank.shards import PoseShards
 from posebank.types import Anchors
 
@@ -59,8 +67,15 @@ class _Training:
     network: nn.Module  # the model, or what wraps it to train on several processes
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    average: AveragedModel | None  # of the weights, which is what predicts
     history: list[dict[str, float]]
+    validation: list[dict[str, float]]
     iteration: int = 0
+
+    @property
+    def predicts(self) -> LCRNet:
+        """The network to predict with."""
+        return self.model if self.average is None else cast(LCRNet, self.average.module)
 
 
 def anchor_tensors(anchors: Anchors, upper_body: bool) -> AnchorTensors:
@@ -84,16 +99,6 @@ def anchor_tensors(anchors: Anchors, upper_body: bool) -> AnchorTensors:
     )
 
 
-def learning_rate(iteration: int, settings: TrainSettings) -> float:
-    """Learning rate of an iteration: linear warm-up, and a tenth from ``step_at`` of the run on."""
-    rate = settings.learning_rate
-    if iteration < settings.warm_up:
-        rate *= (iteration + 1) / settings.warm_up
-    if iteration >= settings.step_at * settings.iterations:
-        rate *= 0.1
-    return rate
-
-
 def train(
     shards: Path,
     anchors: Anchors,
@@ -110,7 +115,8 @@ def train(
     Parameters
     ----------
     run : folder for ``checkpoint_initial.pt``, ``checkpoint.pt``, ``metrics.parquet`` and
-        TensorBoard's logs (scalars, and pictures at each checkpoint).
+        TensorBoard's logs (scalars, and pictures at each checkpoint); with ``validation_images``
+        also ``validation.parquet``, the scores at each checkpoint against images and CPU seconds.
     resume : go on from ``checkpoint.pt`` if it is there; the losses are those of a run that was
         not interrupted.
     progress : called with iterations done and in all.
@@ -138,8 +144,11 @@ def train(
                 f"{settings.min_trust}, found none"
             )
         images = TrainingImages(data, anchor_tensors(anchors, settings.upper_body), settings)
+        validation = None
+        if settings.validation_images and among.is_first:
+            validation = Validation.of(shards, settings.validation_images)
         training = _started(images.anchors, run, settings, among, resume)
-        _loop(training, images, run, among, progress)
+        _loop(training, images, run, among, validation, progress)
     table = pd.DataFrame(training.history)
     last = table.tail(max(1, len(table) // 10)).drop(columns=["iteration", "learning_rate"]).mean()
     return TrainResult(
@@ -156,9 +165,12 @@ def _loop(
     images: TrainingImages,
     run: Path,
     among: Processes,
+    validation: Validation | None,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     settings = images.settings
+    cpu_seconds = training.validation[-1]["cpu_seconds"] if training.validation else 0.0
+    started = time.process_time()
     loader = DataLoader(
         images,
         batch_sampler=Batches(
@@ -172,8 +184,7 @@ def _loop(
     training.network.train()
     for examples in loader:
         rate = learning_rate(training.iteration, settings)
-        for group in training.optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(training.optimizer, rate)
         losses = mean_over(_update(training, examples, run, among), among)
         row = {"iteration": training.iteration, "learning_rate": rate, **losses}
         training.history.append(row)
@@ -186,8 +197,21 @@ def _loop(
                 training.iteration % settings.checkpoint_every == 0
                 or training.iteration == settings.iterations
             ):
+                if validation is not None:
+                    # The processes work alike, but only this one predicts.
+                    cpu_seconds += (time.process_time() - started) * among.world_size
+                    row = {
+                        "iteration": training.iteration,
+                        "images": training.iteration * settings.images_per_batch,
+                        "cpu_seconds": round(cpu_seconds, 1),
+                        **validation.score(training.predicts),
+                    }
+                    started = time.process_time()
+                    training.validation.append(row)
+                    for name in ("pckh", "pckh_at_1", "mpjpe_mm"):
+                        writer.add_scalar(f"validation/{name}", row[name], training.iteration)
                 _save(training, run)
-                shown = training_pictures(training.model, examples[:_N_PICTURES])
+                shown = training_pictures(training.predicts, examples[:_N_PICTURES])
                 for number, picture in enumerate(shown):
                     writer.add_image(f"training/{number}", picture, training.iteration)
         if progress and among.is_first:
@@ -227,6 +251,8 @@ def _update(
     nn.utils.clip_grad_norm_(training.model.parameters(), settings.gradient_clip)
     training.scaler.step(training.optimizer)
     training.scaler.update()
+    if training.average is not None:
+        training.average.update_parameters(training.model)
     return {**sums, "total": sum(sums.values())}
 
 
@@ -265,41 +291,32 @@ def _abort(
     )
 
 
-def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    # Fused: one pass over the weights, six times as fast as the default on a CPU.
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(
-            parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
-    return torch.optim.SGD(
-        parameters,
-        settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
-
-
 def _started(
     anchors: AnchorTensors, run: Path, settings: TrainSettings, among: Processes, resume: bool
 ) -> _Training:
     """A new network, or the one of the run's checkpoint."""
     torch.manual_seed(settings.seed)
     model = LCRNet(anchors, settings).to(among.device)
-    optimizer = _optimizer(model, settings)
+    if settings.start_from:
+        path = Path(settings.start_from)
+        load_weights(model, read_checkpoint(path), path)
+    optimizer = make_optimizer(model, settings)
     scaler = torch.amp.GradScaler(among.device.type, enabled=settings.precision == "float16")
-    training = _Training(model, model, optimizer, scaler, [])
+    training = _Training(model, model, optimizer, scaler, average_of(model, settings), [], [])
     path = run / CHECKPOINT
     run.mkdir(parents=True, exist_ok=True)
     if resume and path.exists():
         state = read_checkpoint(path)
         if "optimizer" not in state:
             raise ArtefactError(f"{path}: expected a checkpoint to resume from, found none in it")
-        load_weights(model, state, path)
+        load_weights(model, {**state, "model": state["trained"]}, path)
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
+        if training.average is not None:
+            load_weights(training.predicts, state, path)
+            training.average.n_averaged.fill_(state["iteration"])
         training.iteration, training.history = state["iteration"], state["history"]
+        training.validation = state["validation"]
     elif among.is_first:
         save_checkpoint(run / INITIAL, model, 0)
     if among.world_size > 1:
@@ -313,11 +330,15 @@ def _started(
 def _save(training: _Training, run: Path) -> None:
     save_checkpoint(
         run / CHECKPOINT,
-        training.model,
+        training.predicts,
         training.iteration,
+        trained=training.model.state_dict(),
         optimizer=training.optimizer.state_dict(),
         scaler=training.scaler.state_dict(),
         history=training.history,
+        validation=training.validation,
     )
-    with atomic_path(run / "metrics.parquet") as temporary:
-        pd.DataFrame(training.history).to_parquet(temporary, index=False)
+    for name, rows in (("metrics", training.history), ("validation", training.validation)):
+        if rows:
+            with atomic_path(run / f"{name}.parquet") as temporary:
+                pd.DataFrame(rows).to_parquet(temporary, index=False)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from posebank import artefacts
@@ -16,6 +17,7 @@ from posebank.anchors import (
     coverage,
     drawn_rows,
     fit_anchors,
+    trained_poses,
 )
 from posebank.deciding import deciding
 from posebank.errors import ArtefactError
@@ -72,7 +74,9 @@ def _poses(
     if not training.any():
         raise ArtefactError(f"{workspace / 'labels'}: expected people to train on, found none")
     labels = labels.take(training)
-    return labels.joints_3d, labels.dataset, labels.person_id
+    poses = trained_poses(labels.joints_3d, settings)
+    copies = len(poses) // len(labels)
+    return poses, np.tile(labels.dataset, copies), np.tile(labels.person_id, copies)
 
 
 def _write_report(
