@@ -8,7 +8,7 @@ from lcrnet_samples import standing
 
 from posebank.lcrnet import IntegrationSettings, integrate, nms
 
-SETTINGS = IntegrationSettings()
+SETTINGS = IntegrationSettings(all_modes=True)
 
 
 def proposal(x=0.0, deep=0.0):
@@ -42,6 +42,19 @@ def test_modes_do_not_chain():
     # From the middle one all are within reach.
     found = integrate(flat, deep, np.array([0.3, 0.5, 0.2]), SETTINGS)
     assert found.score == pytest.approx([1.0])
+
+
+def test_the_best_mode_of_each_person_is_the_default():
+    flat, deep = stacked(
+        proposal(0), proposal(10, 0.5), proposal(6, 0.52), proposal(900), proposal(901, 0.4)
+    )
+    score = np.array([0.6, 0.4, 0.3, 0.2, 0.1])
+    found = integrate(flat, deep, score, IntegrationSettings())
+    assert found.score == pytest.approx([0.7, 0.2])  # the second mode has more than the top one
+    np.testing.assert_allclose(found.joints_2d[0], proposal((0.4 * 10 + 0.3 * 6) / 0.7)[0])
+    np.testing.assert_allclose(found.joints_3d[1], proposal()[1])
+    every = integrate(flat, deep, score, SETTINGS)
+    assert every.score == pytest.approx([0.7, 0.6, 0.2, 0.1])
 
 
 def test_sum_of_scores_reorders():
@@ -93,6 +106,7 @@ def slow_ppi(flat, deep, score, settings):
         top = left[0]
         group = [i for i in left if i == top or iou(flat[i], flat[top]) > settings.iou]
         left = [i for i in left if i not in group]
+        person = []
         while group:
             best = group[0]
             mode = [
@@ -102,30 +116,32 @@ def slow_ppi(flat, deep, score, settings):
             ]  # fmt: skip
             group = [i for i in group if i not in mode]
             total = sum(score[i] for i in mode)
-            poses.append(
+            person.append(
                 (
                     total,
                     sum(score[i] * flat[i] for i in mode) / total,
                     sum(score[i] * deep[i] for i in mode) / total,
                 )
             )
+        poses += person if settings.all_modes else [max(person, key=lambda p: p[0])]
     return sorted(poses, key=lambda p: -p[0])
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**31), st.integers(1, 40))
-def test_ppi_equals_the_slow_reading(seed, n):
+@given(st.integers(0, 2**31), st.integers(1, 40), st.booleans())
+def test_ppi_equals_the_slow_reading(seed, n, all_modes):
+    chosen = IntegrationSettings(all_modes=all_modes)
     rng = np.random.default_rng(seed)
     flat, deep = stacked(*(proposal(x) for x in rng.uniform(-150, 150, n)))
     flat = flat + rng.normal(0, 3, flat.shape)
     deep = deep + rng.choice([0, 0.3], (n, 1, 1)) + rng.normal(0, 0.03, deep.shape)
     score = rng.uniform(0.01, 1, n)
-    found = integrate(flat, deep, score, SETTINGS)
-    expected = slow_ppi(flat, deep, score, SETTINGS)
+    found = integrate(flat, deep, score, chosen)
+    expected = slow_ppi(flat, deep, score, chosen)
     np.testing.assert_allclose(found.score, [e[0] for e in expected])
     np.testing.assert_allclose(found.joints_2d, [e[1] for e in expected])
     np.testing.assert_allclose(found.joints_3d, [e[2] for e in expected], atol=1e-12)
     # The order in which proposals come does not matter.
     shuffled = rng.permutation(n)
-    again = integrate(flat[shuffled], deep[shuffled], score[shuffled], SETTINGS)
+    again = integrate(flat[shuffled], deep[shuffled], score[shuffled], chosen)
     np.testing.assert_allclose(again.joints_2d, found.joints_2d)

@@ -24,7 +24,7 @@ from posebank.lcrnet.backbones import build_backbone
 from posebank.lcrnet.images import resized
 from posebank.lcrnet.model import LCRNet
 from posebank.lcrnet.trainer import anchor_tensors
-from posebank.skeleton import body_centre
+from posebank.skeleton import J, body_centre
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,43 @@ def test_a_batch_gives_what_single_images_give(predictor):
     apart = [predictor.predict([i], [n], settings=ALL) for i, n in zip(images, names, strict=True)]
     assert together.image_id.tolist() == [i for p in apart for i in p.image_id]
     np.testing.assert_allclose(together.score, np.concatenate([p.score for p in apart]), rtol=1e-3)
+
+
+def test_many_images_are_found_in_batches_as_one_by_one(predictor, tmp_path):
+    rng = np.random.default_rng(2)
+    sizes = [(64, 96), (50, 40), (64, 96), (96, 64), (63, 95)] * 4  # two of one padded size
+    paths = []
+    for number, (height, width) in enumerate(sizes):
+        pixels = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
+        paths.append(tmp_path / f"{number:02d}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    told = []
+    found, rejected = predict_images(
+        predictor, paths, settings=ALL, progress=lambda done, total: told.append((done, total))
+    )
+    assert not rejected
+    assert told[-1] == (20, 20)
+    assert len(told) < 10  # batches
+    apart = [predict_images(predictor, [path], settings=ALL)[0] for path in paths]
+    assert found.image_id.tolist() == [name for one in apart for name in one.image_id]
+    joints = np.concatenate([one.joints_2d for one in apart])
+    np.testing.assert_allclose(found.joints_2d, joints, atol=0.02)
+
+
+def test_proposals_of_the_mirrored_image_are_mirrored_back(predictor):
+    pixels = np.random.default_rng(3).integers(0, 255, (3, 64, 96), dtype=np.uint8)
+    image = torch.from_numpy(pixels)
+    plain = predictor.propose([image], ALL)[0]
+    flipped = predictor.propose([image.flip(-1)], ALL)[0]
+    both = predictor.propose([image], replace(ALL, mirrored=True))[0]
+    n = len(plain.score)
+    assert len(both.score) == n + len(flipped.score)
+    torch.testing.assert_close(both.joints_3d[:n], plain.joints_3d)
+    wrist, other = J["l_wrist"], J["r_wrist"]
+    torch.testing.assert_close(both.joints_2d[n:, wrist, 0], 96 - flipped.joints_2d[:, other, 0])
+    torch.testing.assert_close(both.joints_2d[n:, wrist, 1], flipped.joints_2d[:, other, 1])
+    torch.testing.assert_close(both.joints_3d[n:, wrist, 0], -flipped.joints_3d[:, other, 0])
+    torch.testing.assert_close(both.boxes[n:, 0], 96 - flipped.boxes[:, 2])
 
 
 def test_no_proposal_is_no_pose(predictor):

@@ -4,11 +4,12 @@ Section 4.2 of the paper: "we detect the poses over the whole image and use the 
 information only for evaluation, i.e., to select the pose that corresponds to each ground-truth".
 The localisation is the box around the person's joints. How it selects is not said; the rules:
 
-- ``iou`` (default): the pose whose box (around its 2D joints) has the largest IoU, above 0, with
-  the person's box.
-- ``overlap``: the highest-scored pose among those with an IoU of ``min_iou`` at least; if there is
-  none, as ``iou``. Trusts the scores more; of two people who overlap, both may get the better
-  scored one's pose, so that even a perfect prediction is below 100%.
+- ``overlap`` (default): the highest-scored pose among those with an IoU of ``min_iou`` at least;
+  if there is none, as ``iou``. A detector is judged by what it is surest of. Of two people who
+  overlap, both may get the better scored one's pose, so that even a perfect prediction is below
+  100% without ``exclusive``.
+- ``iou``: the pose whose box (around its 2D joints) has the largest IoU, above 0, with the
+  person's box, whatever its score. It prefers the unlikely pose whose box happens to fit.
 - ``centre``: the pose whose body centre is nearest to the person's.
 - ``score``: the highest-scored pose in the image (one person per image: Human3.6M).
 
@@ -82,7 +83,7 @@ def select(
     true_2d: NDArray[np.floating],
     known: NDArray[np.bool_],
     *,
-    rule: Selection = "iou",
+    rule: Selection = "overlap",
     min_iou: float = 0.5,
     exclusive: bool = False,
 ) -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ class EvaluationSettings:
     strict: bool = False
     visible_only: bool = False
     root: str = "body_centre"
-    selection: str = "iou"
+    selection: str = "overlap"
     min_iou: float = 0.5
     exclusive: bool = False
     head_fallback: bool = True

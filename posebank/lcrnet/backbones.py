@@ -19,14 +19,11 @@ from torchvision.ops.poolers import initLevelMapper
 
 from posebank.errors import SettingsError, SourceError
 from posebank.lcrnet.settings import BACKBONES, TIMM, TrainSettings
-from posebank.lcrnet.timm_backbones import CHANNELS, summed_features
+from posebank.lcrnet.timm_backbones import CHANNELS, IMAGENET_MEAN, IMAGENET_STD, summed_features
 
 State = dict[str, Tensor]
 Dense = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Weight and bias of two fully connected layers."""
-
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,8 @@ class Backbone:
     pool: nn.Module
     stages: list[nn.Module]
     dense: Dense | None = None
-    mean: tuple[float, ...] = _IMAGENET_MEAN
-    std: tuple[float, ...] = _IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     channels_last: bool = False
 
 
@@ -93,10 +90,11 @@ class _SingleAlign(nn.Module):
         self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
     ) -> Tensor:
         (features,) = maps.values()
-        return roi_align(features, boxes, self.pooled, 1 / self.stride, 1)
+        pooled: Tensor = roi_align(features, boxes, self.pooled, 1 / self.stride, 1)
+        return pooled
 
 
-class _PyramidAlign(MultiScaleRoIAlign):
+class _PyramidAlign(nn.Module):
     """RoI align on maps of the given strides, each box on the map that suits its size.
 
     torchvision's infers the scale of the maps from the first images that it sees and keeps it. A
@@ -105,10 +103,17 @@ class _PyramidAlign(MultiScaleRoIAlign):
     """
 
     def __init__(self, levels: list[str], strides: tuple[int, ...], pooled: int) -> None:
-        super().__init__(levels, pooled, 2)
-        self.scales = [1 / stride for stride in strides]
+        super().__init__()
+        self.align = MultiScaleRoIAlign(levels, pooled, 2)
+        self.align.scales = [1 / stride for stride in strides]
         first, last = (round(np.log2(stride)) for stride in (strides[0], strides[-1]))
-        self.map_levels = initLevelMapper(first, last, canonical_scale=224, canonical_level=4)
+        self.align.map_levels = initLevelMapper(first, last)
+
+    def forward(
+        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
+    ) -> Tensor:
+        pooled: Tensor = self.align(maps, boxes, sizes)
+        return pooled
 
 
 def _vgg16(weights: str, settings: TrainSettings) -> Backbone:

@@ -45,7 +45,7 @@ def read_checkpoint(path: Path) -> State:
         If the file is not one of ``save_checkpoint``.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ArtefactError(f"{path}: expected a checkpoint, found nothing") from error
     except Exception as error:  # files of another kind or cut short lead torch into any error

@@ -34,6 +34,8 @@ def integrate(
     Proposals are grouped by the IoU of the boxes around their 2D joints with the top one of those
     left; within a group, those whose mean 3D joint distance from the top one is below T_3D form a
     mode, and their score-weighted means in 2D and 3D are one pose, of the sum of their scores.
+    Of a group, which is a person, the mode of the highest sum is returned; with ``all_modes``
+    every one is.
 
     Parameters
     ----------
@@ -41,8 +43,21 @@ def integrate(
     """
     order = np.argsort(-score, kind="stable")
     p, q, s = joints_2d[order], joints_3d[order], np.asarray(score, np.float64)[order]
-    mode = _modes(q, _groups(_boxes(p), settings.iou), settings.distance_m)
-    return _best(*_means(p, q, s, mode), settings.max_poses)
+    group = _groups(_boxes(p), settings.iou)
+    mode = _modes(q, group, settings.distance_m)
+    poses = _means(p, q, s, mode)
+    if not settings.all_modes:
+        _, first = np.unique(mode, return_index=True)
+        best = _first_of_each(group[first], poses[2])
+        poses = (poses[0][best], poses[1][best], poses[2][best])
+    return _best(*poses, settings.max_poses)
+
+
+def _first_of_each(group: NDArray[np.int64], score: Array) -> NDArray[np.intp]:
+    """Row of the highest score (n,) of each group (n,); of equal ones the first."""
+    order = np.argsort(-score, kind="stable")
+    _, first = np.unique(group[order], return_index=True)
+    return order[first]
 
 
 def _best(joints_2d: Array, joints_3d: Array, score: Array, most: int) -> Poses:

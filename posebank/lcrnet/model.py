@@ -12,6 +12,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
 from posebank.lcrnet.backbones import Backbone, Dense, build_backbone
+from posebank.lcrnet.images import STRIDE
 from posebank.lcrnet.settings import IntegrationSettings, TrainSettings
 from posebank.lcrnet.targets import (
     AnchorTensors,
@@ -24,7 +25,6 @@ from posebank.lcrnet.targets import (
 from posebank.skeleton import LOWER_LIMBS, N_JOINTS, indices
 
 _LEGS = torch.tensor(indices(LOWER_LIMBS))
-_STRIDE = 32  # images are padded to a multiple of this
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ class LCRNet(nn.Module):
     def features(self, images: list[Tensor]) -> tuple[ImageList, dict[str, Tensor]]:
         """Normalise, pad to one size, extract features. images : (3, H, W) uint8 or float 0-255."""
         sizes = [(int(i.shape[-2]), int(i.shape[-1])) for i in images]
-        height = -(-max(h for h, _ in sizes) // _STRIDE) * _STRIDE
-        width = -(-max(w for _, w in sizes) // _STRIDE) * _STRIDE
+        height = -(-max(h for h, _ in sizes) // STRIDE) * STRIDE
+        width = -(-max(w for _, w in sizes) // STRIDE) * STRIDE
         # Pad with the mean, which normalises to 0 as in Faster R-CNN.
         batch = self.mean.expand(len(images), 3, height, width).clone()
         for row, image in enumerate(images):
@@ -138,8 +138,8 @@ class LCRNet(nn.Module):
         Most boxes are background, and most anchor-poses nobody's: of the 5 x 13 x (C + 1) values
         of every box only those of the rows and classes that occur are computed.
         """
-        boxes, row = rows.unique(return_inverse=True)
-        present, column = classes.unique(return_inverse=True)
+        boxes, row = torch.unique(rows, return_inverse=True)
+        present, column = torch.unique(classes, return_inverse=True)
         weight = self.regressor.weight.view(-1, N_JOINTS * 5, shared.shape[1])
         weight = weight.index_select(0, present)
         bias = self.regressor.bias.view(-1, N_JOINTS * 5)[present]
@@ -206,7 +206,7 @@ class LCRNet(nn.Module):
     def regions(self, images: list[Tensor]) -> list[Tensor]:
         """Region proposals (r, 4) of each image, best first, pixels of the network's input."""
         batch, maps = self.features(images)
-        boxes, _ = self.rpn(batch, maps)
+        boxes: list[Tensor] = self.rpn(batch, maps)[0]
         return boxes
 
     @torch.no_grad()

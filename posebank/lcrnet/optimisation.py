@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -62,5 +63,5 @@ def average_of(model: LCRNet, settings: TrainSettings) -> AveragedModel | None:
     """
     if not settings.average:
         return None
-    average = get_ema_multi_avg_fn(settings.average)
-    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    average: Any = get_ema_multi_avg_fn  # it has no hints
+    return AveragedModel(model, multi_avg_fn=average(settings.average), use_buffers=True)

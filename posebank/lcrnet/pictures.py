@@ -54,10 +54,16 @@ def training_pictures(model: LCRNet, examples: Sequence[Example]) -> list[Tensor
 def _with_boxes(image: Tensor, boxes: Tensor) -> Tensor:
     # A pixel at least each way, which the drawing demands.
     drawn = torch.cat([boxes[:, :2], torch.maximum(boxes[:, 2:], boxes[:, :2] + 1)], dim=1)
-    return draw_bounding_boxes(image, drawn, colors="yellow") if len(boxes) else image
+    if not len(boxes):
+        return image
+    with_boxes: Tensor = draw_bounding_boxes(image, drawn, colors="yellow")
+    return with_boxes
 
 
 def _with_poses(image: Tensor, joints_2d: Tensor) -> Tensor:
     if not len(joints_2d):
         return image
-    return draw_keypoints(image, joints_2d, connectivity=_LIMBS, colors="red", radius=1, width=1)
+    with_poses: Tensor = draw_keypoints(
+        image, joints_2d, connectivity=_LIMBS, colors="red", radius=1, width=1
+    )
+    return with_poses

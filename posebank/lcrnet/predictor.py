@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,17 @@ from posebank.errors import Rejected, SettingsError, SourceError
 from posebank.images import read_image
 from posebank.lcrnet.checkpoints import network_of, read_checkpoint
 from posebank.lcrnet.devices import pick_device
-from posebank.lcrnet.images import resized
+from posebank.lcrnet.images import padded_size, resized
 from posebank.lcrnet.integration import Poses, integrate, nms
 from posebank.lcrnet.model import LCRNet, Proposals
-from posebank.lcrnet.settings import IntegrationSettings
+from posebank.lcrnet.settings import IntegrationSettings, TrainSettings
 from posebank.shards import PoseShards
-from posebank.skeleton import N_JOINTS, centred
+from posebank.skeleton import MIRROR, N_JOINTS, centred
 from posebank.types import Predictions, texts
 
 INTEGRATIONS = {"ppi": integrate, "nms": nms}
+_BATCH = 8
+_MOST_HELD = 64
 
 
 class Predictor:
@@ -47,6 +50,16 @@ class Predictor:
         """Pose proposals of images (3, H, W) uint8, in pixels of the images."""
         if not images:
             return []
+        if settings.mirrored:
+            once = replace(settings, mirrored=False)
+            seen = self.propose([*images, *(image.flip(-1) for image in images)], once)
+            widths = [image.shape[-1] for image in images]
+            return [
+                _both(proposals, _mirrored(other, width))
+                for proposals, other, width in zip(
+                    seen[: len(images)], seen[len(images) :], widths, strict=True
+                )
+            ]
         sized = [resized(image, self.model.settings) for image in images]
         found = self.model.propose([image.to(self.device) for image, _, _ in sized], settings)
         scaled = []
@@ -91,6 +104,21 @@ class Predictor:
         settings: IntegrationSettings | None = None,
     ) -> dict[str, Predictions]:
         """As ``predict``, with several integrations of the same proposals."""
+        each = self.predict_each(integrations, images, image_ids, settings=settings)
+        return {
+            name: Predictions.concat([_nothing(), *(poses[name] for poses in each)])
+            for name in integrations
+        }
+
+    def predict_each(
+        self,
+        integrations: Sequence[str],
+        images: Sequence[NDArray[np.uint8]],
+        image_ids: Sequence[str],
+        *,
+        settings: IntegrationSettings | None = None,
+    ) -> list[dict[str, Predictions]]:
+        """As ``predict_with``, image by image."""
         unknown = [name for name in integrations if name not in INTEGRATIONS]
         if unknown:
             raise SettingsError(
@@ -104,16 +132,38 @@ class Predictor:
                 )
         chosen = settings or IntegrationSettings()
         tensors = [torch.from_numpy(np.ascontiguousarray(i)).permute(2, 0, 1) for i in images]
-        parts = {name: [_nothing()] for name in integrations}
+        each = []
         for proposals, image_id in zip(self.propose(tensors, chosen), image_ids, strict=True):
             joints_2d, joints_3d, score = (
                 values.cpu().double().numpy()
                 for values in (proposals.joints_2d, proposals.joints_3d, proposals.score)
             )
-            for name in integrations:
-                poses = INTEGRATIONS[name](joints_2d, joints_3d, score, chosen)
-                parts[name].append(_predictions(poses, image_id))
-        return {name: Predictions.concat(some) for name, some in parts.items()}
+            each.append({
+                name: _predictions(
+                    INTEGRATIONS[name](joints_2d, joints_3d, score, chosen), image_id
+                )
+                for name in integrations
+            })  # fmt: skip
+        return each
+
+
+def _mirrored(proposals: Proposals, width: int) -> Proposals:
+    """Proposals of a mirrored image of this width, in the image itself.
+
+    ``classes`` remain those of the mirrored image.
+    """
+    order = torch.from_numpy(MIRROR.copy()).to(proposals.boxes.device)
+    boxes, flat = proposals.boxes.clone(), proposals.joints_2d[:, order].clone()
+    boxes[:, [0, 2]] = width - proposals.boxes[:, [2, 0]]
+    flat[..., 0] = width - flat[..., 0]
+    deep = proposals.joints_3d[:, order].clone()
+    deep[..., 0] *= -1
+    return Proposals(boxes, flat, deep, proposals.score, proposals.classes)
+
+
+def _both(some: Proposals, more: Proposals) -> Proposals:
+    names = [field.name for field in fields(Proposals)]
+    return Proposals(*(torch.cat([getattr(some, n), getattr(more, n)]) for n in names))
 
 
 def _predictions(poses: Poses, image_id: str) -> Predictions:
@@ -166,17 +216,13 @@ def predict_samples(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Predictions]:
     """As ``predict_shards``, of the images in the given rows of the data set."""
-    parts = {name: [_nothing()] for name in integrations}
-    for done, row in enumerate(rows, 1):
-        sample = data[row]
-        image = sample["image"].permute(1, 2, 0).numpy()
-        found = predictor.predict_with(
-            integrations, [image], [sample["image_id"]], settings=settings
-        )
-        for name, poses in found.items():
-            parts[name].append(poses)
-        progress(done, len(rows))
-    return {name: Predictions.concat(some) for name, some in parts.items()}
+
+    def images() -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        for row in rows:
+            sample = data[row]
+            yield sample["image_id"], sample["image"].permute(1, 2, 0).numpy()
+
+    return _predict_many(predictor, images(), len(rows), integrations, settings, progress)
 
 
 def predict_images(
@@ -185,19 +231,65 @@ def predict_images(
     *,
     integration: str = "ppi",
     settings: IntegrationSettings | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Predictions, list[Rejected]]:
     """Predict image files; ``image_id`` is the path. What cannot be read is set aside.
 
     Grey, palette, CMYK and 16-bit images are turned to 8-bit RGB, and upright as the file says.
     """
-    parts, rejected = [_nothing()], []
-    for path in paths:
-        try:
-            image = read_image(path)
-        except SourceError as error:
-            rejected.append(Rejected(error.where, error.reason))
-            continue
-        parts.append(
-            predictor.predict([image], [str(path)], integration=integration, settings=settings)
-        )
-    return Predictions.concat(parts), rejected
+    rejected = []
+
+    def images() -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        for path in paths:
+            try:
+                yield str(path), read_image(path)
+            except SourceError as error:
+                rejected.append(Rejected(error.where, error.reason))
+
+    found = _predict_many(predictor, images(), len(paths), (integration,), settings, progress)
+    return found[integration], rejected
+
+
+def _predict_many(
+    predictor: Predictor,
+    images: Iterable[tuple[str, NDArray[np.uint8]]],
+    n_images: int,
+    integrations: Sequence[str],
+    settings: IntegrationSettings | None,
+    progress: Callable[[int, int], None],
+) -> dict[str, Predictions]:
+    """Predict named images (H, W, 3) in batches; the poses come in the order of the images."""
+    found: dict[int, dict[str, Predictions]] = {}
+    for batch in _batches(images, predictor.model.settings):
+        numbers, names, pixels = zip(*batch, strict=True)
+        each = predictor.predict_each(integrations, pixels, names, settings=settings)
+        found.update(zip(numbers, each, strict=True))
+        progress(len(found), n_images)
+    progress(n_images, n_images)
+    ordered = [found[number] for number in sorted(found)]
+    return {
+        name: Predictions.concat([_nothing(), *(poses[name] for poses in ordered)])
+        for name in integrations
+    }
+
+
+_Numbered = tuple[int, str, NDArray[np.uint8]]
+
+
+def _batches(
+    images: Iterable[tuple[str, NDArray[np.uint8]]], settings: TrainSettings
+) -> Iterator[list[_Numbered]]:
+    """Batches of images that need no padding beyond what each needs alone.
+
+    So what is found in an image does not depend on the others of its batch. At most
+    ``_MOST_HELD`` images are in memory.
+    """
+    waiting: dict[tuple[int, int], list[_Numbered]] = {}
+    for number, (image_id, image) in enumerate(images):
+        size = padded_size(image.shape[0], image.shape[1], settings)
+        waiting.setdefault(size, []).append((number, image_id, image))
+        if len(waiting[size]) == _BATCH:
+            yield waiting.pop(size)
+        elif sum(map(len, waiting.values())) >= _MOST_HELD:
+            yield waiting.pop(max(waiting, key=lambda size: len(waiting[size])))
+    yield from waiting.values()

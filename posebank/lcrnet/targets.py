@@ -117,7 +117,8 @@ def _in_image(boxes: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.
     """Which of the boxes (m, 4) show at least a pixel each way of an image (height, width)."""
     low = np.maximum(boxes[:, :2], 0)
     high = np.minimum(boxes[:, 2:], [size[1], size[0]])
-    return (high - low >= 1).all(axis=1)
+    seen: NDArray[np.bool_] = (high - low >= 1).all(axis=1)
+    return seen
 
 
 def label_boxes(boxes: Tensor, targets: ImageTargets) -> tuple[Tensor, Tensor]:

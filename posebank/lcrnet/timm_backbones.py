@@ -14,6 +14,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from posebank.errors import SettingsError
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 CHANNELS = 96
 STRIDES = (8, 16, 32)
 
@@ -111,9 +113,9 @@ def summed_features(
     packaged = PACKAGED.get(backbone)
     name = packaged.model if packaged else backbone
     try:
-        options = {"features_only": True, "out_indices": (2, 3, 4)}
+        options: dict[str, Any] = {"features_only": True, "out_indices": (2, 3, 4)}
         download = weights == "imagenet" and packaged is None
-        network = timm.create_model(name, pretrained=download, **options)
+        network: Any = timm.create_model(name, pretrained=download, **options)
     except Exception as error:  # timm and what it downloads with raise many kinds
         raise SettingsError(f"backbone: expected a model of timm, got {name!r}: {error}") from error
     strides = tuple(network.feature_info.reduction())
@@ -126,8 +128,8 @@ def summed_features(
         # The package has its own names for the same layers in the same order.
         ordered = dict(zip(whole.state_dict(), packaged.state().values(), strict=True))
         network.load_state_dict({key: ordered[key] for key in network.state_dict()})
-    config: dict[str, Any] = timm.get_pretrained_cfg(name).to_dict()
-    mean, std = tuple(config["mean"]), tuple(config["std"])
+    config = timm.get_pretrained_cfg(name)
+    mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
     if packaged:  # (x - 127) / 128, as the weights were trained
         mean, std = (127 / 255,) * 3, (128 / 255,) * 3
     if frozen_norm:
@@ -161,7 +163,8 @@ def fold_norms(network: nn.Module) -> None:
                 conv = getattr(*convolution)
                 if convolution[0] is not module or conv.out_channels != child.num_features:
                     continue
-                conv.weight, conv.bias = fuse_conv_bn_weights(
+                fuse: Any = fuse_conv_bn_weights  # its hints leave out what it accepts
+                conv.weight, conv.bias = fuse(
                     conv.weight, conv.bias, child.running_mean, child.running_var, child.eps,
                     child.weight, child.bias,
                 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ from posebank.shards import PoseShards
 from posebank.types import Anchors
 
 BAD_BATCH = "bad_batch.pt"
+PEOPLE_PER_ANCHOR = 50
 _N_PICTURES = 4
 
 
@@ -143,6 +145,7 @@ def train(
                 f"{shards}: expected images of split train with a label of trust >= "
                 f"{settings.min_trust}, found none"
             )
+        _warn_of_small_classes(data, anchors)
         images = TrainingImages(data, anchor_tensors(anchors, settings.upper_body), settings)
         validation = None
         if settings.validation_images and among.is_first:
@@ -158,6 +161,20 @@ def train(
         loss=float(last["total"]),
         losses={str(name): round(float(value), 5) for name, value in last.items()},
     )
+
+
+def _warn_of_small_classes(data: PoseShards, anchors: Anchors) -> None:
+    """Warn where there are too few people for each anchor-pose."""
+    parts = np.unique(data.places.part).tolist()
+    n_people = sum(data.files.labels(part, data.filter).n_people for part in parts)
+    n_anchors = int((anchors.kind == "full").sum())
+    if n_people < PEOPLE_PER_ANCHOR * n_anchors:
+        warnings.warn(
+            f"{n_people} people to train {n_anchors} anchor-poses on: expected at least "
+            f"{PEOPLE_PER_ANCHOR} for each, or their classes and regressors are learnt poorly; "
+            f"{max(n_people // PEOPLE_PER_ANCHOR, 1)} anchor-poses suit these people",
+            stacklevel=3,
+        )
 
 
 def _loop(
@@ -244,7 +261,7 @@ def _update(
             values = torch.stack([*losses.values(), total]).detach().cpu().tolist()
             if not math.isfinite(values[-1]):
                 _abort(training, examples, run, values[-1], among)
-            training.scaler.scale(total).backward()
+            torch.autograd.backward(training.scaler.scale(total))
         for name, value in zip(losses, values[:-1], strict=True):
             sums[name] = sums.get(name, 0.0) + value / settings.accumulate
     training.scaler.unscale_(training.optimizer)

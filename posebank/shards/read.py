@@ -92,6 +92,11 @@ class PartLabels:
     ignored_box: NDArray[np.float32]
     nbytes: int
 
+    @property
+    def n_people(self) -> int:
+        """People that the filter keeps."""
+        return int(self.start[-1] - self.start[0])
+
 
 @dataclass(frozen=True)
 class GroupImages:

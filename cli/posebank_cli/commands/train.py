@@ -14,7 +14,9 @@ from posebank_cli import options
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @options.workspace
 @click.option("--run", "name", default="default", show_default=True, help="Name of the run.")
-@click.option("--backbone", help="vgg16, resnet50_fpn or small; each brings its settings.")
+@click.option(
+    "--backbone", help="vgg16, resnet50_fpn, small, lite0, or timm:NAME; each brings its settings."
+)
 @click.option("--iterations", type=click.IntRange(min=1), help="Training iterations.")
 @click.option(
     "--weights", type=click.Path(path_type=Path), help="Weights of the backbone, in a file."
