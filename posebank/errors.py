@@ -38,6 +38,10 @@ class SettingsError(PosebankError):
     """A setting, an option or a configuration file is wrong."""
 
 
+class PosebankWarning(UserWarning):
+    """The work goes on, but its result may not be what was wanted."""
+
+
 @dataclass(frozen=True)
 class Rejected:
     """Something that was set aside: where it is and why it was not used."""

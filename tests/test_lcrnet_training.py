@@ -11,7 +11,7 @@ import torch
 from lcrnet_samples import make_anchors, make_labels, poses, stick_figures, tiny, write_shards
 
 from posebank.annotations import read_annotations
-from posebank.errors import ArtefactError, PosebankError, SettingsError
+from posebank.errors import ArtefactError, PosebankError, PosebankWarning, SettingsError
 from posebank.evaluation import EvaluationSettings, evaluate, ground_truth_from_shards
 from posebank.lcrnet import Predictor, predict_shards, preset, train
 from posebank.lcrnet import trainer as trainer_module
@@ -236,7 +236,7 @@ def test_two_processes_share_the_work_and_stay_equal(figures, tmp_path):
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
          script, shards, run],
         check=True, capture_output=True, env={**os.environ, "PYTHONPATH": here,
-                                              "OMP_NUM_THREADS": "1"}, timeout=120,
+                                              "OMP_NUM_THREADS": "1"}, timeout=600,
     )  # fmt: skip
     assert (run / "sum0").read_text() == (run / "sum1").read_text()
     assert len(losses(run)) == 2
@@ -271,3 +271,11 @@ def test_overfits_eight_real_images(shared_data, tmp_path):
     result = evaluate(predictions, truth, EvaluationSettings()).headline()
     assert result["pckh_percent"] == 100
     assert result["mpjpe_mm"] < 60
+
+
+def test_too_few_people_for_the_anchor_poses_are_told(figures, tmp_path):
+    shards, anchors = figures
+    with pytest.warns(
+        PosebankWarning, match=r"^7 people to train 5 anchor-poses on: .* at least 50"
+    ):
+        train(shards, anchors, tmp_path, tiny(iterations=1))

@@ -30,10 +30,12 @@ from posebank.shards import (
     crop_sample,
     flip_sample,
     resize_sample,
+    turn_sample,
 )
+from posebank.shards.augment import UNASSIGNED
 from posebank.shards.order import epoch_order, of_rank, of_worker
 from posebank.shards.read import ImageIndex, ShardFiles, ShardFilter
-from posebank.skeleton import is_annotated
+from posebank.skeleton import is_annotated, mirrored_3d
 from posebank.types import Labels
 
 IMAGES = {
@@ -458,6 +460,62 @@ def test_pixels_and_joints_move_together(folder: Path) -> None:
             changed["joints_2d"][0, 0], centre(changed["image"]), atol=0.6, rtol=0
         )
         assert changed["image"].shape == (3, changed["height"], changed["width"])
+    # A turned image is grey outside the old one, so that the mean of the white pixels is looked at.
+    for changed in (
+        turn_sample(sample, (50.0, 40.0), 0.5, 1.5, 130, 110),
+        turn_sample(flip_sample(sample), (60.0, 50.0), -2.0, 0.9, 100, 90),
+    ):
+        rows, columns = torch.nonzero(changed["image"][0] > 200, as_tuple=True)
+        middle = torch.stack([columns.float().mean(), rows.float().mean()]) + 0.5
+        torch.testing.assert_close(changed["joints_2d"][0, 0], middle, atol=0.6, rtol=0)
+        assert changed["image"].shape == (3, changed["height"], changed["width"])
+
+
+def test_a_turn_by_hand(folder: Path) -> None:
+    """A quarter turn from x to y, to twice the size: right becomes down, in 2D as in 3D."""
+    sample = dict(PoseShards(folder)[0])
+    n = len(sample["person_id"])
+    flat, deep = torch.full((n, 13, 2), 20.0), torch.zeros(n, 13, 3)
+    flat[:, 0] = torch.tensor([25.0, 18.0])
+    deep[:, 0] = torch.tensor([0.5, -0.2, 0.7])
+    box = torch.tensor([[10.0, 12, 30, 16]]).repeat(n, 1)
+    sample |= {"joints_2d": flat, "joints_3d": deep, "head_box": box}
+    turned = turn_sample(sample, (20.0, 20.0), np.pi / 2, 2.0, 100, 80)
+    # (5, -2) from the centre turns to (2, 5), is doubled, and put from the middle (50, 40).
+    torch.testing.assert_close(turned["joints_2d"][:, 0], torch.tensor([54.0, 50.0]).repeat(n, 1))
+    torch.testing.assert_close(
+        turned["joints_3d"][:, 0], torch.tensor([0.2, 0.5, 0.7]).repeat(n, 1)
+    )
+    # Corners (-10, -8) and (10, -4) turn to (8, -10) and (4, 10).
+    expected = torch.tensor([[58.0, 20, 66, 60]]).repeat(n, 1)
+    torch.testing.assert_close(turned["head_box"], expected)
+    assert (turned["anchor_id"] == UNASSIGNED).all()
+    assert turned["image"].shape == (3, 80, 100)
+    back = turn_sample(turned, (50.0, 40.0), -np.pi / 2, 0.5, 40, 40)
+    torch.testing.assert_close(back["joints_2d"], flat)
+    torch.testing.assert_close(back["joints_3d"], deep)
+
+
+def test_windows_are_around_people_and_turned_ones_are_assigned_again(folder: Path) -> None:
+    rng = np.random.default_rng(5)
+    anchors = rng.normal(0, 0.3, (7, 13, 3)).astype(np.float32)
+    change = Augmentation(
+        scale=1.2, crop=0, rotation_deg=60, shift=0.1, window=64, anchors_3d=anchors
+    )
+    seen = 0
+    for sample in PoseShards(folder):
+        changed = change(sample, rng, zoom=0.8)
+        assert changed["image"].shape == (3, 64, 64)
+        assert changed["image"].dtype == torch.uint8
+        poses = changed["joints_3d"].numpy().astype(np.float64)
+        for name, those in (("anchor_id", poses), ("anchor_id_flipped", mirrored_3d(poses))):
+            distance = np.linalg.norm(anchors[None] - those[:, None], axis=-1).mean(-1)
+            assert changed[name].tolist() == distance.argmin(axis=1).tolist()
+        seen += len(poses)
+    assert seen > 0
+    for bad in ({"rotation_deg": 200}, {"window": -1}, {"shift": 0.7}):
+        with pytest.raises(SettingsError, match=next(iter(bad))):
+            Augmentation(**bad)
 
 
 def test_people_who_are_cut_off_are_ignored(folder: Path) -> None:

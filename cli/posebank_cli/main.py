@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import importlib
+import warnings
 
 import click
 
 from posebank import __version__
-from posebank.errors import PosebankError
+from posebank.errors import PosebankError, PosebankWarning
 from posebank_pipelines.processes import end_on_sigterm
 
 COMMANDS = {
@@ -75,7 +76,24 @@ class LazyGroup(click.Group):
             raise click.ClickException(message) from error
 
 
+_format_of_python = warnings.formatwarning
+
+
+def _formatted(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Format a warning of posebank as one line, like its errors; others as Python has them."""
+    if issubclass(category, PosebankWarning):
+        return f"Warning: {message}\n"
+    return _format_of_python(message, category, filename, lineno, line)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="posebank")
 def main() -> None:
     """Motion capture and 2D pose annotations into 2D + 3D labels, and LCR-Net on them."""
+    warnings.formatwarning = _formatted

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from posebank.artefacts import atomic_path
-from posebank.errors import ArtefactError, PosebankError, SettingsError
+from posebank.errors import ArtefactError, PosebankError, PosebankWarning, SettingsError
 from posebank.lcrnet.checkpoints import (
     CHECKPOINT,
     INITIAL,
@@ -173,6 +173,7 @@ def _warn_of_small_classes(data: PoseShards, anchors: Anchors) -> None:
             f"{n_people} people to train {n_anchors} anchor-poses on: expected at least "
             f"{PEOPLE_PER_ANCHOR} for each, or their classes and regressors are learnt poorly; "
             f"{max(n_people // PEOPLE_PER_ANCHOR, 1)} anchor-poses suit these people",
+            PosebankWarning,
             stacklevel=3,
         )
 

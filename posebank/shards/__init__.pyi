@@ -4,6 +4,7 @@ from .augment import Augmentation as Augmentation
 from .augment import crop_sample as crop_sample
 from .augment import flip_sample as flip_sample
 from .augment import resize_sample as resize_sample
+from .augment import turn_sample as turn_sample
 from .batch import collate_samples as collate_samples
 from .card import dataset_card as dataset_card
 from .card import hub_readme as hub_readme

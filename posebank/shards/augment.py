@@ -184,13 +184,13 @@ class Augmentation:
     flip : probability of mirroring.
     scale : the image is resized by a factor between ``1 / scale`` and ``scale``.
     crop : up to this part of the width and of the height is cut off.
+    brightness, contrast, saturation : factors between ``1 - v`` and ``1 + v``.
+    hue : shift by up to this part of the colour circle.
     rotation_deg : the image is rotated by up to this angle either way, and the people's x and y
         in 3D with it.
     shift : the image is shifted by up to this fraction of its width and height.
     window : side in pixels of a square cut out around a person chosen at random, after the change
         of size; images without people are cut around their middle. 0 keeps whole images.
-    brightness, contrast, saturation : factors between ``1 - v`` and ``1 + v``.
-    hue : shift by up to this part of the colour circle.
     anchors_3d : full-body anchor-poses (K, 13, 3) by which rotated people are assigned again;
         without them their ``anchor_id`` is ``UNASSIGNED``.
     """
@@ -198,13 +198,13 @@ class Augmentation:
     flip: float = 0.5
     scale: float = 1.25
     crop: float = 0.1
-    rotation_deg: float = 0.0
-    shift: float = 0.0
-    window: int = 0
     brightness: float = 0.2
     contrast: float = 0.2
     saturation: float = 0.2
     hue: float = 0.02
+    rotation_deg: float = 0.0
+    shift: float = 0.0
+    window: int = 0
     anchors_3d: np.ndarray | None = None
 
     def __post_init__(self) -> None:
