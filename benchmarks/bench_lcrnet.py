@@ -20,9 +20,10 @@ from torchvision.ops import MultiScaleRoIAlign
 from posebank.lcrnet import IntegrationSettings, Predictor, integrate, preset
 from posebank.lcrnet.backbones import build_backbone
 from posebank.lcrnet.devices import pick_device
+from posebank.lcrnet.images import network_size
 from posebank.lcrnet.model import LCRNet, _dense
+from posebank.lcrnet.optimisation import make_optimizer
 from posebank.lcrnet.targets import AnchorTensors, ImageTargets
-from posebank.lcrnet.trainer import _optimizer
 
 N_ANCHOR_POSES = 100
 HEIGHT, WIDTH = 480, 640
@@ -40,11 +41,12 @@ class OneMap(torch.nn.Module):
 
 
 def faster_rcnn(settings, n_classes):
-    backbone = build_backbone(settings.backbone)
+    backbone = build_backbone(settings, load_weights=False)
+    height, width = network_size(HEIGHT, WIDTH, settings)
     return FasterRCNN(
         OneMap(backbone),
-        min_size=settings.short_side,
-        max_size=settings.long_side,
+        min_size=min(height, width),
+        max_size=max(height, width),
         rpn_anchor_generator=AnchorGenerator(
             (tuple(settings.anchor_sizes),), (tuple(settings.anchor_ratios),)
         ),
@@ -52,10 +54,10 @@ def faster_rcnn(settings, n_classes):
         rpn_post_nms_top_n_train=settings.train_proposals[1],
         rpn_pre_nms_top_n_test=settings.test_proposals[0],
         rpn_post_nms_top_n_test=settings.test_proposals[1],
-        box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2),
+        box_roi_pool=MultiScaleRoIAlign(["0"], settings.pooled, 2),
         box_head=torch.nn.Sequential(  # the same layers, batch normalisation included
             torch.nn.Flatten(),
-            *_dense(backbone.channels * 49, settings),
+            *_dense(backbone.channels * settings.pooled**2, settings),
             *_dense(settings.fc_channels, settings),
         ),
         box_predictor=OutputLayers(settings.fc_channels, n_classes),
@@ -114,9 +116,8 @@ def networks(backbone, n_images, repeats, device):
     rng = np.random.default_rng(0)
     poses = torch.from_numpy(rng.normal(0, 0.4, (N_ANCHOR_POSES, 13, 3)).astype(np.float32))
     anchors = AnchorTensors(torch.rand(N_ANCHOR_POSES, 13, 2), poses, N_ANCHOR_POSES)
-    factor = min(settings.short_side / HEIGHT, settings.long_side / WIDTH)
-    size = (3, round(HEIGHT * factor), round(WIDTH * factor))
-    ours = LCRNet(anchors, settings).to(device)
+    size = (3, *network_size(HEIGHT, WIDTH, settings))
+    ours = LCRNet(anchors, settings, load_weights=False).to(device)
     theirs = faster_rcnn(settings, N_ANCHOR_POSES + 1)
     theirs = theirs.to(device)
     images = [torch.rand(size, device=device) * 255 for _ in range(n_images)]
@@ -146,8 +147,15 @@ def networks(backbone, n_images, repeats, device):
     ]
     # Both with our trainer's optimiser; the peer also with the one of torchvision's own script.
     steps = {
-        "ours": _optimizer(ours, settings),
-        "theirs": _optimizer(theirs, settings),
+        "ours": make_optimizer(ours, settings),
+        "theirs": torch.optim.AdamW(
+            theirs.parameters(), weight_decay=settings.weight_decay, fused=True
+        )
+        if settings.optimizer == "adamw"
+        else torch.optim.SGD(
+            theirs.parameters(), settings.learning_rate, settings.momentum,
+            weight_decay=settings.weight_decay, fused=True,
+        ),
         "theirs_plain": torch.optim.SGD(
             theirs.parameters(), settings.learning_rate, settings.momentum,
             weight_decay=settings.weight_decay,
@@ -174,14 +182,15 @@ def networks(backbone, n_images, repeats, device):
 
     def infer_ours():
         ours.eval()
-        for picture in pictures:  # the resizing and PPI are included
-            predictor.predict([picture], [""])
+        for first in range(0, len(pictures), 8):  # the resizing and PPI are included
+            some = pictures[first : first + 8]
+            predictor.predict(some, [""] * len(some))
 
     def infer_theirs():
         theirs.eval()
         with torch.no_grad():
-            for image in unit:
-                theirs([image])
+            for first in range(0, len(unit), 8):
+                theirs(unit[first : first + 8])
 
     found = {}
     for name, works in (
@@ -221,7 +230,7 @@ def ppi_ms(n_boxes=300, n_classes=10, n_people=3, n_modes=4):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backbone", default="small", choices=["small", "vgg16"])
+    parser.add_argument("--backbone", default="small", choices=["small", "vgg16", "lite0"])
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--device", default="auto")

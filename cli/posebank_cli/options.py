@@ -336,12 +336,32 @@ _PPI_DISTANCE_MM = click.option(
 )
 
 
+_ALL_MODES = click.option(
+    "--all-modes/--best-mode",
+    default=IntegrationSettings.all_modes,
+    show_default=True,
+    help="PPI returns every 3D mode of a person, or the best one.",
+)
+_MIRRORED = click.option(
+    "--mirrored",
+    is_flag=True,
+    help="Look at the mirrored image as well (twice the time).",
+)
+
+
 def ppi(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options ``ppi_iou`` and ``ppi_distance_mm`` to a command."""
-    result: Callable[..., Any] = _PPI_IOU(_PPI_DISTANCE_MM(command))
+    """Add the options of ``integration_settings`` to a command."""
+    result: Callable[..., Any] = _PPI_IOU(_PPI_DISTANCE_MM(_ALL_MODES(_MIRRORED(command))))
     return result
 
 
-def integration_settings(ppi_iou: float, ppi_distance_mm: float) -> IntegrationSettings:
-    """Return the settings of the proposals integration that the two options give."""
-    return IntegrationSettings(iou=ppi_iou, distance_m=ppi_distance_mm / 1000)
+def integration_settings(
+    ppi_iou: float, ppi_distance_mm: float, all_modes: bool, mirrored: bool
+) -> IntegrationSettings:
+    """Return the settings of the proposals integration that the options of ``ppi`` give."""
+    return IntegrationSettings(
+        iou=ppi_iou,
+        distance_m=ppi_distance_mm / 1000,
+        all_modes=all_modes,
+        mirrored=mirrored,
+    )

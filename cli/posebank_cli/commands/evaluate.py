@@ -140,6 +140,8 @@ def evaluate(
     coco: Path | None,
     ppi_iou: float,
     ppi_distance_mm: float,
+    all_modes: bool,
+    mirrored: bool,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -160,7 +162,7 @@ def evaluate(
     )
 
     settings = EvaluationSettings(**chosen)
-    integration = options.integration_settings(ppi_iou, ppi_distance_mm)
+    integration = options.integration_settings(ppi_iou, ppi_distance_mm, all_modes, mirrored)
     if checkpoint is not None and predictions:
         raise click.UsageError("expected --checkpoint or --predictions, found both")
     if not predictions and truth != "shards":
