@@ -97,7 +97,8 @@ def _viewfree(
         return
     rank = np.concatenate(list(queries.groups()))
     units, masks = queries.unit[rank], queries.mask[rank]
-    poses = np.ascontiguousarray(bank.joints_3d)
+    # Read-only arrays, as of a file, would be another type to the compiled loops.
+    poses = np.require(bank.joints_3d, np.float32, ["C", "W"])
     cameras = cameras_to_search(settings.limits, settings.prior)
     k = min(settings.k, len(bank))
     apart = N_JOINTS * (settings.min_distance_mm / 1000) ** 2

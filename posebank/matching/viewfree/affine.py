@@ -13,9 +13,9 @@ pivot): ``ROUNDING``, about 17 u for each.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from posebank.matching.viewfree.compiled import inner
 from posebank.skeleton import N_JOINTS
 
 Array32 = NDArray[np.float32]
@@ -27,7 +27,7 @@ ROUNDING = 1e-6  # the same, per unit of how much the columns were stretched
 FLAT = 1e-6  # smallest pivot of the scatter, of its trace, below which there is no affine bound
 
 
-@njit(nogil=True, fastmath=True)
+@inner(fastmath=True)
 def _dot(w: Array32, d: int, e: int, out: Array32) -> None:
     """Products of columns d and e of every pose of a block, w (13, 3, BLOCK), into out (BLOCK,)."""
     # Written out, here and below: a loop over joints inside one over poses is not vectorised.
@@ -41,7 +41,7 @@ def _dot(w: Array32, d: int, e: int, out: Array32) -> None:
         )  # fmt: skip
 
 
-@njit(nogil=True, fastmath=True)
+@inner(fastmath=True)
 def _centre(mask: Flags, bank: Array32, start: int, width: int, w: Array32, mean: Array32) -> None:
     """Columns x, z, y of the poses, centred over the mask, 0 elsewhere, into w (13, 3, BLOCK)."""
     w[:] = np.float32(0.0)
@@ -61,7 +61,7 @@ def _centre(mask: Flags, bank: Array32, start: int, width: int, w: Array32, mean
                     centred[i] = row[i] - mean[i]
 
 
-@njit(nogil=True, fastmath=True)
+@inner(fastmath=True)
 def whiten(  # noqa: PLR0912
     mask: Flags, bank: Array32, start: int, stop: int, w: Array32, slack: Array32, work: Array32
 ) -> None:
@@ -113,7 +113,7 @@ def whiten(  # noqa: PLR0912
                     w[j, d, i] = np.float32(0.0)
 
 
-@njit(nogil=True, fastmath=True)
+@inner(fastmath=True)
 def affine_bounds(
     unit: Array32, w: Array32, slack: Array32, cones: Array32, has_cones: bool, work: Array32,
     bounds: Array32,
@@ -164,7 +164,7 @@ def affine_bounds(
     return float(lowest)
 
 
-@njit(nogil=True, fastmath=True)
+@inner(fastmath=True)
 def _add_cones(cones: Array32, work: Array32, bounds: Array32) -> None:
     """Replace the bounds (BLOCK,) of any affine camera by the least over the cones."""
     zero = np.float32(0.0)

@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.cameras import Cameras
+from posebank.matching.viewfree.compiled import inner
 from posebank.matching.viewfree.decide import Query, Tools
 from posebank.matching.viewfree.refine import (
     affine_start,
@@ -81,7 +82,7 @@ def shortlist_block(short: Shortlist, start: int, bounds: Array32) -> None:
     number[0] = n
 
 
-@njit(nogil=True)
+@inner()
 def _halve(short: Shortlist) -> None:
     """Keep the half with the lowest bounds."""
     keep = short.rows.shape[0] // 2
@@ -100,7 +101,7 @@ def _halve(short: Shortlist) -> None:
     short.number[0], short.threshold[0] = kept, highest
 
 
-@njit(nogil=True)
+@inner()
 def _affine_bound(cameras: Cameras, tools: Tools) -> float:
     """The affine bound of the pair in ``tools`` in float64, as ``affine.affine_bounds``."""
     a, g, i = tools.a, tools.g, tools.inverse
@@ -126,7 +127,7 @@ def _affine_bound(cameras: Cameras, tools: Tools) -> float:
     return bound
 
 
-@njit(nogil=True)
+@inner()
 def _best_first(query: Query, short: Shortlist, most: int, tools: Tools) -> tuple[Rows, Array]:
     """At most ``most`` rows of the shortlist, by their bounds, and these.
 
@@ -146,7 +147,7 @@ def _best_first(query: Query, short: Shortlist, most: int, tools: Tools) -> tupl
     return rows[order], bounds[order]
 
 
-@njit(nogil=True)
+@inner()
 def approximate(cameras: Cameras, tools: Tools) -> float:
     """Cost squared of a good camera of the pair in ``tools``, which is left in ``tools.best``.
 
@@ -170,7 +171,7 @@ def approximate(cameras: Cameras, tools: Tools) -> float:
     return cost
 
 
-@njit(nogil=True)
+@inner()
 def _see(poses: Array32, row: int, r: Array, seen: Array) -> None:
     """Joints of a pose in the axes of a camera r (9,) into seen (39,)."""
     for j in range(N_JOINTS):
@@ -179,7 +180,7 @@ def _see(poses: Array32, row: int, r: Array, seen: Array) -> None:
             seen[3 * j + i] = r[3 * i] * x + r[3 * i + 1] * y + r[3 * i + 2] * z
 
 
-@njit(nogil=True)
+@inner()
 def _is_apart(seen: Array, kept: Array, n: int, apart: float) -> bool:
     """Whether seen (39,) is at a squared distance of ``apart`` from the first n of kept (k, 39)."""
     for i in range(n):
@@ -194,7 +195,7 @@ def _is_apart(seen: Array, kept: Array, n: int, apart: float) -> bool:
     return True
 
 
-@njit(nogil=True)
+@inner()
 def _insert(ranked: Array, order: Rows, rows: Rows, n: int, cost: float) -> None:
     """Insert cost number n into the sorted ranked[:n], its number into order; ties by row."""
     place = n
@@ -206,7 +207,7 @@ def _insert(ranked: Array, order: Rows, rows: Rows, n: int, cost: float) -> None
     ranked[place], order[place] = cost, n
 
 
-@njit(nogil=True)
+@inner()
 def rank_candidates(
     query: Query, short: Shortlist, apart: float, tools: Tools, rows: Rows, rotations: Array
 ) -> None:
@@ -223,7 +224,13 @@ def rank_candidates(
     near, bounds = _best_first(query, short, most_poses(query.mask.sum(), k), tools)
     n = near.shape[0]
     cameras, ranked, order = np.empty((n, 9)), np.empty(n), np.empty(n, np.int64)
-    kept, seen = np.empty((k, 3 * N_JOINTS)), np.empty(3 * N_JOINTS)
+    kept, seen = np.empty((k + 1, 3 * N_JOINTS)), np.empty(3 * N_JOINTS)
+    # The best pose also as it would be seen as a candidate: another one like it has that camera.
+    moments(query.unit, query.mask, query.poses, rows[0], tools.a, tools.g)
+    if approximate(query.cameras, tools) == np.inf:
+        tools.best.r[:] = rotations[0]
+    _see(query.poses, rows[0], rotations[0], kept[0])
+    _see(query.poses, rows[0], tools.best.r, kept[1])
     tried, wanted = 0, k
     while True:
         while tried < n and (tried < wanted or bounds[tried] < ranked[wanted - 1]):
@@ -236,16 +243,15 @@ def rank_candidates(
             _insert(ranked, order, near, tried, cost)
             tried += 1
         found = 1
-        _see(query.poses, rows[0], rotations[0], kept[0])
         for place in range(tried):
             i = order[place]
             if found == k or ranked[place] == np.inf:
                 break
             if apart > 0:
                 _see(query.poses, near[i], cameras[i], seen)
-                if not _is_apart(seen, kept, found, apart):
+                if not _is_apart(seen, kept, found + 1, apart):
                     continue
-                kept[found] = seen
+                kept[found + 1] = seen
             rows[found], rotations[found] = near[i], cameras[i]
             found += 1
         if found == k or tried == n:

@@ -12,10 +12,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.cameras import Cameras
+from posebank.matching.viewfree.compiled import inner
 from posebank.matching.viewfree.dual import (
     N_MULTIPLIERS,
     Scratch,
@@ -41,6 +41,7 @@ Rows = NDArray[np.int64]
 
 TOLERANCE = 1e-5  # difference of cost (not squared) within which a bound meets a cost
 OUT = np.float32(8.0)  # a bound that excludes
+_NO_LIMIT = 8.0
 DUAL_ROUNDING = 1e-10  # of the dual in float64, in cost squared
 COST, BOUND, ROTATION = 0, 1, 2
 """Columns of ``Solved.values``: cost squared, lower bound of it, and the first of nine."""
@@ -48,6 +49,8 @@ _NEWTON_STEPS = 40
 _GAIN = 1e-15
 _PARTS = 400  # parts of the cameras looked at before the proof of a pose is given up
 _FAILURES = 3  # proofs given up before the rest of a person's are not tried
+# With a prior no proof closes to the tolerance: the first halvings narrow the gap, more hardly do.
+_PARTS_WITH_PRIOR, _FAILURES_WITH_PRIOR = 40, 1
 _NARROW = 1e-3  # radians
 
 
@@ -95,7 +98,7 @@ class Solved(NamedTuple):
     number: Rows
 
 
-@njit(nogil=True)
+@inner()
 def tools_for(cameras: Cameras) -> Tools:
     """Return the working arrays of one thread."""
     levels = cameras.levels
@@ -112,13 +115,13 @@ def tools_for(cameras: Cameras) -> Tools:
     return tools
 
 
-@njit(nogil=True)
+@inner()
 def nothing_solved(room: int) -> Solved:
     """Return room for some poses."""
     return Solved(np.zeros(room, np.int64), np.zeros((room, 11)), np.zeros(1, np.int64))
 
 
-@njit(nogil=True)
+@inner()
 def _with_room(solved: Solved) -> Solved:
     """Return the same poses with room for at least one more."""
     n = solved.number[0]
@@ -129,13 +132,13 @@ def _with_room(solved: Solved) -> Solved:
     return larger
 
 
-@njit(nogil=True)
+@inner()
 def _set_start(level: int, tools: Tools) -> None:
     start = tools.starts[level]
     start[0], start[1], start[2] = direction_of(tools.work[1])
 
 
-@njit(nogil=True)
+@inner()
 def _lower_bound(cameras: Cameras, target: float, tools: Tools) -> float:
     """Lower bound of the cost squared of the pair in ``tools``; stops at ``target``.
 
@@ -169,7 +172,7 @@ def _lower_bound(cameras: Cameras, target: float, tools: Tools) -> float:
     return bound
 
 
-@njit(nogil=True)
+@inner()
 def _keep_better(squared: float, tools: Tools, value: Array) -> None:
     """Put the camera of ``tools.camera`` into value (11,) if it costs less (and has a scale)."""
     view = tools.camera
@@ -178,7 +181,7 @@ def _keep_better(squared: float, tools: Tools, value: Array) -> None:
         value[ROTATION:] = view.r
 
 
-@njit(nogil=True)
+@inner()
 def _solve_pair(cameras: Cameras, bound: float, tools: Tools, value: Array) -> None:
     """Best camera of the pair in ``tools`` into value (11,).
 
@@ -205,12 +208,12 @@ def _solve_pair(cameras: Cameras, bound: float, tools: Tools, value: Array) -> N
             return
 
 
-@njit(nogil=True)
+@inner()
 def _root(squared: float) -> float:
     return math.sqrt(max(squared, 0.0))
 
 
-@njit(nogil=True)
+@inner()
 def _longest(part: Array, cameras: Cameras) -> tuple[int, float]:
     """The axis along which to halve a part, and its length on the sphere (radians)."""
     height, roll = part[1] - part[0], part[5] - part[4]
@@ -223,7 +226,7 @@ def _longest(part: Array, cameras: Cameras) -> tuple[int, float]:
     return axis, length
 
 
-@njit(nogil=True)
+@inner()
 def _try_camera(part: Array, cameras: Cameras, tools: Tools, value: Array) -> bool:
     """Newton steps from the dual's camera of a part; whether they end at a better one."""
     x, y, z = direction_of(tools.work[1])
@@ -236,7 +239,7 @@ def _try_camera(part: Array, cameras: Cameras, tools: Tools, value: Array) -> bo
     return value[COST] < before
 
 
-@njit(nogil=True)
+@inner()
 def _prove(limit: float, cameras: Cameras, tools: Tools, value: Array) -> None:
     """Raise the bound in value (11,) to its cost squared, or to ``limit`` where that is lower.
 
@@ -252,7 +255,7 @@ def _prove(limit: float, cameras: Cameras, tools: Tools, value: Array) -> None:
     cell, used, m = np.empty(10), np.zeros(N_MULTIPLIERS, np.bool_), np.zeros(N_MULTIPLIERS)
     part, view = np.empty(7), tools.best
     waiting, lowest = 1, np.inf
-    for _ in range(_PARTS):
+    for _ in range(_PARTS_WITH_PRIOR if cameras.has_prior else _PARTS):
         if waiting == 0:
             break
         # The part with the lowest bound first: given up, the rest then says the most.
@@ -291,7 +294,7 @@ def _prove(limit: float, cameras: Cameras, tools: Tools, value: Array) -> None:
     value[BOUND] = max(value[BOUND], min(lowest, value[COST], limit))
 
 
-@njit(nogil=True)
+@inner()
 def try_poses(
     query: Query, rows: Rows, bounds: Array32, solved: Solved, limit: float, tools: Tools
 ) -> tuple[Solved, float, float]:
@@ -316,6 +319,10 @@ def try_poses(
         if bound > limit:
             floor = min(floor, bound)
             continue
+        if query.cameras.levels.shape[0] > 1:
+            # The limit left out some levels, whose duals are starts for the camera: it may depend
+            # on the pair alone.
+            bound = _lower_bound(query.cameras, _NO_LIMIT, tools)
         solved = _with_room(solved)
         new = solved.number[0]
         solved.rows[new] = rows[i]
@@ -325,25 +332,30 @@ def try_poses(
     return solved, limit, min(floor, limit)
 
 
-@njit(nogil=True)
+@inner()
 def prove_best(query: Query, solved: Solved, limit: float, tools: Tools) -> float:
     """Prove that no solved pose has a better camera than the best; returns the least cost squared.
 
-    limit : the least cost squared so far.
+    limit : cost squared that some pose is known to have.
     """
-    values, failed = solved.values, 0
+    values, failed, known = solved.values, 0, limit
+    most = _FAILURES_WITH_PRIOR if query.cameras.has_prior else _FAILURES
+    # The least cost of a solved pose: ``known`` depends on the order in which poses were looked at.
+    limit = np.inf
+    for place in range(solved.number[0]):
+        limit = min(limit, values[place, COST])
     for place in np.argsort(values[: solved.number[0], COST].copy()):
         value = values[place]
-        if failed >= _FAILURES or _root(value[BOUND]) >= _root(limit) - TOLERANCE:
+        if failed >= most or _root(value[BOUND]) >= _root(limit) - TOLERANCE:
             continue
         moments(query.unit, query.mask, query.poses, solved.rows[place], tools.a, tools.g)
         _prove(limit, query.cameras, tools, value)
         failed += _root(value[BOUND]) < _root(min(value[COST], limit)) - TOLERANCE
         limit = min(limit, value[COST])
-    return limit
+    return min(limit, known)
 
 
-@njit(nogil=True)
+@inner()
 def best_of(solved: Solved, limit: float) -> tuple[int, float]:
     """Place of the best pose (-1 if there is none; ties by row) and the lowest bound of all."""
     best, lowest = -1, np.inf

@@ -37,6 +37,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from posebank.matching.viewfree.compiled import inner
+
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Scratch = tuple[Array, Array, Array, Array, Array, Array]
@@ -88,7 +90,7 @@ def bound_cell(part: Array, low: float, high: float, cell: Array, used: Flags) -
     used[4] = used[5] = r2 - r1 <= math.pi + 1e-9
 
 
-@njit(nogil=True)
+@inner()
 def _lagrangian(a: Array, g: Array, m: Array, cell: Array, q: Array, x: Array) -> float:
     """Minimum over x of the Lagrangian, its minimiser in x; -1 unless positive definite.
 
@@ -135,7 +137,7 @@ def _lagrangian(a: Array, g: Array, m: Array, cell: Array, q: Array, x: Array) -
     return max(1 - total, -0.5)
 
 
-@njit(nogil=True)
+@inner()
 def _add_cross(tx: float, ty: float, tz: float, x: Array, out: Array) -> None:
     """Add half the gradient of 2 t.(m1 x m2) to out (6,)."""
     out[0] += tz * x[4] - ty * x[5]
@@ -146,7 +148,7 @@ def _add_cross(tx: float, ty: float, tz: float, x: Array, out: Array) -> None:
     out[5] += tx * x[1] - ty * x[0]
 
 
-@njit(nogil=True)
+@inner()
 def _slopes(x: Array, cell: Array, j: Array) -> None:
     """Half the gradient along x of each multiplier's term, (n_multipliers, 6)."""
     both, ty = 0.5 * (1 + cell[0] * cell[1]), 0.5 * (cell[0] + cell[1])
@@ -164,7 +166,7 @@ def _slopes(x: Array, cell: Array, j: Array) -> None:
         j[4 + k, 1], j[4 + k, 4] = -cell[6 + 2 * k], -cell[7 + 2 * k]
 
 
-@njit(nogil=True)
+@inner()
 def _newton(  # noqa: PLR0912
     m: Array, used: Flags, grad: Array, h: Array, c: Array, step: Array, rhs: Array
 ) -> None:
@@ -217,7 +219,7 @@ def _newton(  # noqa: PLR0912
             return
 
 
-@njit(nogil=True)
+@inner()
 def _sweep(m: Array, used: Flags, grad: Array, h: Array, step: Array) -> float:
     """Step as ``_newton``, multiplier by multiplier: slower, but always upwards; returns its slope.
 
@@ -241,7 +243,7 @@ def _sweep(m: Array, used: Flags, grad: Array, h: Array, step: Array) -> float:
     return slope
 
 
-@njit(nogil=True)
+@inner()
 def _derivatives(
     x: Array, cell: Array, used: Flags, q: Array, vectors: Array, j: Array, w: Array
 ) -> None:
@@ -268,7 +270,7 @@ def _derivatives(
                 h[k, f] = h[f, k] = 2 * s
 
 
-@njit(nogil=True)
+@inner()
 def _log_det(q: Array) -> float:
     product = 1.0
     for i in range(6):
@@ -276,7 +278,7 @@ def _log_det(q: Array) -> float:
     return -2 * math.log(product)
 
 
-@njit(nogil=True)
+@inner()
 def _add_barrier(  # noqa: PLR0912
     weight: float, cell: Array, used: Flags, q: Array, vectors: Array, j: Array, w: Array
 ) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from posebank.geometry.camera_prior import N_ELEVATIONS, N_ROLLS, STEP
+from posebank.matching.viewfree.compiled import inner
 
 Array = NDArray[np.float64]
 
 _SMALL = 64  # control values
 
 
-@njit(nogil=True)
+@inner()
 def _spline_weights(t: float, out: Array) -> None:
     """Weights of four control values, their slopes and second derivatives by t, into out (3, 4)."""
     s = 1.0 - t
@@ -28,7 +28,7 @@ def _spline_weights(t: float, out: Array) -> None:
     out[2, 0], out[2, 1], out[2, 2], out[2, 3] = s, 3 * t - 2, 1 - 3 * t, t
 
 
-@njit(nogil=True)
+@inner()
 def penalty_at(table: Array, elevation: float, roll: float, work: Array, out: Array) -> None:
     """Penalty of a camera and its derivatives into out (6,): p, by e, by r, by ee, er, rr.
 
@@ -63,7 +63,7 @@ def penalty_at(table: Array, elevation: float, roll: float, work: Array, out: Ar
     out[5] /= STEP * STEP
 
 
-@njit(nogil=True)
+@inner()
 def least_penalty(table: Array, part: Array, work: Array, out: Array) -> float:
     """Lower bound of the penalty of a part of the cameras.
 

@@ -19,11 +19,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.cameras import Cameras
+from posebank.matching.viewfree.compiled import inner
 from posebank.matching.viewfree.prior import penalty_at
+from posebank.matching.viewfree.threads import on_threads
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -33,6 +35,7 @@ _LONGEST = 0.5  # radians of one step
 _SHORTER = 0.35
 _TRIALS = 6
 _HOLD = 1e6  # weight that holds a camera at its limit
+_POSES = 32  # refined in one call
 _N_AZIMUTHS = 8  # tried for a likely camera
 _FLAT = 1e-3  # of the scatter's trace, added to it for the affine start
 
@@ -82,7 +85,7 @@ def moments(unit: Array, mask: Flags, poses: Array32, row: int, a: Array, g: Arr
     g[3], g[4], g[5] = g3 - sx * sy / count, g4 - sx * sz / count, g5 - sy * sz / count
 
 
-@njit(nogil=True)
+@inner()
 def _see(a: Array, g: Array, view: View) -> None:
     """Fill w and h of the view from its rotation."""
     r, w, h = view.r, view.w, view.h
@@ -141,7 +144,7 @@ def measure(a: Array, g: Array, cameras: Cameras, view: View) -> float:
     return squared
 
 
-@njit(nogil=True)
+@inner()
 def _derivatives(view: View, cameras: Cameras, q: Array, m: Array) -> None:
     """Gradient q (3,) and Hessian m (6: 11 22 33 12 13 23) of the cost squared by omega."""
     w, h = view.w, view.h
@@ -176,7 +179,7 @@ def _derivatives(view: View, cameras: Cameras, q: Array, m: Array) -> None:
         m[5] += b[4] * e1 + b[5] * r1
 
 
-@njit(nogil=True)
+@inner()
 def _slopes(view: View) -> tuple[float, float, float, float]:
     """Slopes of elevation (e0, e1, 0) and of roll (r0, r1, 1) by omega."""
     cr, sr = math.cos(view.angles[1]), math.sin(view.angles[1])
@@ -184,7 +187,7 @@ def _slopes(view: View) -> tuple[float, float, float, float]:
     return cr, sr, tan * sr, -tan * cr
 
 
-@njit(nogil=True)
+@inner()
 def _solve(m: Array, q: Array, least: float, step: Array) -> None:
     """Step -M^-1 q (3,), M (6: 11 22 33 12 13 23) raised until its pivots are above ``least``."""
     more = 0.0
@@ -209,7 +212,7 @@ def _solve(m: Array, q: Array, least: float, step: Array) -> None:
     step[:] = -q
 
 
-@njit(nogil=True)
+@inner()
 def _hold(view: View, cameras: Cameras, q: Array, m: Array, least: float, step: Array) -> None:
     """Shorten a step that would pass a limit to one that ends there, and slide along it."""
     e0, e1, r0, r1 = _slopes(view)
@@ -238,7 +241,7 @@ def _hold(view: View, cameras: Cameras, q: Array, m: Array, least: float, step: 
         _solve(m, q, least, step)
 
 
-@njit(nogil=True)
+@inner()
 def _turn(r: Array, x: float, y: float, z: float, out: Array) -> None:
     """Turn the rotation r (9,) by (x, y, z) about the camera's axes into out."""
     # The quaternion (1, omega / 2), made a unit one: a rotation, equal to exp to second order.
@@ -295,7 +298,7 @@ def refine(
     return best
 
 
-@njit(nogil=True)
+@inner()
 def best_roll(a: Array, view: View) -> None:
     """Turn the view's camera about its axis to where the pose fits best, without a prior."""
     r = view.r
@@ -310,7 +313,7 @@ def best_roll(a: Array, view: View) -> None:
         r[i], r[3 + i] = c * u - s * v, s * u + c * v
 
 
-@njit(nogil=True)
+@inner()
 def towards(a: Array, view: View, x: float, y: float, z: float) -> bool:
     """Set the view to the camera looking along (x, y, z) with the best roll; False if it is 0."""
     length = math.sqrt(x * x + y * y + z * z)
@@ -333,7 +336,7 @@ def towards(a: Array, view: View, x: float, y: float, z: float) -> bool:
     return True
 
 
-@njit(nogil=True)
+@inner()
 def invert(g: Array, more: float, out: Array) -> float:
     """Inverse of the scatter g (6) + more I into out (6); returns the determinant."""
     xx, yy, zz = g[0] + more, g[1] + more, g[2] + more
@@ -364,7 +367,7 @@ def affine_start(a: Array, g: Array, inverse: Array, view: View) -> bool:
     return towards(a, view, b1 * b5 - b2 * b4, b2 * b3 - b0 * b5, b0 * b4 - b1 * b3)
 
 
-@njit(nogil=True)
+@inner()
 def likely_start(a: Array, g: Array, cameras: Cameras, view: View) -> None:
     """Set the view to the best upright camera in the middle of the first level."""
     middle = 0.5 * (cameras.levels[0, 0] + cameras.levels[0, 1])
@@ -378,7 +381,7 @@ def likely_start(a: Array, g: Array, cameras: Cameras, view: View) -> None:
     set_camera(view, chosen, middle, 0.0)
 
 
-@njit(nogil=True)
+@inner()
 def _correlation(a: Array, g: Array, view: View) -> float:
     """c / sqrt(n) of the view's camera."""
     r = view.r
@@ -389,18 +392,14 @@ def _correlation(a: Array, g: Array, view: View) -> float:
     return c / math.sqrt(max(n, 1e-12))
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def refine_poses(
-    unit: Array, mask: Flags, poses: Array32, rotations: Array, cameras: Cameras
-) -> Array:
-    """Best cameras (n, 9) of a query's poses (n, 13, 3), climbed to from cameras (n, 9).
-
-    The best affine camera is a second start; the better end is kept.
-    """
-    out = np.empty((poses.shape[0], 9))
-    for i in prange(poses.shape[0]):
-        a, g, inverse = np.empty(6), np.empty(6), np.empty(6)
-        view, trial = new_view(), new_view()
+@njit(cache=True, nogil=True)
+def _refine_some(
+    unit: Array, mask: Flags, poses: Array32, rotations: Array, cameras: Cameras, out: Array
+) -> None:
+    """Fill out (n, 9), as ``refine_poses``."""
+    a, g, inverse = np.empty(6), np.empty(6), np.empty(6)
+    view, trial = new_view(), new_view()
+    for i in range(poses.shape[0]):
         moments(unit, mask, poses, i, a, g)
         view.r[:] = rotations[i]
         best = refine(a, g, cameras, view, trial, 40, 1e-15)
@@ -409,4 +408,20 @@ def refine_poses(
             squared = refine(a, g, cameras, view, trial, 40, 1e-15)
             if squared < best:
                 out[i] = view.r
+
+
+def refine_poses(
+    unit: Array, mask: Flags, poses: Array32, rotations: Array, cameras: Cameras
+) -> Array:
+    """Best cameras (n, 9) of a query's poses (n, 13, 3), climbed to from cameras (n, 9).
+
+    The best affine camera is a second start; the better end is kept.
+    """
+    out = np.empty((len(poses), 9))
+
+    def fill(part: int) -> None:
+        some = slice(part * _POSES, (part + 1) * _POSES)
+        _refine_some(unit, mask, poses[some], rotations[some], cameras, out[some])
+
+    on_threads(fill, -(-len(poses) // _POSES))
     return out

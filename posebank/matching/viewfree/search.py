@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.affine import BLOCK, affine_bounds, whiten
@@ -23,6 +23,7 @@ from posebank.matching.viewfree.candidates import (
     rank_candidates,
     shortlist_block,
 )
+from posebank.matching.viewfree.compiled import inner
 from posebank.matching.viewfree.decide import (
     OUT,
     ROTATION,
@@ -36,6 +37,7 @@ from posebank.matching.viewfree.decide import (
     try_poses,
 )
 from posebank.matching.viewfree.refine import moments
+from posebank.matching.viewfree.threads import on_threads
 from posebank.skeleton import N_JOINTS
 
 Array = NDArray[np.float64]
@@ -45,9 +47,10 @@ Flags = NDArray[np.bool_]
 
 _GROUP = 512  # blocks searched before the limits are made tighter
 _FIRST_BLOCKS = 8
+_PAIRS = 1024  # whose costs are computed in one call
 
 
-@njit(nogil=True)
+@inner()
 def _first_limit(
     query: Query, start: int, bounds: Array32, lowest: Array32, limit: float, tools: Tools
 ) -> float:
@@ -63,7 +66,7 @@ def _first_limit(
     return limit
 
 
-@njit(nogil=True)
+@inner()
 def _below(bounds: Array32, lowest: Array32, limit: float) -> Rows:
     """All poses with a bound of at most ``limit``."""
     some, found = np.empty(bounds.shape[0], np.int64), 0
@@ -75,7 +78,7 @@ def _below(bounds: Array32, lowest: Array32, limit: float) -> Rows:
     return some[:found]
 
 
-@njit(nogil=True)
+@inner()
 def _look(
     query: Query, start: int, bounds: Array32, lowest: Array32, solved: Solved, limit: float,
     tools: Tools,
@@ -86,7 +89,7 @@ def _look(
     return try_poses(query, some + start, bounds[some], solved, limit, tools)
 
 
-@njit(nogil=True)
+@inner()
 def _finish(
     query: Query, solved: Solved, limit: float, floor: float, short: Shortlist, apart: float,
     tools: Tools, rows: Rows, rotations: Array,
@@ -117,7 +120,7 @@ class _Chunk(NamedTuple):
     floors: Array
 
 
-@njit(nogil=True)
+@inner()
 def _bound_group(
     chunk: _Chunk, bank: Array32, start: int, bounds: Array32, lowest: Array32,
     short: list[Shortlist], work: Array32,
@@ -143,7 +146,7 @@ def _bound_group(
                 shortlist_block(short[p], at, some)
 
 
-@njit(nogil=True)
+@njit(cache=True, nogil=True)
 def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
     """Search for the people of one chunk; bank, poses as of ``search_viewfree``."""
     size, k, n_poses = chunk.rows.shape[0], chunk.rows.shape[1], bank.shape[2]
@@ -174,7 +177,6 @@ def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, parallel=True)
 def search_viewfree(
     units: Array, masks: Flags, chunk_starts: Rows, bank: Array32, poses: Array32,
     cameras: Cameras, k: int, apart: float,
@@ -198,17 +200,20 @@ def search_viewfree(
     rows = np.full((n_people, k), -1, np.int64)
     rotations = np.zeros((n_people, k, 9))
     floors = np.full(n_people, np.inf)
-    for i in prange(chunk_starts.shape[0] - 1):
-        first, last = chunk_starts[i], chunk_starts[i + 1]
+
+    def search(i: int) -> None:
+        some = slice(chunk_starts[i], chunk_starts[i + 1])
         chunk = _Chunk(
-            units[first:last], masks[first], cameras, apart, rows[first:last],
-            rotations[first:last], floors[first:last],
+            units[some], masks[some.start], cameras, apart, rows[some], rotations[some],
+            floors[some],
         )  # fmt: skip
         _search_chunk(chunk, bank, poses)
+
+    on_threads(search, len(chunk_starts) - 1)
     return rows, rotations, floors
 
 
-@njit(nogil=True)
+@njit(cache=True, nogil=True)
 def _search_given(
     query: Query, rows: Rows, bounds: Array32, short_rows: Rows, short_bounds: Array32,
     apart: float, out_rows: Rows, out_rotations: Array,
@@ -221,7 +226,6 @@ def _search_given(
     return _finish(query, solved, limit, floor, short, apart, tools, out_rows, out_rotations)
 
 
-@njit(cache=True, nogil=True, parallel=True)
 def search_candidates(
     units: Array, masks: Flags, starts: Rows, rows: Rows, bounds: Array32, short_starts: Rows,
     short_rows: Rows, short_bounds: Array32, poses: Array32, cameras: Cameras, k: int, apart: float,
@@ -238,30 +242,40 @@ def search_candidates(
     out_rows = np.full((n_people, k), -1, np.int64)
     out_rotations = np.zeros((n_people, k, 9))
     floors = np.full(n_people, np.inf)
-    for p in prange(n_people):
+
+    def search(p: int) -> None:
         mine = slice(starts[p], starts[p + 1])
         near = slice(short_starts[p], short_starts[p + 1])
         floors[p] = _search_given(
             Query(units[p], masks[p], poses, cameras), rows[mine], bounds[mine], short_rows[near],
             short_bounds[near], apart, out_rows[p], out_rotations[p],
         )  # fmt: skip
+
+    on_threads(search, n_people)
     return out_rows, out_rotations, floors
 
 
-@njit(nogil=True)
-def _approximate_cost(query: Query, row: int) -> float:
-    tools = tools_for(query.cameras)
-    moments(query.unit, query.mask, query.poses, row, tools.a, tools.g)
-    return approximate(query.cameras, tools)
+@njit(cache=True, nogil=True)
+def _approximate_some(
+    units: Array, masks: Flags, person: Rows, rows: Rows, poses: Array32, cameras: Cameras,
+    costs: Array,
+) -> None:  # fmt: skip
+    """Fill costs (n,), as ``approximate_costs``."""
+    tools = tools_for(cameras)
+    for i in range(person.shape[0]):
+        moments(units[person[i]], masks[person[i]], poses, rows[i], tools.a, tools.g)
+        costs[i] = approximate(cameras, tools)
 
 
-@njit(cache=True, nogil=True, parallel=True)
 def approximate_costs(
     units: Array, masks: Flags, person: Rows, rows: Rows, poses: Array32, cameras: Cameras
 ) -> Array:
     """Costs squared (n,) of good cameras of pairs of a person and a row of the bank, (n,) each."""
-    costs = np.empty(person.shape[0])
-    for i in prange(person.shape[0]):
-        query = Query(units[person[i]], masks[person[i]], poses, cameras)
-        costs[i] = _approximate_cost(query, rows[i])
+    costs = np.empty(len(person))
+
+    def fill(part: int) -> None:
+        some = slice(part * _PAIRS, (part + 1) * _PAIRS)
+        _approximate_some(units, masks, person[some], rows[some], poses, cameras, costs[some])
+
+    on_threads(fill, -(-len(person) // _PAIRS))
     return costs
