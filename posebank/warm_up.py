@@ -1,7 +1,7 @@
 """Compile the search ahead of its first use: ``python -m posebank.warm_up``.
 
 Numba keeps what it compiles beside the sources, for every later process. Without this, the first
-match of an installation waits for it, about a minute.
+match of an installation waits for it, one to two minutes.
 """
 
 from __future__ import annotations

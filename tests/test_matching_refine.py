@@ -62,16 +62,16 @@ def test_no_better_camera_is_near(limits, prior):
         elevation, roll = elevation_roll(rotation)
         angles = np.array([np.arctan2(rotation[2, 0], -rotation[2, 2]), elevation, roll])
         args = (query, mask, poses[i], prior)
-        if (
-            view.w[0] + view.w[4] <= 0
-        ):  # no positive scale is near: the cost is above its definition
-            assert squared >= cost_of(angles, *args)
+        if view.w[0] + view.w[4] <= 0:  # no positive scale is near
+            assert squared >= cost_of(angles, *args) - 1e-9
             continue
         seen += 1
         assert squared == pytest.approx(cost_of(angles, *args), abs=1e-9)
         start = np.clip(angles, low, high)
         found = minimize(cost_of, start, args, bounds=list(zip(low, high, strict=True)))
-        assert found.fun > squared - 1e-6
+        inside = limits.min_elevation + 0.01 < elevation < limits.max_elevation - 0.01
+        # Steps can stop short where a limit holds the camera, or near a pole with a prior.
+        assert found.fun > squared - (1e-6 if inside and abs(elevation) < 1.5 else 5e-4)
     assert seen >= 8
 
 
