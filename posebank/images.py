@@ -9,7 +9,6 @@ phone's portrait photograph that is stored as 4000 x 3000 px with a quarter turn
 from __future__ import annotations
 
 import io
-import stat
 import struct
 import warnings
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from posebank.errors import SourceError
+from posebank.files import check_regular
 
 MAX_PIXELS = 1 << 27
 """Largest image that is decoded: 134 million pixels take 400 MB as RGB."""
@@ -74,7 +74,7 @@ def image_size(path: Path) -> tuple[int, int]:
     SourceError
         As ``read_image``, except that damage after the header is not noticed.
     """
-    _check_regular(path)
+    _check_file(path)
     try:
         with Image.open(path, formats=_FORMATS) as image:
             width, height = image.size
@@ -95,7 +95,7 @@ def read_image_file(path: Path) -> bytes:
     SourceError
         If the file is missing, is not a regular file, or is larger than ``MAX_BYTES``.
     """
-    _check_regular(path)
+    _check_file(path)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -167,16 +167,8 @@ def resize_pixels(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray
     return np.asarray(resized)
 
 
-def _check_regular(path: Path) -> None:
-    # Opening a FIFO or a terminal would wait for ever.
-    try:
-        found = path.stat()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SourceError(path, f"expected an image file: {reason}") from error
-    if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a FIFO, socket or device"
-        raise SourceError(path, f"expected an image file, found {kind}")
+def _check_file(path: Path) -> None:
+    found = check_regular(path, "an image file")
     if found.st_size > MAX_BYTES:
         raise SourceError(
             path, f"expected an image file of at most {MAX_BYTES} bytes, found {found.st_size}"

@@ -6,7 +6,6 @@ are relative to the configuration file.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -18,8 +17,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from posebank.anchors import AnchorSettings
 from posebank.annotations import SOURCES, SPLITS, keypoints, read_annotations
 from posebank.annotations.sources import OWN_KINDS
-from posebank.errors import SettingsError
+from posebank.errors import SettingsError, SourceError
 from posebank.evaluation import EvaluationSettings
+from posebank.files import read_toml
 from posebank.labelling import LabelSettings
 from posebank.lcrnet import IntegrationSettings, TrainSettings, preset
 from posebank.matching import MatchSettings
@@ -195,11 +195,9 @@ def _seed(raw: Mapping[str, Any]) -> int:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SettingsError(f"{path}: expected a configuration file, found nothing") from error
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from error
+        return read_toml(path)
+    except SourceError as error:
+        raise SettingsError(str(error)) from error
 
 
 def load_config(path: Path) -> RunConfig:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import zlib
 
+from posebank.files import most_unpacked
+
 _MAGIC_V3 = b"\xcd\xf3"
 _COMPRESSED = b"\xcc\xcc\x00\x01"
 _MAX_DIMENSIONS = 10
-_MAX_RATIO = 1000  # values a byte of the file may stand for; the best that deflate can do
-_MAX_BYTES = 1 << 30
+_GZIP = b"\x1f\x8b"
+_INDEX, _PACKED_VALUES = 6, 13  # types of records
 
 
 def _integer(data: bytes, at: int, size: int) -> int:
@@ -49,8 +51,25 @@ def _plain(data: bytes) -> bytes:
         raise ValueError(f"expected CDF version 3, found it to begin with {data[:4].hex()}")
     if data[4:8] != _COMPRESSED:
         return data
-    stream = zlib.decompressobj(wbits=31)  # gzip
-    return data[:8] + stream.decompress(data[8 + 32 :], _MAX_BYTES)
+    size, most = _integer(data, 8 + 20, 8), most_unpacked(len(data))
+    if not 0 <= size <= most:
+        raise ValueError(f"expected at most {most:,} bytes unpacked, found {size:,} stated")
+    return data[:8] + _unpacked(data[8 + 32 :], size)
+
+
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """Unpack gzip.
+
+    Raises
+    ------
+    ValueError
+        If there are more bytes than ``most``, or it is not whole.
+    """
+    stream = zlib.decompressobj(wbits=31)
+    content = stream.decompress(packed, most + 1)
+    if len(content) > most or not stream.eof:
+        raise ValueError(f"expected at most {most:,} compressed bytes and their checksum")
+    return content
 
 
 def check_cdf(raw: bytes) -> None:
@@ -64,7 +83,7 @@ def check_cdf(raw: bytes) -> None:
     data = _plain(raw)
     gdr = _integer(data, 8 + 12, 8)
     _dimensions(data, gdr + 56)
-    limit = max(1 << 20, _MAX_RATIO * len(data))
+    limit = most_unpacked(len(raw))
     variables = _chain(data, _integer(data, gdr + 20, 8))
     chains = {  # where the length of a chain is written, and the chain
         44: _chain(data, _integer(data, gdr + 12, 8)),
@@ -82,13 +101,12 @@ def check_cdf(raw: bytes) -> None:
             raise ValueError(f"expected what fits the file, found {rows} records of {sizes}")
         if not 0 <= _integer(data, vdr + 64, 4) <= limit:
             raise ValueError("expected values that fit the file")
-        seen: set[int] = set()
-        _check_index(data, _integer(data, vdr + 28, 8), seen)
+        limit -= _check_index(data, _integer(data, vdr + 28, 8), limit)
 
 
-def _check_index(data: bytes, at: int, seen: set[int]) -> None:
-    """Index records name records of values, or further index records."""
-    waiting = [at]
+def _check_index(data: bytes, at: int, most: int) -> int:
+    """Follow index records to records of values; how many bytes compressed values unpack to."""
+    waiting, seen, unpacked = [at], set[int](), 0
     while waiting:
         for vxr in _chain(data, waiting.pop()):
             if vxr in seen:
@@ -100,5 +118,12 @@ def _check_index(data: bytes, at: int, seen: set[int]) -> None:
                 raise ValueError(f"expected an index within the file, found {entries} entries")
             for i in range(used):
                 child = _integer(data, vxr + 28 + 8 * entries + 8 * i, 8)
-                if _integer(data, child + 8, 4) == 6:  # an index record
+                kind = _integer(data, child + 8, 4)
+                if kind == _INDEX:
                     waiting.append(child)
+                elif kind == _PACKED_VALUES:
+                    size = _integer(data, child + 16, 8)
+                    packed = data[child + 24 : child + 24 + max(size, 0)]
+                    if packed.startswith(_GZIP):
+                        unpacked += len(_unpacked(packed, most - unpacked))
+    return unpacked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from posebank.annotations.keypoints import (
     unnamed_layout,
 )
 from posebank.errors import SettingsError, SourceError
+from posebank.files import read_json
 
 _PEOPLE = re.compile(r"\b(persons?|people|humans?|man|men|woman|women|child|children|pedestrians?)")
 _ANIMALS = re.compile(
@@ -27,23 +27,6 @@ _ANIMALS = re.compile(
     r"monkeys?|macaques?|apes?|tigers?|lions?|mouse|mice|rats?|fish|fly|flies|insects?)\b"
 )
 _OFFICIAL = re.compile(r"(person_keypoints|instances)_((train|val|test|minival)20\d\d)")
-
-
-def load_json(path: Path) -> Any:
-    """Parsed JSON.
-
-    Raises
-    ------
-    SourceError
-        If the file is missing or not JSON, with the line.
-    """
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return json.load(file)
-    except json.JSONDecodeError as error:
-        raise SourceError(path, f"expected JSON: {error.msg}", line=error.lineno) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(path, f"expected JSON, found {error!s:.200}") from error
 
 
 @dataclass(frozen=True)
@@ -153,7 +136,7 @@ def read_coco_file(path: Path, joints: Mapping[str, str | int] | None = None) ->
     SettingsError
         If ``joints`` names a keypoint that is not there.
     """
-    raw = load_json(path)
+    raw = read_json(path)
     entries = _listed(raw, path, "annotations")
     images = {
         image["id"]: image

@@ -35,7 +35,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.annotations.cdf_check import check_cdf
+from posebank.annotations.h5_arrays import h5_item, read_h5_array
 from posebank.errors import SourceError
+from posebank.files import check_regular
 from posebank.geometry.perspective import PerspectiveCamera
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
@@ -78,7 +80,7 @@ def find_pose_files(source: Path) -> PoseFiles:
     for path in sorted(source.rglob("*")):
         match = _FOLDER.fullmatch(path.parent.name.lower())
         subject = next((p.name for p in path.absolute().parents if _SUBJECT.fullmatch(p.name)), "")
-        if match and subject and path.suffix.lower() in (".cdf", ".h5"):
+        if match and subject and path.suffix.lower() in (".cdf", ".h5") and path.is_file():
             groups.get(match[1], files.world)[subject, path.name] = path
     return files
 
@@ -92,6 +94,7 @@ def read_cdf(path: Path, dimensions: int) -> NDArray[np.float64]:
         If it is no such file.
     """
     try:
+        check_regular(path)
         check_cdf(path.read_bytes())
         values = np.asarray(cdflib.CDF(path).varget("Pose"))
     except Exception as error:  # cdflib raises whatever the damaged bytes lead it into
@@ -119,11 +122,9 @@ def read_h5_positions(path: Path) -> NDArray[np.float64]:
         If it is no such file.
     """
     try:
+        check_regular(path)
         with h5py.File(path, "r") as file:
-            found = file["3D_positions"]
-            if found.nbytes > max(1 << 20, 1000 * path.stat().st_size):
-                raise SourceError(path, f"expected one clip, found {found.nbytes} bytes")
-            values = np.asarray(found[()])
+            values = read_h5_array(file, "3D_positions")
     except SourceError:
         raise
     except Exception as error:  # HDF5 raises many kinds of errors for damaged bytes
@@ -208,13 +209,16 @@ def read_cameras(path: Path) -> dict[tuple[str, str], PerspectiveCamera]:
     if path.suffix.lower() == ".xml":
         return _cameras_from_xml(path)
     cameras = {}
+    check_regular(path)
     try:
         with h5py.File(path, "r") as file:
             for subject in range(1, _N_SUBJECTS + 1):
                 for number, name in enumerate(CAMERAS, start=1):
-                    group = file.get(f"subject{subject}/camera{number}")
+                    group = h5_item(file, f"subject{subject}/camera{number}")
                     if group is not None:
                         cameras[f"S{subject}", name] = _camera_from_group(group)
+    except SourceError:
+        raise
     except Exception as error:  # HDF5 raises many kinds of errors for damaged bytes
         raise SourceError(path, f"expected cameras in HDF5, found {error!s:.200}") from error
     if not cameras:
@@ -224,7 +228,7 @@ def read_cameras(path: Path) -> dict[tuple[str, str], PerspectiveCamera]:
 
 def _camera_from_group(group: h5py.Group) -> PerspectiveCamera:
     def array(name: str, *shape: int) -> NDArray[np.float64]:
-        return np.asarray(group[name][()], dtype=np.float64).reshape(shape)
+        return read_h5_array(group, name).astype(np.float64).reshape(shape)
 
     return PerspectiveCamera(
         rotation=array("R", 3, 3).T,  # written by MATLAB, column after column

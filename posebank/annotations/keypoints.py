@@ -15,13 +15,13 @@ are not a matter of spelling:
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from posebank.annotations.mapping import COCO_NAMES, MPII_NAMES
-from posebank.errors import SettingsError
+from posebank.errors import SettingsError, SourceError
+from posebank.files import read_toml
 from posebank.skeleton import JOINT_NAMES, J
 
 OPENPOSE_18_NAMES: tuple[str, ...] = (
@@ -188,9 +188,9 @@ def read_joint_map(path: Path) -> dict[str, str | int]:
         If the file cannot be read or names no such joint.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: expected a TOML map of joints: {error}") from error
+        raw = read_toml(path)
+    except SourceError as error:
+        raise SettingsError(str(error)) from error
     return checked_joint_map(raw.get("joints", raw), str(path))
 
 

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from posebank.errors import SourceError
+from posebank.files import check_regular, most_unpacked
 
 _HEADER_BYTES = 128
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -44,7 +45,7 @@ _DTYPES = {
 _ENCODINGS = {16: "utf-8", 17: "utf-16", 18: "utf-32", 1: "latin-1", 2: "latin-1", 4: "utf-16"}
 _SCALARS = {1: "b", 2: "B", 3: "h", 4: "H", 5: "i", 6: "I", 7: "f", 9: "d"}
 _MAX_DEPTH = 32
-_MAX_BYTES = 2 << 30  # of one variable, unpacked
+_NAME_BYTES = 1 << 10  # hold a variable's name, at the beginning of its matrix
 
 
 class _Damaged(Exception):
@@ -202,6 +203,7 @@ def load_mat(path: Path, names: Sequence[str] | None = None) -> dict[str, Any]:
     SourceError
         If the file is not there or is not a whole MATLAB 5 file.
     """
+    check_regular(path, "a MATLAB file")
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -219,11 +221,16 @@ def load_mat(path: Path, names: Sequence[str] | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     try:
         outer, at = _Reader(data, order), _HEADER_BYTES
+        left = most_unpacked(len(data))
         while at < len(data):
             kind, start, stop, at = outer.element(at, len(data))
             reader = outer
             if kind == _COMPRESSED:
-                reader = _Reader(_unpacked(data[start:stop]), order)
+                packed = data[start:stop]
+                if names is not None and _packed_name(packed, order) not in names:
+                    continue
+                reader = _Reader(_unpacked(packed, order, left), order)
+                left -= len(reader.data)
                 kind, start, stop, _ = reader.element(0, len(reader.data))
             if kind != _MATRIX:
                 raise _Damaged(f"expected a matrix, found element type {kind}")
@@ -243,12 +250,25 @@ def _name(reader: _Reader, at: int, end: int) -> str:
     return reader.data[start:stop].decode("latin-1")
 
 
-def _unpacked(data: bytes) -> bytes:
+def _packed_name(packed: bytes, order: str) -> str:
+    """Name of a compressed variable, of which only the beginning is unpacked."""
+    beginning = zlib.decompressobj().decompress(packed, _NAME_BYTES)
+    return _name(_Reader(beginning, order), 8, len(beginning))
+
+
+def _unpacked(packed: bytes, order: str, most: int) -> bytes:
+    """A compressed element with its tag: no more bytes than the tag says, and at most ``most``."""
     stream = zlib.decompressobj()
-    unpacked = stream.decompress(data, _MAX_BYTES)
+    tag = stream.decompress(packed, 8)
+    if len(tag) < 8:
+        raise _Damaged("expected an element in the compressed bytes, found the end")
+    size = struct.unpack(order + "II", tag)[1]
+    if size > most:
+        raise _Damaged(f"expected at most {most:,} bytes unpacked, found {size:,} stated")
+    content = stream.decompress(stream.unconsumed_tail, size + 1)
     if not stream.eof:
-        raise _Damaged(f"expected at most {_MAX_BYTES} bytes with their checksum")
-    return unpacked
+        raise _Damaged(f"expected {size:,} bytes with their checksum in a compressed element")
+    return tag + content
 
 
 def records(value: Any) -> list[dict[str, Any]]:

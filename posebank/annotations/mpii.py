@@ -20,12 +20,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.annotations.coco_file import load_json
 from posebank.annotations.groups import GroupMember, group_people
+from posebank.annotations.h5_arrays import read_h5_array
 from posebank.annotations.mapping import MPII_NAMES, positions
 from posebank.annotations.matfile import load_mat, number, numbers, record, records
 from posebank.annotations.people import MAX_PIXELS, AnnotationResult, make_people
 from posebank.errors import Rejected, SourceError
+from posebank.files import read_json
 from posebank.skeleton import JointState
 
 _N = len(MPII_NAMES)
@@ -190,7 +191,7 @@ def read_gt_valid(path: Path, mat: dict[str, Any]) -> AnnotationResult:
         raise SourceError(
             path, f"expected the names of its images in {beside.name} beside it, found no such file"
         )
-    entries = load_json(beside)
+    entries = read_json(beside)
     names = [e.get("image") for e in entries if isinstance(e, dict)]
     joints, missing = gt_arrays(path, mat)
     if not isinstance(entries, list) or len(names) != joints.shape[2]:
@@ -313,7 +314,7 @@ def _names_beside(path: Path) -> dict[int, str]:
         return {}
     try:
         with h5py.File(beside, "r") as file:
-            numbers, names = file["index"][:], file["imgname"][:]
+            numbers, names = read_h5_array(file, "index"), read_h5_array(file, "imgname")
         return {int(n): bytes(s).decode() for n, s in zip(numbers, names, strict=True)}
     except Exception:  # its own reader says what is wrong with it; here it is only a help
         return {}

@@ -24,12 +24,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.annotations.coco_file import load_json
+from posebank.annotations.h5_arrays import read_h5_array
 from posebank.annotations.mapping import MPII_NAMES, positions
 from posebank.annotations.matfile import load_mat
 from posebank.annotations.mpii import gt_head_boxes
 from posebank.annotations.people import AnnotationResult, make_people
 from posebank.errors import Rejected, SourceError
+from posebank.files import read_json
 from posebank.skeleton import JointState
 
 _PICK = positions(MPII_NAMES)
@@ -50,15 +51,11 @@ def _states(joints: NDArray[Any], visible: NDArray[Any], *missing_at: float) -> 
 
 
 def _dataset(file: h5py.File, path: Path, name: str, n: int | None, *tail: int) -> NDArray[Any]:
-    found = file.get(name)
-    if not isinstance(found, h5py.Dataset):
-        raise SourceError(path, f"expected the data set {name!r}, found none")
-    if found.shape is None or found.shape[1:] != tail or (n is not None and len(found) != n):
+    found = read_h5_array(file, name)
+    if found.ndim < 1 or found.shape[1:] != tail or (n is not None and len(found) != n):
         expected = ("n" if n is None else n, *tail)
         raise SourceError(path, f"{name}: expected shape {expected}, found {found.shape}")
-    if found.nbytes > max(1 << 20, 1000 * path.stat().st_size):
-        raise SourceError(path, f"{name}: expected what fits the file, found {found.nbytes} bytes")
-    return np.asarray(found[()])
+    return found
 
 
 def read_mpii_h5(path: Path) -> AnnotationResult:
@@ -166,7 +163,7 @@ def read_mpii_json(path: Path) -> AnnotationResult:
     SourceError
         If the file is neither.
     """
-    raw = load_json(path)
+    raw = read_json(path)
     boxes = _head_boxes_beside(path)
     if isinstance(raw, dict) and isinstance(raw.get("root"), list):
         raw = raw["root"]

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.annotations.coco_file import load_json
 from posebank.annotations.keypoints import Layout, layout_of, unnamed_layout
 from posebank.annotations.mpii_derived import read_csv_rows
 from posebank.annotations.people import AnnotationResult, make_people
 from posebank.errors import Rejected, SettingsError, SourceError
+from posebank.files import read_json
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, J, JointState
 
 STATE_NAMES = {"visible": JointState.VISIBLE, "occluded": JointState.OCCLUDED}
@@ -270,7 +270,7 @@ def read_own_json(
     SourceError
         If it is not such a file.
     """
-    raw = load_json(path)
+    raw = read_json(path)
     people = raw.get("people") if isinstance(raw, dict) else None
     if not isinstance(people, list):
         raise SourceError(path, 'expected an object with a list "people", found none')

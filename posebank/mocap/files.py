@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posebank.errors import SourceError
+from posebank.files import check_regular
 
 
 def read_bytes(path: Path) -> bytes:
@@ -13,8 +14,9 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     SourceError
-        If it cannot be read or is empty.
+        If it is not a regular file, cannot be read, or is empty.
     """
+    check_regular(path, "a readable file")
     try:
         data = path.read_bytes()
     except OSError as error:

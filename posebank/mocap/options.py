@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from posebank.errors import SettingsError
+from posebank.errors import SettingsError, SourceError
+from posebank.files import read_toml
 from posebank.skeleton import JOINT_NAMES
 
 METRES_PER_INCH = 0.0254
@@ -119,11 +119,9 @@ def read_joint_map(path: Path) -> JointMap:
         Naming the file, the key, what was expected and what was found.
     """
     try:
-        table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: expected a readable file, found {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: expected TOML, found {error}") from error
+        table: Any = read_toml(path)
+    except SourceError as error:
+        raise SettingsError(str(error)) from error
     if set(table) == {"joints"} and isinstance(table["joints"], dict):
         table = table["joints"]
     try:

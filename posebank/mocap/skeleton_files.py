@@ -66,7 +66,8 @@ class SkeletonFiles:
 
     def _asf_in(self, folder: Path) -> list[Path]:
         if folder not in self._here:
-            self._here[folder] = [p for p in _entries(folder) if p.suffix.lower() == ".asf"]
+            asf = (p for p in _entries(folder) if p.suffix.lower() == ".asf")
+            self._here[folder] = [p for p in asf if p.is_file()]
         return self._here[folder]
 
     def _asf_below(self, folder: Path) -> list[Path]:
