@@ -23,18 +23,21 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from posebank import __version__
 from posebank.artefact_kinds import KINDS
-from posebank.errors import ArtefactError, Rejected
+from posebank.errors import ArtefactError, Rejected, SourceError
+from posebank.files import check_regular, read_json
 from posebank.locks import writer_lock
+from posebank.parquet import damage_in, read_parquet
 from posebank.schemas import SCHEMAS
 
 MANIFEST = "_manifest.json"
@@ -43,6 +46,7 @@ JOURNAL = "_finished"
 """Folder, inside a staging folder, with a record of each finished partition."""
 
 _HEX = "[0-9a-f]"
+_MAX_ROWS = 1 << 27  # of a part; posebank writes some thousands
 _READS = 5  # of an artefact that is made again and again while it is read
 
 
@@ -271,9 +275,9 @@ def keep_parts(artefact: Path, staging: Path, manifest: Manifest, sections: set[
         target = staging / part.name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.link(artefact / part.name, target)
+            os.link(part_path(artefact, part), target)
         except OSError:  # another file system, or one without hard links
-            shutil.copyfile(artefact / part.name, target)
+            shutil.copyfile(part_path(artefact, part), target)
     return kept
 
 
@@ -416,38 +420,66 @@ def find_manifest(artefact: Path) -> Manifest | None:
 @lru_cache(maxsize=32)
 def _parsed_manifest(path: Path, *_state: int) -> Manifest:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return Manifest(
-            kind=raw["kind"],
-            schema_version=raw["schema_version"],
-            code_version=raw["code_version"],
-            rows=raw["rows"],
-            parts=[part_from_json(p) for p in raw["parts"]],
-            sections={
-                name: Section(**{**s, "rejected": [Rejected(**r) for r in s["rejected"]]})
-                for name, s in raw["sections"].items()
-            },
-        )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ArtefactError(f"{path}: expected a posebank manifest, found {error!r}") from error
+        manifest = msgspec.convert(read_json(path), Manifest)
+        if manifest.kind not in KINDS:
+            raise ValueError(f"kind {manifest.kind!r:.40}")
+        for part in manifest.parts:
+            check_part(part)
+        if manifest.rows != sum(part.rows for part in manifest.parts):
+            raise ValueError(f"{manifest.rows} rows, which the parts have not")
+    except SourceError as error:
+        raise ArtefactError(f"{path}: expected a posebank manifest: {error.reason}") from error
+    except ValueError as error:
+        raise ArtefactError(
+            f"{path}: expected a posebank manifest, found {error!s:.200}"
+        ) from error
+    return manifest
 
 
 def part_from_json(values: Mapping[str, Any]) -> Part:
-    """Return the part that a manifest or a journal describes.
+    """Return the part that a journal describes.
 
     Raises
     ------
     ValueError
-        If its name leads out of the artefact's folder.
+        If it describes none, or the part's name leads out of the artefact's folder.
     """
-    part = Part(**values)
+    part = msgspec.convert(values, Part)
+    check_part(part)
+    return part
+
+
+def check_part(part: Part) -> None:
+    """Check that a part lies in its artefact's folder and has a possible number of rows.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
     names = PurePosixPath(part.name).parts
     if not names or names[0] == "/" or ".." in names or "\\" in part.name or "\0" in part.name:
-        raise ValueError(f"a part inside the folder, not {part.name!r}")
-    if part.made_from is None:
-        return part
-    first, last = part.made_from
-    return replace(part, made_from=(int(first), int(last)))
+        raise ValueError(f"a part outside the folder: {part.name!r:.100}")
+    if not 0 <= part.rows < _MAX_ROWS:
+        raise ValueError(f"a part of {part.rows} rows: {part.name!r:.100}")
+
+
+def part_path(artefact: Path, part: Part) -> Path:
+    """Return the file of a part.
+
+    Raises
+    ------
+    ArtefactError
+        If it is missing, is not a regular file, or is a link to a file outside the artefact.
+    """
+    path = artefact / part.name
+    try:
+        check_regular(path)
+    except SourceError as error:
+        raise ArtefactError(f"{path}: damaged part: {error.reason}") from error
+    if not path.resolve().is_relative_to(artefact.resolve()):
+        raise ArtefactError(f"{path}: expected a file of the artefact, found a link out of it")
+    return path
 
 
 def read_manifest(artefact: Path, kind: str) -> Manifest:
@@ -573,27 +605,38 @@ def _rows_of(
     for part in manifest.tables:
         low, high = max(start - first, 0), min(stop - first, part.rows)
         if low < high:
-            tables.append(_read_part(artefact / part.name, schema).slice(low, high - low))
+            tables.append(_read_part(artefact, part, schema).slice(low, high - low))
         first += part.rows
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _read_part(path: Path, schema: pa.Schema) -> pa.Table:
-    try:
-        table = pq.read_table(path, columns=schema.names, page_checksum_verification=True)
+def _read_part(artefact: Path, part: Part, schema: pa.Schema) -> pa.Table:
+    path = part_path(artefact, part)
+    with damage_in(path):
+        _check_hash(path, part.sha256, check_regular(path).st_mtime_ns)
+        table = read_parquet(path, schema.names)
+        if table.num_rows != part.rows:
+            raise ValueError(f"expected {part.rows} rows, found {table.num_rows}")
         return table.cast(schema)
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise ArtefactError(f"{path}: damaged part: {error}") from error
+
+
+@lru_cache(maxsize=4096)
+def _check_hash(path: Path, expected: str, _time: int) -> None:
+    """Check the hash of a part that is read whole, once in a process."""
+    found = file_sha256(path)
+    if found != expected:
+        raise ValueError(f"expected sha256 {expected[:12]}, found {found[:12]}")
 
 
 def verify(artefact: Path, kind: str) -> list[Rejected]:
     """Check every part against its hash; what differs is returned with the reason."""
     damaged = []
     for part in read_manifest(artefact, kind).parts:
-        path = artefact / part.name
-        if not path.exists():
-            damaged.append(Rejected(str(path), "listed in the manifest but missing"))
+        if not (artefact / part.name).exists():
+            where = str(artefact / part.name)
+            damaged.append(Rejected(where, "listed in the manifest but missing"))
             continue
+        path = part_path(artefact, part)
         found = file_sha256(path)
         if found != part.sha256:
             damaged.append(

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from posebank import artefacts
 from posebank.errors import ArtefactError
 from posebank.evaluation.h36m_names import action_of
+from posebank.parquet import read_parquet
 from posebank.schemas import SHARD_PERSON, column_array
 from posebank.skeleton import N_JOINTS
 from posebank.types import Labels, People, Records, Texts, texts
@@ -86,18 +87,10 @@ def ground_truth_from_shards(folder: Path, split: str | None = None) -> GroundTr
     manifest = artefacts.read_manifest(folder, "shards")
     columns = ["image_id", "dataset", "split", "people"]
     parts = []
-    filters = None if split is None else [("split", "=", split)]
     with artefacts.one_version(folder, manifest):
         for part in manifest.tables:
-            path = folder / part.name
-            try:
-                parts.append(
-                    pq.read_table(
-                        path, columns=columns, filters=filters, page_checksum_verification=True
-                    )
-                )
-            except (OSError, pa.ArrowInvalid) as error:
-                raise ArtefactError(f"{path}: damaged part: {error}") from error
+            rows = read_parquet(artefacts.part_path(folder, part), columns)
+            parts.append(rows if split is None else rows.filter(pc.field("split") == split))
     table = pa.concat_tables(parts) if parts else None
     if table is None or table.num_rows == 0:
         raise ArtefactError(f"{folder}: expected images of split {split}, found none")

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from posebank.artefacts import atomic_path, check_present, read_manifest
+from posebank.artefacts import atomic_path, check_present, part_path, read_manifest
 from posebank.errors import ArtefactError, SettingsError, SourceError
 from posebank.images import read_image_file, upright_file
+from posebank.parquet import damage_in, open_parquet
 
 _BATCH = 16
 
@@ -71,13 +70,11 @@ def _rows(folder: Path, split: str) -> Iterator[dict[str, Any]]:
     """The rows of a split, in the order of the shards."""
     manifest = read_manifest(folder, "shards")
     for part in manifest.tables:
-        try:
-            with pq.ParquetFile(folder / part.name, page_checksum_verification=True) as file:
-                check_present(folder, manifest.content)  # after opening: it is the same version
-                for batch in file.iter_batches(batch_size=_BATCH):
-                    yield from (row for row in batch.to_pylist() if row["split"] == split)
-        except (OSError, ValueError) as error:
-            raise ArtefactError(f"{folder / part.name}: damaged shard: {error}") from error
+        path = part_path(folder, part)
+        with damage_in(path), open_parquet(path) as file:
+            check_present(folder, manifest.content)  # after opening: it is the same version
+            for batch in file.iter_batches(batch_size=_BATCH):
+                yield from (row for row in batch.to_pylist() if row["split"] == split)
 
 
 def _add_image(

@@ -16,13 +16,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.errors import ArtefactError, SourceError
 from posebank.geometry.cameras import CameraLimits, sample_rotations
 from posebank.geometry.centring import centre_on
+from posebank.mocap.npz_arrays import NpzArrays
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import PoseBank
 
 if TYPE_CHECKING:
     import torch
+
+
+_MAX_WIDTH = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -162,12 +167,31 @@ def save_lifter(net: torch.nn.Module, path: Path) -> None:
 
 
 def load_lifter(path: Path) -> torch.nn.Module:
-    """Read what ``save_lifter`` wrote."""
+    """Read what ``save_lifter`` wrote.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is missing or damaged, or holds other arrays than a network of some width.
+    """
     import torch  # noqa: PLC0415
 
-    with np.load(path) as stored:
-        state = {name: torch.from_numpy(stored[name]) for name in stored.files}
-    net = _ready(network(len(state["0.weight"])))
+    try:
+        with NpzArrays(path, path) as stored:
+            width = stored.shape("0.weight")[0]
+            if not 0 < width <= _MAX_WIDTH:
+                raise ArtefactError(f"{path}: expected at most {_MAX_WIDTH} units, found {width}")
+            net = _ready(network(width))
+            expected = net.state_dict()
+            state = {name: torch.from_numpy(stored.numbers(name)) for name in expected}
+    except SourceError as error:
+        raise ArtefactError(f"{path}: expected a lifting network: {error.reason}") from error
+    for name, value in state.items():
+        if value.shape != expected[name].shape or not torch.isfinite(value).all():
+            raise ArtefactError(
+                f"{path}: {name}: expected {tuple(expected[name].shape)} finite numbers, "
+                f"found {tuple(value.shape)}"
+            )
     net.load_state_dict(state)
     return net
 

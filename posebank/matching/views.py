@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import faiss
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.errors import ArtefactError, SettingsError
+from posebank.errors import ArtefactError, SettingsError, SourceError
+from posebank.files import check_regular, read_json
 from posebank.geometry.cameras import CameraLimits, sample_rotations
 from posebank.matching.settings import MAX_K, MatchSettings
 from posebank.skeleton import N_JOINTS
@@ -210,6 +212,30 @@ def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_cont
     return float(np.mean(recalls))
 
 
+@dataclass(frozen=True)
+class _Description:
+    """The content of ``index.json``."""
+
+    n_poses: int
+    poses_per_shard: int
+    n_views: int
+    probes: int
+    recall: float
+    limits: CameraLimits
+    seed: int
+    bank_content: str
+
+
+def _check_description(found: _Description, rotations: NDArray[Any]) -> None:
+    if not (0 < found.n_poses < 1 << 40 and found.poses_per_shard > 0 and found.probes >= 0):
+        raise ValueError(f"numbers out of their range: {found}")
+    expected = (found.n_views, 3, 3)
+    if rotations.shape != expected or rotations.dtype != np.float64:
+        raise ValueError(f"rotations of {rotations.shape} {rotations.dtype}, not {expected}")
+    if not (np.abs(rotations) < 1.01).all():  # false for NaN as well
+        raise ValueError("numbers in the rotations that no rotation has")
+
+
 def load_index(folder: Path, bank_content: str | None = None) -> ViewIndex:
     """Open an index that ``build_index`` wrote.
 
@@ -219,11 +245,17 @@ def load_index(folder: Path, bank_content: str | None = None) -> ViewIndex:
         If there is none, or it was built from another bank than ``bank_content`` (both named).
     """
     try:
-        raw = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-        rotations = np.load(folder / _ROTATIONS)
-        index = ViewIndex(folder, rotations, limits=CameraLimits(**raw.pop("limits")), **raw)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ArtefactError(f"{folder}: expected an index, found {error!r}") from error
+        found = msgspec.convert(read_json(folder / _DESCRIPTION), _Description)
+        check_regular(folder / _ROTATIONS)
+        # Mapped, so that the size that the array states is compared with the file's.
+        rotations = np.array(np.load(folder / _ROTATIONS, mmap_mode="r", allow_pickle=False))
+        _check_description(found, rotations)
+    except SourceError as error:
+        raise ArtefactError(f"{error.where}: expected an index: {error.reason}") from error
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        raise ArtefactError(f"{folder}: expected an index, found {error!s:.200}") from error
+    values = {field.name: getattr(found, field.name) for field in fields(_Description)}
+    index = ViewIndex(folder, rotations, **values)
     if bank_content is not None and index.bank_content != bank_content:
         raise ArtefactError(
             f"{folder}: expected the index of bank {bank_content}, "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,7 +15,8 @@ import pandas as pd
 
 from posebank import artefacts
 from posebank.artefact_kinds import KINDS
-from posebank.errors import ArtefactError
+from posebank.errors import ArtefactError, SourceError
+from posebank.files import read_json
 from posebank.report.curves import histogram, training_picture
 from posebank.report.evaluation import CAPTIONS
 from posebank.report.tables import html_table
@@ -69,8 +69,8 @@ def _embedded(path: Path, alt: str) -> str:
 def demo_facts(workspace: Path) -> dict[str, Any] | None:
     """Return what the demo wrote about its generated people; None in any other workspace."""
     try:
-        facts = json.loads((workspace / DEMO_FACTS).read_text("utf-8"))
-    except (OSError, ValueError):
+        facts = read_json(workspace / DEMO_FACTS)
+    except SourceError:
         return None
     return facts if isinstance(facts, dict) else None
 
@@ -241,7 +241,7 @@ def evaluation_chapter(workspace: Path, *, beside_the_paper: bool) -> str:
     parts = []
     for name, section in manifest.sections.items():
         files = {
-            Path(part.name).name: folder / part.name
+            Path(part.name).name: artefacts.part_path(folder, part)
             for part in manifest.parts
             if part.section == name
         }

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from posebank.artefacts import atomic_path, read_manifest
+from posebank.artefacts import atomic_path, part_path, read_manifest
 from posebank.errors import SourceError
 from posebank.images import decode_image, read_image
+from posebank.parquet import read_parquet, read_row
 
 ImageOf = Callable[[str], NDArray[np.uint8] | None]
 """Gives the RGB image (height, width, 3) of an ``image_id``, None where it is not at hand."""
@@ -65,26 +65,18 @@ def images_in_shards(folder: Path) -> ImageOf:
     ArtefactError
         If the shards are missing or unfinished.
     """
-    names = [p.name for p in read_manifest(folder, "shards").parts if p.name.endswith(".parquet")]
+    parts = read_manifest(folder, "shards").tables
     place = {
-        image_id: (name, row)
-        for name in names
-        for row, image_id in enumerate(
-            pq.read_table(folder / name, columns=["image_id"]).column(0).to_pylist()
-        )
+        image_id: (path, row)
+        for path in (part_path(folder, part) for part in parts)
+        for row, image_id in enumerate(read_parquet(path, ["image_id"]).column(0).to_pylist())
     }
 
     def image_of(image_id: str) -> NDArray[np.uint8] | None:
         if image_id not in place:
             return None
-        name, row = place[image_id]
-        with pq.ParquetFile(folder / name) as file:
-            group = 0
-            while row >= file.metadata.row_group(group).num_rows:
-                row -= file.metadata.row_group(group).num_rows
-                group += 1
-            table = file.read_row_group(group, columns=["image_file"])
-        (found,) = table.slice(row, 1).to_pylist()
+        path, row = place[image_id]
+        found = read_row(path, row, ["image_file"])
         try:
             if found["image_file"]["bytes"]:
                 return decode_image(found["image_file"]["bytes"], image_id)

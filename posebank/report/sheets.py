@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from posebank import artefacts
-from posebank.errors import ArtefactError
 from posebank.geometry.cameras import camera_rotation
 from posebank.geometry.rotations import heading_angle
 from posebank.images import decode_image, read_image
+from posebank.parquet import read_row
 from posebank.report.drawing import FRONT, SIDE, View, draw_pose_2d, draw_pose_3d
 from posebank.report.images import find_image, new_figure, save_figure
 from posebank.schemas import SHARD_PERSON, field_shape
@@ -173,7 +172,7 @@ def shard_sheet(folder: Path, path: Path, n: int = 12) -> Path:
     for row in np.unique(np.linspace(0, ends[-1] - 1, n).astype(int)):
         number = int(np.searchsorted(ends, row, side="right"))
         row_in_part = int(row - ends[number] + parts[number].rows)
-        images.append(_shard_row(folder / parts[number].name, row_in_part))
+        images.append(read_row(artefacts.part_path(folder, parts[number]), row_in_part))
     columns = 4
     lines = -(-len(images) // columns)
     figure = new_figure(3 * columns, 3.2 * lines)
@@ -183,17 +182,6 @@ def shard_sheet(folder: Path, path: Path, n: int = 12) -> Path:
     for ax, image in zip(grid.flat, images, strict=False):
         _draw_shard_image(ax, image)
     return save_figure(figure, path)
-
-
-def _shard_row(path: Path, row: int) -> dict:
-    """One row of a Parquet file, of which only its row group is read."""
-    with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            n_rows = file.metadata.row_group(group).num_rows
-            if row < n_rows:
-                return file.read_row_group(group).slice(row, 1).to_pylist()[0]
-            row -= n_rows
-    raise ArtefactError(f"{path}: expected more rows, as the manifest says")
 
 
 def _draw_shard_image(ax: Axes, row: dict) -> None:

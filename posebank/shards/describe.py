@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from posebank.artefacts import one_version, read_manifest
-from posebank.errors import ArtefactError
+from posebank.artefacts import one_version, part_path, read_manifest
+from posebank.parquet import damage_in, open_parquet
 from posebank.schemas import SHARD_PERSON
 from posebank.skeleton import JointState
 
@@ -41,14 +40,11 @@ def describe_shards(folder: Path) -> dict[str, Any]:
     manifest = read_manifest(folder, "shards")
     with one_version(folder, manifest):
         for part in manifest.tables:
-            path = folder / part.name
-            try:
-                with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                    tables.append(file.read(columns))
-                    row_groups += file.num_row_groups
-                size += path.stat().st_size
-            except (OSError, ValueError) as error:
-                raise ArtefactError(f"{path}: expected a shard, found damage: {error}") from error
+            path = part_path(folder, part)
+            with damage_in(path), open_parquet(path) as file:
+                tables.append(file.read(columns))
+                row_groups += file.num_row_groups
+            size += path.stat().st_size
     table = pa.concat_tables(tables).combine_chunks()
     images = table.select(["split", "dataset", "n_people"]).to_pandas()
     persons = table.column("people").combine_chunks().flatten()

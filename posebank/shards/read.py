@@ -1,7 +1,7 @@
 """Reading shards with pyarrow: filters pushed down, images one row group at a time.
 
-A filter first drops whole row groups by the statistics in the file's footer, then images by the
-few small columns that it needs; image bytes are read only for what is left.
+A filter drops images by the few small columns that it needs; image bytes are read only for what is
+left. The statistics in the files' footers are not used: damaged ones would end the process.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from posebank.artefacts import check_present, read_manifest
+from posebank.artefacts import check_present, part_path, read_manifest
 from posebank.errors import ArtefactError, SettingsError
+from posebank.parquet import damage_in, open_parquet
 from posebank.schemas import SHARD_PERSON, column_array
 
 _LABEL_COLUMNS = ("image_id", "image", "dataset", "image_width", "image_height")
@@ -134,7 +135,8 @@ class ShardFiles:
     def __init__(self, folder: Path, person_columns: Sequence[str]) -> None:
         self.folder = Path(folder)
         manifest = read_manifest(self.folder, "shards")
-        self.names = [part.name for part in manifest.tables]
+        self._parts = manifest.tables
+        self.names = [part.name for part in self._parts]
         self.content = manifest.content
         self.columns = [*_LABEL_COLUMNS, *(_PERSON + name for name in person_columns)]
         self._close()
@@ -168,12 +170,11 @@ class ShardFiles:
             return file
 
     def _opened(self, part: int) -> pq.ParquetFile:
-        path = self.folder / self.names[part]
         try:
-            file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
-        except (OSError, pa.ArrowInvalid) as error:
-            check_present(self.folder, self.content)
-            raise ArtefactError(f"{path}: expected a shard, found it damaged: {error}") from error
+            file = open_parquet(part_path(self.folder, self._parts[part]), memory_map=True)
+        except ArtefactError:
+            check_present(self.folder, self.content)  # it says more than that a file is missing
+            raise
         # After the file was opened: if the manifest is still the same, so is the file.
         check_present(self.folder, self.content)
         return file
@@ -193,8 +194,6 @@ class ShardFiles:
             after = 0
             for group in range(file.num_row_groups):
                 before, after = after, after + file.metadata.row_group(group).num_rows
-                if not _may_hold(file.metadata.row_group(group), keep):
-                    continue
                 rows = self._matching_rows(part, group, keep)
                 if len(rows):
                     found.append((part, group, before, rows))
@@ -214,7 +213,7 @@ class ShardFiles:
         for column, names in wanted.items():
             if not names:
                 continue
-            here = self._bounds(column)
+            here: set[str] = set()
             for part in range(len(self.names)):
                 if names <= here:
                     break
@@ -225,15 +224,6 @@ class ShardFiles:
                     f"{self.folder}: expected a {column} among {', '.join(sorted(here))}, found "
                     f"{', '.join(sorted(names - here))}"
                 )
-
-    def _bounds(self, column: str) -> set[str]:
-        """The least and greatest values of a column, of every row group, from the footers."""
-        found: set[str] = set()
-        for part in range(len(self.names)):
-            meta = self._file(part).metadata
-            for group in range(meta.num_row_groups):
-                found.update(_statistics(meta.row_group(group)).get(column, ()))
-        return found
 
     def _matching_rows(self, part: int, group: int, keep: ShardFilter) -> NDArray[np.int64]:
         file = self._file(part)
@@ -304,14 +294,10 @@ class ShardFiles:
         return _chunk(table, "image_file").field(name)
 
     def _read(self, part: int, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        try:
-            with self._alone():
-                return self._file(part).read_row_groups(
-                    list(groups), columns=list(columns), use_threads=False
-                )
-        except (OSError, pa.ArrowInvalid) as error:
-            path = self.folder / self.names[part]
-            raise ArtefactError(f"{path}: row groups {groups} are damaged: {error}") from error
+        with damage_in(self.folder / self.names[part]), self._alone():
+            return self._file(part).read_row_groups(
+                list(groups), columns=list(columns), use_threads=False
+            )
 
 
 def _chunk(table: pa.Table, name: str) -> pa.Array:
@@ -338,38 +324,3 @@ def _people(table: pa.Table) -> tuple[NDArray[np.int64], dict[str, Any]]:
             one = pa.Table.from_arrays([values.cast(kind.type)], schema=pa.schema([kind]))
             columns[field.name] = column_array(one, field.name)
     return start, columns
-
-
-def _may_hold(meta: pq.RowGroupMetaData, keep: ShardFilter) -> bool:
-    """Whether the statistics of a row group leave room for an image that the filter keeps."""
-    bounds = _statistics(meta)
-
-    def excludes(column: str, values: Sequence[Any]) -> bool:
-        low, high = bounds.get(column, (None, None))
-        return low is not None and not any(low <= value <= high for value in values)
-
-    def below(column: str, least: float) -> bool:
-        _, high = bounds.get(column, (None, None))
-        return high is not None and high < least
-
-    return not (
-        (keep.split is not None and excludes("split", [keep.split]))
-        or (keep.datasets is not None and excludes("dataset", keep.datasets))
-        or below(_PERSON + "trust", float(np.float32(keep.min_trust)))
-        or below(_PERSON + "n_annotated", keep.min_annotated)
-    )
-
-
-def _statistics(meta: pq.RowGroupMetaData) -> dict[str, tuple[Any, Any]]:
-    """Least and greatest value of the columns that filters use."""
-    wanted = {"split", "dataset", _PERSON + "trust", _PERSON + "n_annotated"}
-    found = {}
-    for number in range(meta.num_columns):
-        column = meta.column(number)
-        if (
-            column.path_in_schema in wanted
-            and column.is_stats_set
-            and column.statistics.has_min_max
-        ):
-            found[column.path_in_schema] = (column.statistics.min, column.statistics.max)
-    return found

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from posebank import artefacts
 from posebank.annotations import read_annotations, stamped_files
 from posebank.annotations.sources import find_files, locate_images
 from posebank.errors import SourceError
+from posebank.parquet import read_parquet
 from posebank.schemas import ANNOTATIONS
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult, images_stamp
@@ -87,12 +86,9 @@ def _same_images(stage: Stage, kind: str, source: Path) -> bool:
     """Whether the images of a section, whose sizes are in it, are as they were."""
     manifest = artefacts.read_manifest(stage.folder, stage.kind)
     settings = manifest.sections[stage.section].settings
-    parts = [part.name for part in manifest.tables if part.section == stage.section]
-    names = [
-        name
-        for part in parts
-        for name in pq.read_table(stage.folder / part, columns=["image"])["image"].to_pylist()
-    ]
+    parts = [part for part in manifest.tables if part.section == stage.section]
+    paths = [artefacts.part_path(stage.folder, part) for part in parts]
+    names = [name for path in paths for name in read_parquet(path, ["image"])["image"].to_pylist()]
     if settings.get("images") is None:  # they may have been put in their place since
         return not any(locate_images(names, f, source)[0] for f in find_files(kind, source))
     return bool(settings["images_stamp"] == images_stamp(Path(settings["images"]), names))

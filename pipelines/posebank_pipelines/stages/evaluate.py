@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from posebank import artefacts
 from posebank.deciding import deciding
 from posebank.errors import SettingsError
@@ -21,6 +19,7 @@ from posebank.evaluation import (
     read_predictions,
 )
 from posebank.lcrnet import IntegrationSettings, Predictor, predict_shards
+from posebank.parquet import read_parquet
 from posebank.report import write_evaluation
 from posebank.report.images import ImageOf, images_in_folders, images_in_shards
 from posebank.schemas import PREDICTIONS, from_table, to_table
@@ -196,5 +195,5 @@ def _shards_truth(workspace: Path, splits: Sequence[str]) -> GroundTruth:
 def load_predictions(workspace: Path, name: str, key: str) -> Predictions:
     """Predictions of a run kept by ``evaluate_network``; ``key`` is like ``after-ppi``."""
     artefacts.read_manifest(workspace / "evaluation", "evaluation")
-    table = pq.read_table(evaluation_folder(workspace, name) / f"{key}.parquet")
+    table = read_parquet(evaluation_folder(workspace, name) / f"{key}.parquet")
     return from_table(Predictions, table)

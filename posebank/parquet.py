@@ -1,0 +1,81 @@
+"""Parquet files of artefacts: pages checked as they are read, damage as one clear error.
+
+The statistics in a file's footer are not read: where their bytes are damaged, pyarrow ends the
+process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from posebank.errors import ArtefactError, SourceError
+from posebank.files import check_regular
+
+# What pyarrow raises for damaged bytes, and Python for the impossible sizes that they state.
+_ERRORS = (OSError, ValueError, OverflowError, MemoryError, pa.ArrowException)
+
+
+@contextmanager
+def damage_in(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged Parquet file in the body raises into an ArtefactError."""
+    try:
+        yield
+    except SourceError as error:
+        raise ArtefactError(f"{path}: damaged part: {error.reason}") from error
+    except _ERRORS as error:
+        raise ArtefactError(f"{path}: damaged part: {error!s:.200}") from error
+
+
+def open_parquet(path: Path, *, memory_map: bool = False) -> pq.ParquetFile:
+    """Open a Parquet file; read from it within ``damage_in``.
+
+    Raises
+    ------
+    ArtefactError
+        If it is missing, is not a regular file, or has a damaged footer.
+    """
+    with damage_in(path):
+        check_regular(path)
+        return pq.ParquetFile(path, memory_map=memory_map, page_checksum_verification=True)
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return columns of a Parquet file, by default all.
+
+    Raises
+    ------
+    ArtefactError
+        If it is missing, damaged, or has no such column.
+    """
+    with damage_in(path):
+        check_regular(path)
+        names = None if columns is None else list(columns)
+        table = pq.read_table(path, columns=names, page_checksum_verification=True)
+        table.validate(full=True)
+        return table
+
+
+def read_row(path: Path, row: int, columns: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return one row of a Parquet file, of which only its row group is read.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is missing, damaged, or has no such row.
+    """
+    with damage_in(path), open_parquet(path) as file:
+        left = row
+        for group in range(file.num_row_groups):
+            n_rows = file.metadata.row_group(group).num_rows
+            if left < n_rows:
+                table = file.read_row_group(group, None if columns is None else list(columns))
+                found: dict[str, Any] = table.slice(left, 1).to_pylist()[0]
+                return found
+            left -= n_rows
+    raise ArtefactError(f"{path}: expected more than {row} rows, as the manifest says")
