@@ -29,7 +29,8 @@ def damage_in(path: Path) -> Iterator[None]:
     except SourceError as error:
         raise ArtefactError(f"{path}: damaged part: {error.reason}") from error
     except _ERRORS as error:
-        raise ArtefactError(f"{path}: damaged part: {error!s:.200}") from error
+        reason = " ".join(str(error).split())  # pyarrow's may have several lines
+        raise ArtefactError(f"{path}: damaged part: {reason:.200}") from error
 
 
 def open_parquet(path: Path, *, memory_map: bool = False) -> pq.ParquetFile:
