@@ -139,8 +139,8 @@ def test_scores_on_validation_images_are_kept(tmp_path):
 
     shards, anchors = stick_figures(tmp_path / "figures", 5)
     settings = tiny(iterations=4, checkpoint_every=2, validation_images=3)
-    train(shards, anchors, tmp_path / "run", settings)  # these shards have no such split
-    assert not (tmp_path / "run" / "validation.parquet").exists()
+    with pytest.raises(SettingsError, match="expected a split among train, found val"):
+        train(shards, anchors, tmp_path / "run", settings)
     from posebank.lcrnet import trainer, validation
 
     real = validation.PoseShards
