@@ -144,7 +144,7 @@ def _write_all(folder: Path, seed: int, size: DemoSize) -> DemoSources:
     return DemoSources(
         cmu=_write_cmu(folder / "cmu", size, np.random.default_rng(streams[0])),
         hdm05=_write_hdm05(folder / "hdm05", size, np.random.default_rng(streams[1])),
-        poseprior=_write_poseprior(folder / "poseprior", size, np.random.default_rng(streams[2])),
+        poseprior=write_poseprior(folder / "poseprior", size, np.random.default_rng(streams[2])),
         mpii=_write_mpii(folder / "mpii", size, truth, np.random.default_rng(streams[3])),
         lspe=_write_lspe(folder / "lspe", size, truth, np.random.default_rng(streams[4])),
         h36m=write_h36m(
@@ -267,7 +267,7 @@ def _write_hdm05(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path
     return folder
 
 
-def _write_poseprior(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path:
+def write_poseprior(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path:
     n_subjects = max(2, size.poseprior_clips // 5)
     subjects = [make_subject(f"{n:05d}", rng) for n in range(1, n_subjects + 1)]
     for i, motion in enumerate(_clips(size.poseprior_clips, "poseprior", rng)):
