@@ -82,9 +82,7 @@ def label(
     return labelling.label(bank, people, matches, LabelSettings(**settings))
 
 
-def plot_label(
-    labels: Labels, row: int = 0, image: Path | str | ArrayLike | None = None
-) -> Figure:
+def plot_label(labels: Labels, row: int = 0, image: Path | str | ArrayLike | None = None) -> Figure:
     """Draw one label: the 2D pose on its image, the 3D pose from the front and from a side.
 
     Parameters

@@ -9,8 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import posebank
 from posebank.workspace import image_roots, load_people
-from posebank_cli import options
+from posebank_cli import progress
 from posebank_cli.main import COMMANDS, main
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -203,10 +204,10 @@ def test_what_was_set_aside_is_told_once_for_many(tmp_path):
     assert len(lines) == 5
 
 
-def test_progress_says_what_time_is_left(capsys, monkeypatch):
+def test_progress_bar_says_what_time_is_left(capsys, monkeypatch):
     times = iter([100.0, 110.0, 120.0])
-    monkeypatch.setattr(options, "monotonic", lambda: next(times))
-    bar = options._Bars()
+    monkeypatch.setattr(progress, "monotonic", lambda: next(times))
+    bar = progress.Bars()
     # The run goes on at 300 of 500: those were done before, and count for nothing.
     for done in (300, 301, 500):
         bar("train", done, 500)
@@ -214,7 +215,41 @@ def test_progress_says_what_time_is_left(capsys, monkeypatch):
     assert [line.split("]")[1].split() for line in lines] == [
         ["300/500"], ["301/500", "33:10", "left"], ["500/500"],
     ]  # fmt: skip
-    assert options._clock(3725) == "1:02:05 left"
+
+
+def test_progress_without_a_terminal_is_a_line_a_minute(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
+    lines = progress.Lines()
+    for done in range(1, 9):  # one of 4,000 every 20 s
+        now[0] += 20
+        lines("train", 1000 + done, 5000)
+    assert capsys.readouterr().err.splitlines() == [
+        "train: 1,003 of 5,000, 22:12:20 left",
+        "train: 1,006 of 5,000, 22:11:20 left",
+    ]
+
+
+def test_unknown_command_suggests_the_one_that_was_meant():
+    result = invoke("mach", "-w", "ws")
+    assert result.exit_code == 2
+    assert "No such command 'mach'. Did you mean 'match'?" in result.output
+
+
+def test_version_names_the_packages_that_matter():
+    lines = invoke("--version").output.splitlines()
+    assert lines[0] == f"posebank {posebank.__version__}"
+    assert {"python", "numpy", "numba", "torch"} <= {line.split()[0] for line in lines}
+
+
+def test_run_leaves_a_log_also_when_it_fails(tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text(f'[[mocap]]\ndataset = "cmu"\nsources = ["{tmp_path}/absent"]\n')
+    assert invoke("run", config, "-w", tmp_path / "ws", "--workers", 1).exit_code == 1
+    (log,) = (tmp_path / "ws" / "logs").glob("run-*.log")
+    text = log.read_text()
+    assert f"posebank {posebank.__version__}" in text
+    assert "ended by SourceError" in text
 
 
 def test_ones_own_data_sets_stand_beside_each_other_with_their_images(tmp_path):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import warnings
 
 import click
 
-from posebank import __version__
 from posebank.errors import PosebankError, PosebankWarning
 from posebank_pipelines.processes import end_on_sigterm
 
@@ -47,7 +47,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or None."""
         if cmd_name not in COMMANDS:
-            return None
+            close = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"No such command {cmd_name!r}.{hint}")
         module = importlib.import_module(f"posebank_cli.commands.{cmd_name}")
         result: click.Command | None = getattr(module, cmd_name)
         return result
@@ -93,7 +95,21 @@ def _formatted(
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="posebank")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, wanted: _show_versions(ctx) if wanted else None,
+    help="Show the versions of posebank and of the packages that it computes with.",
+)
 def main() -> None:
     """Motion capture and 2D pose annotations into 2D + 3D labels, and LCR-Net on them."""
     warnings.formatwarning = _formatted
+
+
+def _show_versions(ctx: click.Context) -> None:
+    from posebank_cli.versions import versions_text  # noqa: PLC0415 - platform and metadata are slow
+
+    click.echo(versions_text())
+    ctx.exit()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import click
@@ -16,6 +14,7 @@ import click
 from posebank.errors import Rejected, SettingsError
 from posebank.lcrnet import IntegrationSettings
 from posebank.mocap.options import UP_AXES, ReadOptions, metres_per_unit, read_joint_map
+from posebank_cli.progress import progress
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import StageResult
 
@@ -188,44 +187,6 @@ def camera_prior(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-class _Bars:
-    """Progress bars on standard error, each with the time that is left."""
-
-    def __init__(self) -> None:
-        self._begun: dict[str, tuple[float, int]] = {}  # label -> time and count of the first call
-
-    def __call__(self, label: str, done: int, total: int) -> None:
-        width = 30
-        filled = width * done // max(total, 1)
-        finished = done >= total
-        now = monotonic()
-        begun, first = self._begun.setdefault(label, (now, done))
-        spent = now - begun
-        # What was done before the first call, as in a run that goes on, took none of this time.
-        left = "" if finished or done == first else _clock(spent / (done - first) * (total - done))
-        if finished:
-            del self._begun[label]
-        bar = f"[{'#' * filled}{'.' * (width - filled)}] {done}/{total}"
-        sys.stderr.write(f"\r{label:<20} {bar}  {left:<14}" + ("\n" if finished else ""))
-        sys.stderr.flush()
-
-
-def _clock(seconds: float) -> str:
-    """Time left, as minutes and seconds, or hours."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d} left" if hours else f"{minutes}:{rest:02d} left"
-
-
-def _quiet(label: str, done: int, total: int) -> None:
-    pass
-
-
-def progress() -> Callable[[str, int, int], None]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    return _Bars() if sys.stderr.isatty() else _quiet
-
-
 def runner(workers: int, scheduler: str | None) -> Runner:
     """Return the runner that --workers and --scheduler ask for."""
     return Runner(
@@ -258,10 +219,16 @@ def echo_table(rows: Sequence[Mapping[str, Any]]) -> None:
 _LONG = ("limbs_mm", "set_aside", "notes")
 
 
+# Sections of artefacts that hold a single thing; other sections are data sets or runs.
+_WHOLE = ("index", "matches", "labels", "anchors", "shards", "lifter", "report")
+
+
 def describe(result: StageResult) -> str:
     """A stage's result in one line."""
     counts = ", ".join(f"{k} {_short(v)}" for k, v in result.stats.items() if k not in _LONG)
-    line = f"{result.stage:<9} {result.status:<10} {result.rows:>9,} rows  {result.path}"
+    name = result.stage if result.section in _WHOLE else f"{result.stage} {result.section}"
+    rows = f"{result.rows:>9,} rows" if result.rows else " " * 14
+    line = f"{name:<16} {result.status:<10} {rows}  {result.path}"
     if result.seconds:
         line += f"  {result.seconds:.1f} s"
     return line + (f"\n          {counts}" if counts else "")

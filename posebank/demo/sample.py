@@ -79,9 +79,7 @@ def sample_data(folder: Path | str | None = None, n_images: int = 6, seed: int =
     made_by = json.dumps({"version": _VERSION, "n_images": n_images, "seed": seed})
     if not (marker.is_file() and marker.read_text("utf-8") == made_by):
         rng = np.random.default_rng(seed)
-        write_poseprior(
-            folder / "bvh", DemoSize(poseprior_clips=8, clip_seconds=(2.0, 3.0)), rng
-        )
+        write_poseprior(folder / "bvh", DemoSize(poseprior_clips=8, clip_seconds=(2.0, 3.0)), rng)
         _write_photographs(folder, n_images, rng)
         write_text_atomic(marker, made_by)
     read = read_annotations("coco", folder / "keypoints.json")

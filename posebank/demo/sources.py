@@ -268,6 +268,7 @@ def _write_hdm05(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path
 
 
 def write_poseprior(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path:
+    """Write BVH clips in the form of Pose Prior, a folder for each subject; return the folder."""
     n_subjects = max(2, size.poseprior_clips // 5)
     subjects = [make_subject(f"{n:05d}", rng) for n in range(1, n_subjects + 1)]
     for i, motion in enumerate(_clips(size.poseprior_clips, "poseprior", rng)):

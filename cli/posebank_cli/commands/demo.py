@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from posebank_cli import options
+from posebank_cli.run_log import run_log
 
 
 @click.command()
@@ -31,10 +32,11 @@ def demo(workspace: Path, seed: int, workers: int, scheduler: str | None, as_jso
     from posebank_pipelines.demo import demo as run_demo
 
     say = (lambda _: None) if as_json else click.echo
-    with options.runner(workers, scheduler) as runner:
+    with run_log(workspace, "demo") as log, options.runner(workers, scheduler) as runner:
         rows, pictures = run_demo(
-            workspace, runner, seed=seed, stage_done=lambda r: say(options.describe(r))
+            workspace, runner, seed=seed, stage_done=lambda r: say(options.describe(log.stage(r)))
         )
+        log.write(f"table: {rows}")
     if as_json:
         options.echo_json({"table": rows, "pictures": [str(p) for p in pictures]})
         return

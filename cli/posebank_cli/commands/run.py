@@ -11,6 +11,7 @@ import click
 
 from posebank.artefact_kinds import STAGES
 from posebank_cli import options
+from posebank_cli.run_log import run_log
 
 if TYPE_CHECKING:
     from posebank_pipelines.plan import PlannedStage
@@ -71,22 +72,23 @@ def run(
         raise click.UsageError("--plan: expected neither --sweep-k, --from nor --until beside it")
     if sweep_k and (from_stage or until):
         raise click.UsageError("--sweep-k: expected neither --from nor --until beside it")
-    with options.runner(workers, scheduler) as runner:
-        settings = load_config(config)
-        if plan_only:
+    settings = load_config(config)
+    if plan_only:
+        with options.runner(workers, scheduler) as runner:
             stages = steps(settings, workspace, runner, strict=strict)
             _show_plan(plan(settings, workspace, stages, workers), as_json)
-            return
+        return
+    with run_log(workspace, "run") as log, options.runner(workers, scheduler) as runner:
         if sweep_k:
             done = options.shown(
-                sweep(settings, workspace, sweep_k, runner, strict=strict), as_json
+                map(log.stage, sweep(settings, workspace, sweep_k, runner, strict=strict)), as_json
             )
             table, paths = write_table1(workspace, settings.run, sweep_k)
         else:
             results = run_stages(
                 settings, workspace, runner, from_stage=from_stage, until=until, strict=strict
             )
-            options.show(results, as_json)
+            options.show(map(log.stage, results), as_json)
             return
     if as_json:
         rows = json.loads(table.to_json(orient="records"))
