@@ -243,8 +243,12 @@ def test_version_names_the_packages_that_matter():
 
 
 def test_run_leaves_a_log_also_when_it_fails(tmp_path):
+    (tmp_path / "empty").mkdir()
     config = tmp_path / "run.toml"
-    config.write_text(f'[[mocap]]\ndataset = "cmu"\nsources = ["{tmp_path}/absent"]\n')
+    config.write_text(
+        f'[[mocap]]\ndataset = "cmu"\nsources = ["{tmp_path}/empty"]\n'
+        f'[[annotations]]\nkind = "coco"\nsource = "{tmp_path}/empty"\n'
+    )
     assert invoke("run", config, "-w", tmp_path / "ws", "--workers", 1).exit_code == 1
     (log,) = (tmp_path / "ws" / "logs").glob("run-*.log")
     text = log.read_text()
