@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from posebank import labelling, matching
-from posebank.images import open_image
+from posebank.images import read_image
 from posebank.labelling import LabelSettings
 from posebank.matching import MatchSettings
-from posebank.report.drawing import FRONT, SIDE, draw_pose_3d
-from posebank.report.images import new_figure
-from posebank.report.sheets import show_person
 from posebank.types import Labels, Matches, People, PoseBank
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["label", "match", "plot_label"]
 
@@ -104,9 +103,14 @@ def plot_label(labels: Labels, row: int = 0, image: Path | str | ArrayLike | Non
     >>> len(figure.axes)
     3
     """
+    # Imported here: Matplotlib is an extra.
+    from posebank.report.drawing import FRONT, SIDE, draw_pose_3d  # noqa: PLC0415
+    from posebank.report.images import new_figure  # noqa: PLC0415
+    from posebank.report.sheets import show_person  # noqa: PLC0415
+
     pixels: NDArray[np.uint8] | None = None
     if isinstance(image, str | Path):
-        pixels = open_image(Path(image))
+        pixels = read_image(Path(image))
     elif image is not None:
         pixels = np.asarray(image, np.uint8)
     figure = new_figure(9.0, 3.3)

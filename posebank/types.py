@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from posebank.skeleton import N_JOINTS, JointState
+from posebank.errors import SettingsError
+from posebank.skeleton import N_JOINTS, J, JointState, is_annotated
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPLITS = ("train", "val", "test")
 
@@ -69,6 +73,29 @@ class Records:
         names = [f.name for f in fields(cls)]
         return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
 
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame with one row per record.
+
+        Columns of joints and cameras hold one array in each cell.
+
+        Examples
+        --------
+        >>> people = People.from_joints(np.full((2, 13, 2), 50.0), image=["a.jpg", "b.jpg"])
+        >>> people.to_pandas()[["image", "split"]].values.tolist()
+        [['a.jpg', 'train'], ['b.jpg', 'train']]
+        """
+        import pandas as pd  # noqa: PLC0415 - not needed to read shards
+
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        return pd.DataFrame({n: v if v.ndim == 1 else list(v) for n, v in columns.items()})
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._summary()}>"
+
+    def _summary(self) -> str:
+        """Counts and units, for ``repr``."""
+        return f"{len(self):,} rows"
+
     def _expect(self, name: str, *tail: int) -> None:
         """Raise ValueError unless column ``name`` has shape (n, *tail)."""
         shape = getattr(self, name).shape
@@ -109,7 +136,7 @@ class MotionClip:
             raise ValueError(f"MotionClip.fps: expected a positive rate, got {self.fps}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PoseBank(Records):
     """3D poses, one row each.
 
@@ -126,6 +153,10 @@ class PoseBank(Records):
     mirrored: NDArray[np.bool_]
     joints_3d: NDArray[np.float32]
     source_sha256: Texts
+
+    def _summary(self) -> str:
+        clips = len(set(zip(self.dataset, self.clip, strict=True)))
+        return f"{len(self):,} poses of {clips:,} clips, metres, y up"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -184,7 +215,7 @@ class PoseBank(Records):
         return cls(pose_id=texts(pose_id), **columns)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class People(Records):
     """Annotated people, one row each.
 
@@ -214,6 +245,14 @@ class People(Records):
     group_id: Texts
     video_id: Texts
     joints_3d: NDArray[np.float32]
+
+    def _summary(self) -> str:
+        images = len(set(zip(self.dataset, self.image, strict=True)))
+        joints = float(is_annotated(self.state).sum(axis=1).mean()) if len(self) else 0.0
+        return (
+            f"{len(self):,} people in {images:,} images, {joints:.1f} of {N_JOINTS} joints "
+            "annotated, pixels"
+        )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -291,8 +330,73 @@ class People(Records):
             person_id = (f"{d}/{i}/{row}" for row, (d, i) in enumerate(places))
         return cls(person_id=texts(person_id), **columns)
 
+    @classmethod
+    def from_keypoints(
+        cls,
+        xy: ArrayLike,
+        names: Sequence[str] | None = None,
+        visible: ArrayLike | None = None,
+        **columns: Any,
+    ) -> Self:
+        """Build people from the keypoints of a detector or an annotation tool.
 
-@dataclass(frozen=True)
+        Parameters
+        ----------
+        xy : (n, n_keypoints, 2) pixels; (n_keypoints, 2) is one person. A keypoint with NaN is
+            missing.
+        names : the keypoints' names, in their order, in any common spelling (``left_wrist``,
+            ``LWrist``, ...). By default the skeleton is known from the number of keypoints: COCO
+            (17), OpenPose (18 and 25), MPII (16), Halpe (26) and WholeBody (133).
+        visible : (n, n_keypoints) false where a keypoint is missing; a confidence is compared
+            with 0. All are visible by default.
+        **columns : further columns, as for ``from_joints``.
+
+        Raises
+        ------
+        SettingsError
+            If the skeleton is not known, or no joint of the body is among the names.
+
+        Examples
+        --------
+        >>> keypoints = np.arange(34.0).reshape(1, 17, 2)  # COCO
+        >>> people = People.from_keypoints(keypoints)
+        >>> people.state[0].tolist()  # COCO has no head top
+        [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]
+        >>> people.joints_2d[0, 0].tolist()  # the right ankle is COCO's last keypoint
+        [32.0, 33.0]
+        """
+        from posebank.annotations.keypoints import UNNAMED, layout_of  # noqa: PLC0415 - uses types
+
+        points = np.asarray(xy, np.float64)
+        points = points[None] if points.ndim == 2 else points
+        if points.ndim != 3 or points.shape[-1] != 2:
+            raise SettingsError(f"xy: expected (n, n_keypoints, 2), found {np.shape(xy)}")
+        n_keypoints = points.shape[1]
+        if names is None:
+            if n_keypoints not in UNNAMED:
+                raise SettingsError(
+                    f"xy: expected names with {n_keypoints} keypoints; without names "
+                    f"{', '.join(map(str, UNNAMED))} keypoints are understood"
+                )
+            names = UNNAMED[n_keypoints][1]
+        elif len(names) != n_keypoints:
+            raise SettingsError(
+                f"names: expected {n_keypoints}, one for each keypoint, found {len(names)}"
+            )
+        position = layout_of(names).position
+        if not position:
+            raise SettingsError(f"names: expected joints of the body, found {', '.join(names)}")
+        flags = np.ones(points.shape[:2]) if visible is None else np.atleast_2d(np.asarray(visible))
+        if flags.shape != points.shape[:2]:
+            raise SettingsError(f"visible: expected {points.shape[:2]}, found {flags.shape}")
+        points = np.where((flags > 0)[..., None], points, np.nan)
+        joints = np.full((len(points), N_JOINTS, 2), np.nan)
+        for name, place in position.items():
+            joints[:, J[name]] = points[:, place]
+        return cls.from_joints(joints, **columns)
+
+
+@dataclass(frozen=True, repr=False)
 class Matches(Records):
     """The k best bank poses of each person, best first.
 
@@ -321,6 +425,14 @@ class Matches(Records):
     n_annotated: NDArray[np.int32]
     gap: NDArray[np.float64]
 
+    def _summary(self) -> str:
+        k = self.pose_row.shape[1]
+        mean = float(self.error_norm[:, 0].mean()) if len(self) else float("nan")
+        return (
+            f"{len(self):,} people, {k:,} candidates each, mean error {mean:.3f} of the person's "
+            "size"
+        )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.pose_row.ndim != 2:
@@ -343,7 +455,7 @@ class LabelKeys(Records):
     image: Texts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Labels(Records):
     """Full-body 2D + 3D labels, one row per person.
 
@@ -381,6 +493,15 @@ class Labels(Records):
     ambiguity_mm: NDArray[np.float32]
     pose_id: Texts
     provenance: Texts
+
+    def _summary(self) -> str:
+        known = len(self) > 0
+        trust = float(self.trust.mean()) if known else float("nan")
+        error = float(self.error_mm.mean()) if known else float("nan")
+        return (
+            f"{len(self):,} people, mean trust {trust:.2f}, mean matching error {error:.0f} mm; "
+            "3D in metres, camera axes"
+        )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -451,7 +572,7 @@ class Labels(Records):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Anchors(Records):
     """Anchor-poses: first the K full-body ones, then (if made) the K upper-body ones.
 
@@ -474,7 +595,7 @@ class Anchors(Records):
         self._expect("pose_3d", N_JOINTS, 3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Predictions(Records):
     """Poses found by a network, one row each; several rows may share an image.
 

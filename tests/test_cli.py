@@ -171,7 +171,7 @@ def test_an_error_of_the_system_names_the_file(monkeypatch, error):
     def refuse(*arguments, **settings):
         raise error
 
-    monkeypatch.setattr("posebank_cli.commands.report.report_stage", refuse)
+    monkeypatch.setattr("posebank_pipelines.stages.report.report", refuse)
     one_line_error(invoke("report"), "/x/y", error.strerror)
 
 
@@ -234,6 +234,12 @@ def test_unknown_command_suggests_the_one_that_was_meant():
     result = invoke("mach", "-w", "ws")
     assert result.exit_code == 2
     assert "No such command 'mach'. Did you mean 'match'?" in result.output
+
+
+def test_templates_are_printed_to_be_edited():
+    assert invoke("run", "--template", "paper").stdout == (
+        DOCS.parent / "configs" / "paper.toml"
+    ).read_text("utf-8")
 
 
 def test_version_names_the_packages_that_matter():

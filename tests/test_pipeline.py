@@ -231,7 +231,7 @@ def test_two_processes_train_one_run(made, tmp_path):
         posebank, "train", made / "run.toml", "-w", workspace,
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, capture_output=True, env=environment, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, env=environment, timeout=400)
     folder = workspace / "runs" / "default"
     manifest = artefacts.read_manifest(folder, "runs")
     assert manifest.sections["default"].stats["iterations"] == 3

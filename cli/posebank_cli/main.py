@@ -34,6 +34,24 @@ COMMANDS = {
 """Command -> one line of help; the module ``posebank_cli.commands.NAME`` holds it."""
 
 
+_EXTRA_OF = {
+    "torch": "train", "torchvision": "train", "tensorboard": "train", "timm": "train",
+    "faiss": "gpu", "matplotlib": "report",
+}  # fmt: skip
+"""Optional package -> the extra that installs it."""
+
+
+def _missing_extra(error: ModuleNotFoundError) -> Exception:
+    """One line that says which extra to install; the error itself for any other module."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _EXTRA_OF:
+        return error
+    return click.ClickException(
+        f"this needs the package {package}, which is not installed: "
+        f"pip install 'posebank[{_EXTRA_OF[package]}]'"
+    )
+
+
 class LazyGroup(click.Group):
     """Imports a command when it is used: ``--help`` must not wait for torch.
 
@@ -50,9 +68,12 @@ class LazyGroup(click.Group):
             close = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             ctx.fail(f"No such command {cmd_name!r}.{hint}")
-        module = importlib.import_module(f"posebank_cli.commands.{cmd_name}")
-        result: click.Command | None = getattr(module, cmd_name)
-        return result
+        try:
+            module = importlib.import_module(f"posebank_cli.commands.{cmd_name}")
+        except ModuleNotFoundError as error:
+            raise _missing_extra(error) from error
+        command: click.Command = getattr(module, cmd_name)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -70,6 +91,8 @@ class LazyGroup(click.Group):
             ) from error
         except PosebankError as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            raise _missing_extra(error) from error
         except OSError as error:
             if error.errno == errno.EPIPE or error.strerror is None:
                 raise  # click ends quietly when nobody reads on

@@ -17,7 +17,7 @@ from posebank.demo.body import make_subject
 from posebank.demo.render import background, random_clothes
 from posebank.demo.scene import Person, aim_camera, any_motion, cast, shoot
 from posebank.demo.sources import DemoSize, write_poseprior
-from posebank.images import open_image
+from posebank.images import read_image
 from posebank.mocap import (
     BankSettings,
     add_mirrored,
@@ -48,7 +48,7 @@ class SampleData:
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """Return the image (height, width, 3) of a person."""
-        return open_image(self.folder / "images" / self.people.image[row])
+        return read_image(self.folder / "images" / self.people.image[row])
 
 
 def sample_data(folder: Path | str | None = None, n_images: int = 6, seed: int = 0) -> SampleData:

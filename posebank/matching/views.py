@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import faiss
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,13 @@ _ROTATIONS = "views.npy"
 _SHARD_VECTORS = 1 << 20
 _TRAINING_VECTORS = 39  # a list at least, as FAISS wants it
 _RECALL_QUERIES = 512
+
+
+def _faiss() -> Any:
+    """FAISS, imported when an index is made or read: the other matchers do without it."""
+    import faiss  # noqa: PLC0415
+
+    return faiss
 
 
 def view_rotations(settings: MatchSettings) -> NDArray[np.float64]:
@@ -71,7 +77,7 @@ class ViewIndex:
         for number in range(-(-self.n_poses // self.poses_per_shard)):
             path = self.folder / _shard_name(number)
             try:
-                shards.append(faiss.read_index(str(path), faiss.IO_FLAG_MMAP))
+                shards.append(_faiss().read_index(str(path), _faiss().IO_FLAG_MMAP))
             except RuntimeError as error:
                 raise ArtefactError(f"{path}: expected a FAISS index, found {error}") from error
         return shards
@@ -104,7 +110,7 @@ class ViewIndex:
             raise SettingsError(f"k: expected at most {MAX_K} views, found {k}")
         scores, ids, on_gpus = [], [], _uses_gpus(device)
         for number, stored in enumerate(self._shards):
-            shard = faiss.index_cpu_to_all_gpus(stored) if on_gpus else stored
+            shard = _faiss().index_cpu_to_all_gpus(stored) if on_gpus else stored
             some, found = shard.search(vectors, min(k, stored.ntotal))
             scores.append(some)
             ids.append(found + number * self.poses_per_shard * self.n_views)
@@ -125,7 +131,7 @@ class ViewIndex:
 
 def _uses_gpus(device: str) -> bool:
     """Whether FAISS is to search on GPUs; SettingsError where it should and sees none."""
-    there = device != "cpu" and faiss.get_num_gpus() > 0
+    there = device != "cpu" and _faiss().get_num_gpus() > 0
     if device == "cuda" and not there:
         raise SettingsError(
             "device: expected a GPU that FAISS can use, found none; use cpu or auto"
@@ -145,8 +151,8 @@ def _blocks(n: int, size: int) -> Iterator[slice]:
 def _inverted_file(vectors: NDArray[np.float32], probes: int) -> Any:
     """A FAISS index that compares a query with the vectors of ``probes`` lists alone."""
     n_lists = max(1, min(int(4 * len(vectors) ** 0.5), len(vectors) // _TRAINING_VECTORS))
-    lists = faiss.IndexFlatIP(vectors.shape[1])
-    index = faiss.IndexIVFFlat(lists, vectors.shape[1], n_lists, faiss.METRIC_INNER_PRODUCT)
+    lists = _faiss().IndexFlatIP(vectors.shape[1])
+    index = _faiss().IndexIVFFlat(lists, vectors.shape[1], n_lists, _faiss().METRIC_INNER_PRODUCT)
     index.train(vectors)
     index.nprobe = probes
     return index
@@ -157,7 +163,7 @@ def _recall(index: Any, vectors: NDArray[np.float32], seed: int) -> float:
     rng = np.random.default_rng(seed)
     some = vectors[rng.integers(0, len(vectors), _RECALL_QUERIES)]
     some = some + rng.normal(0, 0.05, some.shape).astype(np.float32)
-    exact = faiss.IndexFlatIP(vectors.shape[1])
+    exact = _faiss().IndexFlatIP(vectors.shape[1])
     exact.add(vectors)
     return float((index.search(some, 1)[1] == exact.search(some, 1)[1]).mean())
 
@@ -193,10 +199,10 @@ def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_cont
         if settings.probes:
             shard = _inverted_file(vectors, settings.probes)
         else:
-            shard = faiss.IndexFlatIP(N_JOINTS * 2)
+            shard = _faiss().IndexFlatIP(N_JOINTS * 2)
         shard.add(vectors)
         recalls.append(_recall(shard, vectors, settings.seed) if settings.probes else 1.0)
-        faiss.write_index(shard, str(folder / _shard_name(number)))
+        _faiss().write_index(shard, str(folder / _shard_name(number)))
     np.save(folder / _ROTATIONS, rotations)
     description = {
         "n_poses": len(bank),

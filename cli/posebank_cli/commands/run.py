@@ -12,12 +12,27 @@ import click
 from posebank.artefact_kinds import STAGES
 from posebank_cli import options
 from posebank_cli.run_log import run_log
+from posebank_pipelines.templates import template, template_names
+
+
+def _print_template(ctx: click.Context, _: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        click.echo(template(name), nl=False)
+        ctx.exit()
 
 if TYPE_CHECKING:
     from posebank_pipelines.plan import PlannedStage
 
 
 @click.command()
+@click.option(
+    "--template",
+    type=click.Choice(template_names()),
+    is_eager=True,
+    expose_value=False,
+    callback=_print_template,
+    help="Print this configuration, to be edited, and exit.",
+)
 @click.argument("config", type=click.Path(path_type=Path))
 @options.workspace
 @click.option(
@@ -60,6 +75,7 @@ def run(
     \b
     Example: posebank run configs/dev.toml -w workspace
              posebank run configs/dev.toml -w workspace --sweep-k 1,50,100,200,500
+             posebank run --template paper > paper.toml
     """
     from posebank.evaluation.tables import to_markdown
     from posebank_pipelines.config import load_config

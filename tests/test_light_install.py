@@ -1,0 +1,94 @@
+"""What works without the extras: no torch, no FAISS, no Matplotlib.
+
+The packages are hidden from a new process, so that the test also runs where they are installed.
+"""
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+HIDDEN = ("torch", "torchvision", "tensorboard", "faiss", "matplotlib", "timm", "selenium")
+
+
+def run_without_extras(code: str) -> str:
+    """Run code in a process where importing one of the extras' packages fails."""
+    prelude = f"import sys\nfor name in {HIDDEN!r}:\n    sys.modules[name] = None\n"
+    done = subprocess.run(
+        [sys.executable, "-c", prelude + textwrap.dedent(code)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_library_labels_people():
+    shown = run_without_extras(
+        """
+        import posebank as pb
+        data = pb.sample_data()
+        labels = pb.label(data.bank, data.people)
+        print(labels.to_pandas().shape[0])
+        """
+    )
+    assert shown.split() == ["6"]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    import posebank as pb
+
+    return pb.sample_data(tmp_path_factory.mktemp("sample") / "data").folder
+
+
+def test_commands_from_files_to_shards(sample, tmp_path):
+    commands = [
+        ["ingest", "poseprior", str(sample / "bvh")],
+        ["annotate", "coco", str(sample / "keypoints.json")],
+        ["match"],
+        ["label"],
+        ["shards"],
+    ]
+    shown = run_without_extras(
+        f"""
+        from click.testing import CliRunner
+        from posebank_cli.main import main
+        for command in {commands!r}:
+            more = ["--workers", "1"] if command[0] != "shards" else []
+            result = CliRunner().invoke(main, [*command, "-w", {str(tmp_path / "ws")!r}, *more])
+            assert result.exit_code == 0, (command, result.output, result.exception)
+        import json, pyarrow.parquet as pq
+        from pathlib import Path
+        parts = sorted(Path({str(tmp_path / "ws")!r}, "shards").rglob("*.parquet"))
+        print(json.dumps(sum(pq.read_metadata(p).num_rows for p in parts)))
+        """
+    )
+    assert json.loads(shown) == 6
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"), [("train", "train"), ("report", "report"), ("predict", "train")]
+)
+def test_a_command_that_needs_an_extra_names_it(command, extra, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    more = {
+        "train": [], "report": [],
+        "predict": [str(tmp_path / "photo.jpg"), "--checkpoint", str(tmp_path / "photo.jpg")],
+    }[command]  # fmt: skip
+    arguments = [command, *more]
+    if command != "predict":
+        arguments += ["-w", str(tmp_path)]
+    shown = run_without_extras(
+        f"""
+        from click.testing import CliRunner
+        from posebank_cli.main import main
+        result = CliRunner().invoke(main, {arguments!r})
+        print(result.exit_code, result.output)
+        """
+    )
+    assert shown.startswith("1 ")
+    assert f"pip install 'posebank[{extra}]'" in shown
+    assert len(shown.strip().splitlines()) == 1
