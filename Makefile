@@ -68,8 +68,11 @@ check: setup ## ruff, mypy, import-linter
 bench: setup ## the benchmarks, as JSON in benchmarks/results
 	@for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
-docs: setup ## the command reference in docs/cli.md
+docs: setup ## the documentation site, in site/
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_api.py
+	$(BIN)/python docs/make_notebook.py
+	$(BIN)/mkdocs build --quiet
 
 clean: ## remove everything that is made, except .venv
-	rm -rf workspace demo-workspace benchmarks/results .pytest_cache .mypy_cache .ruff_cache
+	rm -rf site workspace demo-workspace benchmarks/results .pytest_cache .mypy_cache .ruff_cache

@@ -14,11 +14,22 @@ import pytest
 HIDDEN = ("torch", "torchvision", "tensorboard", "faiss", "matplotlib", "timm", "selenium")
 
 
+PRELUDE = f"""
+import sys
+
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {HIDDEN!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hide())
+"""
+
+
 def run_without_extras(code: str) -> str:
     """Run code in a process where importing one of the extras' packages fails."""
-    prelude = f"import sys\nfor name in {HIDDEN!r}:\n    sys.modules[name] = None\n"
     done = subprocess.run(
-        [sys.executable, "-c", prelude + textwrap.dedent(code)],
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
