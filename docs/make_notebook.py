@@ -1,4 +1,4 @@
-"""Write docs/tutorial.ipynb from docs/tutorial.md: the same text and code, to be run cell by cell."""
+"""Write docs/tutorial.ipynb from docs/tutorial.md: the same text and code, cell by cell."""
 
 from __future__ import annotations
 
