@@ -18,7 +18,7 @@ def public_names() -> dict[str, list[str]]:
     A package's are those of its ``__all__``; a module's are the functions and classes that it
     defines without a leading underscore.
     """
-    names = {"posebank": [n for n in importlib.import_module("posebank").__all__ if n[0] != "_"]}
+    names = {"posebank": list(importlib.import_module("posebank").__all__)}
     for package in PACKAGES:
         names[f"posebank.{package}"] = list(importlib.import_module(f"posebank.{package}").__all__)
     for module in MODULES:
