@@ -21,7 +21,6 @@ The second clip of an action may be called ``Walking 1`` or ``Walking_1``.
 from __future__ import annotations
 
 import io
-import pickle
 import re
 import xml.etree.ElementTree as ET
 import zipfile
@@ -34,6 +33,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.annotations.array_pickle import load_arrays
 from posebank.annotations.cdf_check import check_cdf
 from posebank.annotations.h5_arrays import h5_item, read_h5_array
 from posebank.errors import SourceError
@@ -134,23 +134,6 @@ def read_h5_positions(path: Path) -> NDArray[np.float64]:
     return _poses(path, values.T, 3) / 1000
 
 
-_SAFE_GLOBALS = {
-    ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"),
-    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core")
-      for name in ("_reconstruct", "scalar")),
-    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
-}  # fmt: skip
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles dictionaries and arrays; anything else could run code of the file's author."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _SAFE_GLOBALS:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a data file")
-        return super().find_class(module, name)
-
-
 def read_npz_positions(path: Path) -> dict[tuple[str, str], NDArray[np.float64]]:
     """(subject, action) -> poses (n, 32, 3), metres, world axes, of ``data_3d_h36m.npz``.
 
@@ -172,8 +155,7 @@ def read_npz_positions(path: Path) -> dict[tuple[str, str], NDArray[np.float64]]
             else np.lib.format.read_array_header_2_0
         )
         reader(stream)
-        loaded = _ArrayUnpickler(stream).load()
-        subjects = loaded.item() if isinstance(loaded, np.ndarray) else loaded
+        subjects = load_arrays(stream)
         clips = {
             (str(subject), str(action)): np.asarray(poses)
             for subject, actions in subjects.items()

@@ -125,9 +125,9 @@ def _coco_person(number: int, person: Person) -> dict[str, object]:
         x, y = person.joints_2d[J[name]].tolist() if known else (0.0, 0.0)
         keypoints += [round(x, 2), round(y, 2), 2 if known else 0]
     low, high = person.joints_2d.min(axis=0), person.joints_2d.max(axis=0)
-    x, y, w, h = (*low.tolist(), *(high - low).tolist())
+    width, height = (high - low).tolist()
     return {
-        "id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "area": w * h,
-        "bbox": [x, y, w, h], "keypoints": keypoints,
+        "id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "area": width * height,
+        "bbox": [*low.tolist(), width, height], "keypoints": keypoints,
         "num_keypoints": sum(1 for v in keypoints[2::3] if v),
     }  # fmt: skip

@@ -21,7 +21,7 @@ from posebank.mocap.joints import check_size
 from posebank.skeleton import JOINT_NAMES
 
 H36M_FPS = 50.0
-SUFFIXES = (".cdf", ".h5", ".npz")
+SUFFIXES: tuple[str, ...] = (".cdf", ".h5", ".npz")
 _FOLDERS = {".cdf": "d3_positions", ".h5": "3d_positions"}
 _PICK = positions(H36M_NAMES)
 
