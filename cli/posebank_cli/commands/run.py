@@ -20,6 +20,7 @@ def _print_template(ctx: click.Context, _: click.Parameter, name: str | None) ->
         click.echo(template(name), nl=False)
         ctx.exit()
 
+
 if TYPE_CHECKING:
     from posebank_pipelines.plan import PlannedStage
 
