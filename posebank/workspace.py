@@ -42,24 +42,24 @@ def _labels(folder: Path, labels_content: str) -> Labels:
     return from_table(Labels, read_table(folder, "labels"))
 
 
-def load_bank(workspace: Path) -> PoseBank:
-    """All poses of the workspace's bank."""
-    return _bank(workspace / "bank", content(workspace, "bank"))
+def load_bank(workspace: Path | str) -> PoseBank:
+    """Read all poses of the workspace's bank."""
+    return _bank(Path(workspace) / "bank", content(Path(workspace), "bank"))
 
 
-def load_people(workspace: Path) -> People:
-    """All annotated people of the workspace."""
-    return _people(workspace / "annotations", content(workspace, "annotations"))
+def load_people(workspace: Path | str) -> People:
+    """Read all annotated people of the workspace."""
+    return _people(Path(workspace) / "annotations", content(Path(workspace), "annotations"))
 
 
-def load_matches(workspace: Path) -> Matches:
-    """All matches of the workspace."""
-    return _matches(workspace / "matches", content(workspace, "matches"))
+def load_matches(workspace: Path | str) -> Matches:
+    """Read all matches of the workspace."""
+    return _matches(Path(workspace) / "matches", content(Path(workspace), "matches"))
 
 
-def load_labels(workspace: Path) -> Labels:
-    """All labels of the workspace."""
-    return _labels(workspace / "labels", content(workspace, "labels"))
+def load_labels(workspace: Path | str) -> Labels:
+    """Read all labels of the workspace."""
+    return _labels(Path(workspace) / "labels", content(Path(workspace), "labels"))
 
 
 def people_rows(workspace: Path, start: int, stop: int) -> People:
@@ -98,9 +98,9 @@ def count_datasets(workspace: Path, kind: str) -> dict[str, int]:
     return dict(sorted((c["values"].as_py(), c["counts"].as_py()) for c in counts))
 
 
-def load_anchors(workspace: Path) -> Anchors:
-    """The anchor-poses of the workspace."""
-    return from_table(Anchors, read_table(workspace / "anchors", "anchors"))
+def load_anchors(workspace: Path | str) -> Anchors:
+    """Read the anchor-poses of the workspace."""
+    return from_table(Anchors, read_table(Path(workspace) / "anchors", "anchors"))
 
 
 def image_roots(workspace: Path) -> dict[str, Path]:

@@ -73,7 +73,7 @@ class PoseShards(Dataset[Sample]):
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         split: str | None = None,
         min_trust: float = 0.0,
         *,
@@ -86,7 +86,7 @@ class PoseShards(Dataset[Sample]):
         self.filter = ShardFilter(
             split, None if datasets is None else tuple(datasets), min_trust, min_annotated
         )
-        self.files = ShardFiles(folder, (*_ARRAYS, *_ANCHORS, *_TEXTS))
+        self.files = ShardFiles(Path(folder), (*_ARRAYS, *_ANCHORS, *_TEXTS))
         self.places = self.files.index(self.filter)
         self.image_roots = image_roots
         self.decode = decode
