@@ -1,5 +1,6 @@
 """The documentation: snippets run as pasted, links lead somewhere, every public name is in it."""
 
+import ast
 import importlib
 import inspect
 import os
@@ -12,8 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(p for p in DOCS.rglob("*.md") if p.name != "cli.md")
-# These pages have tests of their own, which give their snippets the data they speak of.
-ELSEWHERE = ("shards.md", "anchors.md")
+RUN = [
+    ROOT / "README.md", DOCS / "index.md", DOCS / "tutorial.md", *sorted(DOCS.glob("howto/*.md"))
+]  # fmt: skip
+"""Pages whose Python needs no files of the user's. shards.md and anchors.md have their own tests;
+of the others, which name the user's files, the imports run and the rest is compiled."""
 sys.path.insert(0, str(DOCS))
 
 import make_api  # noqa: E402
@@ -24,19 +28,24 @@ def snippets(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.S)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [p for p in [*PAGES, ROOT / "README.md"] if snippets(p, "python") and p.name not in ELSEWHERE],
-    ids=lambda p: p.name,
-)
+@pytest.mark.parametrize("page", [p for p in RUN if snippets(p, "python")], ids=lambda p: p.name)
 def test_python_runs_as_pasted(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     space: dict[str, object] = {}
-    for code in re.findall(r"```(python|bash)\n(.*?)```", page.read_text("utf-8"), re.S):
-        if code[0] == "python":
-            exec(compile(code[1], str(page), "exec"), space)
+    for language, code in re.findall(r"```(python|bash)\n(.*?)```", page.read_text("utf-8"), re.S):
+        if language == "python":
+            exec(compile(code, str(page), "exec"), space)
         elif page.name == "tutorial.md":
-            run_commands(code[1])
+            run_commands(code)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p not in RUN], ids=lambda p: p.name)
+def test_python_of_other_pages_imports_what_there_is(page):
+    for code in snippets(page, "python"):
+        tree = ast.parse(code)
+        imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        ours = [n for n in imports if "posebank" in ast.unparse(n)]
+        exec(compile(ast.Module(ours, []), str(page), "exec"), {})
 
 
 def run_commands(text: str) -> None:
