@@ -94,7 +94,7 @@ def test_wrong_configuration_names_file_key_and_expectation(tmp_path):
     config.write_text(source + '[bank]\nfps = "ten"\n')
     one_line_error(invoke("run", config), "[bank].fps", "expected float", "'ten'")
     config.write_text(source + "[bank]\nfps = = 1\n")
-    one_line_error(invoke("run", config), "not TOML")
+    one_line_error(invoke("run", config), "expected TOML")
     config.write_text("seed = 1\n")
     one_line_error(invoke("run", config), "[[mocap]]")
     one_line_error(invoke("run", tmp_path / "absent.toml"), "absent.toml")

@@ -97,7 +97,7 @@ def test_every_setting_of_the_anchors(workspace: Path) -> None:
     assert limits["max_elevation"] == pytest.approx(np.radians(10))
     assert settings == {
         "k": 6, "upper_body": False, "source": "bank", "n_poses": 50, "restarts": 2,
-        "medoids": True, "mirror_closed": True, "seed": 3,
+        "medoids": True, "mirror_closed": True, "seed": 3, "mirrored": False, "rotation_deg": 0.0,
     }  # fmt: skip
     anchors = anchors_of(workspace)
     assert set(anchors.kind) == {"full"}

@@ -143,12 +143,13 @@ def test_filters_are_pushed_down(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         return original(self, part, groups, columns)
 
     monkeypatch.setattr(ShardFiles, "_read", counting)
-    # Statistics of the footer are enough to know that no row group has such trust.
+    # Statistics of a footer are not trusted (a damaged one can end the process): the small columns
+    # of the filter are read once from each row group, and no image.
+    footers = [pq.read_metadata(part) for part in folder.glob("*.parquet")]
+    n_groups = sum(footer.num_row_groups for footer in footers)
     assert len(files.index(ShardFilter(min_trust=1.01))) == 0
-    assert read == []
-    # The five val images are in two row groups of one part.
+    assert len(read) == len(set(read)) <= n_groups + len(footers)
     assert len(files.index(ShardFilter("val"))) == 5
-    assert len(read) == 2
 
 
 class CountingFile(io.FileIO):
@@ -184,12 +185,12 @@ def test_a_filter_saves_reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     everything = bytes_read(shards, monkeypatch)
     labels_only = bytes_read(shards, monkeypatch, decode=False)
     assert 0.95 * images < everything - labels_only < 1.05 * images
-    # Statistics in the footers tell that nobody has such trust: nothing else is read.
+    # Nobody has such trust: beside the footers only the small columns of the filter are read.
     nothing = bytes_read(shards, monkeypatch, min_trust=1.01)
     CountingFile.n_read = 0
     for part in folder.glob("*.parquet"):
         pq.ParquetFile(CountingFile(part))
-    assert nothing == CountingFile.n_read
+    assert CountingFile.n_read < nothing < CountingFile.n_read + 0.1 * images
     # A few people are kept: the images of their row groups, and no others.
     wanted = {"min_trust": 0.9, "min_annotated": 8}
     kept = PoseShards(folder, **wanted)  # type: ignore[arg-type]
@@ -222,9 +223,7 @@ def test_unfinished_or_damaged_shards_are_refused(folder: Path, tmp_path: Path) 
         (copy / file.name).write_bytes(file.read_bytes())
     part = copy / "train-00001.parquet"
     part.write_bytes(part.read_bytes()[:-200])
-    with pytest.raises(
-        ArtefactError, match=r"train-00001.parquet: expected a shard, found it damaged"
-    ):
+    with pytest.raises(ArtefactError, match=r"train-00001.parquet: damaged part"):
         PoseShards(copy)
 
 

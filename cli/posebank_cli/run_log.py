@@ -8,22 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from posebank.errors import SettingsError
 from posebank_cli.options import describe
 from posebank_cli.versions import versions_text
 from posebank_pipelines.stage import StageResult
 
 
 class RunLog:
-    """Writes the stages of a run, with times and what was set aside, to a file."""
+    """Writes the stages of a run, with times and what was set aside, to a file.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    The file is made with the first entry.
+    """
+
+    def __init__(self, path: Path, header: str) -> None:
         self.path = path
-        self._file = path.open("w", encoding="utf-8", buffering=1)
+        self._header = header
 
     def write(self, text: str) -> None:
         """Write one entry with the time of day."""
-        self._file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        first = not self.path.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            for entry in (self._header, text) if first else (text,):
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {entry}\n")
 
     def stage(self, result: StageResult) -> StageResult:
         """Write a stage's result and everything that it set aside; return it."""
@@ -32,27 +39,24 @@ class RunLog:
             self.write(f"set aside: {item.where}: {item.reason}")
         return result
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
 
 @contextmanager
 def run_log(workspace: Path, command: str) -> Iterator[RunLog]:
     """Log a run to ``WORKSPACE/logs/COMMAND-DATE-TIME.log``: its arguments, stages and outcome.
+
+    A run that ends by a wrong setting before its first stage leaves no log.
 
     Parameters
     ----------
     workspace : the workspace folder; made where it does not exist.
     command : name of the command.
     """
-    log = RunLog(workspace / "logs" / f"{command}-{time.strftime('%Y%m%d-%H%M%S')}.log")
-    log.write(f"posebank {' '.join(sys.argv[1:])}\n{versions_text()}")
+    path = workspace / "logs" / f"{command}-{time.strftime('%Y%m%d-%H%M%S')}.log"
+    log = RunLog(path, f"posebank {' '.join(sys.argv[1:])}\n{versions_text()}")
     try:
         yield log
         log.write("finished")
     except BaseException as error:
-        log.write(f"ended by {type(error).__name__}: {error}")
+        if path.exists() or not isinstance(error, SettingsError):
+            log.write(f"ended by {type(error).__name__}: {error}")
         raise
-    finally:
-        log.close()
