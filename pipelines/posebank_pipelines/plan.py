@@ -111,7 +111,7 @@ def plan(
                 stage,
                 "to make",
                 made,
-                round(rate.core_seconds * factor / share, 1),
+                round(rate.core_seconds * factor / share, 3),
                 round(rate.peak_mb),
                 round(rate.disk_bytes * factor / 1e6, 3),
             )
