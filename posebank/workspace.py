@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.annotations.sources import find_files
 from posebank.artefacts import find_manifest, read_manifest, read_rows, read_table
 from posebank.schemas import from_table, matches_from_table
 from posebank.types import Anchors, LabelKeys, Labels, Matches, People, PoseBank
@@ -132,6 +131,9 @@ def annotation_terms(workspace: Path) -> dict[str, str] | None:
 
 def coco_files(workspace: Path) -> list[Path]:
     """The COCO-form files that the workspace's annotations were read from and that still exist."""
+    # Imported here: the readers load h5py, which every other use of this module does without.
+    from posebank.annotations.sources import find_files  # noqa: PLC0415
+
     manifest = find_manifest(workspace / "annotations")
     sections = manifest.sections if manifest is not None else {}
     sources = [
