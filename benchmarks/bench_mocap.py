@@ -205,7 +205,7 @@ def _ingest(folder: Path, workspace: Path) -> dict[str, float]:
     return {"peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
 
 
-def _stream(folder: Path, workspace: Path) -> dict[str, float]:
+def _stream(folder: Path, _workspace: Path) -> dict[str, float]:
     stream = DistinctPoses(50.0)
     kept = sum(len(stream.keep(clip_to_bank(s))) for s in discover("cmu", [folder])[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -22,22 +22,22 @@ def content(workspace: Path, kind: str) -> str:
 # Worker processes run many partitions over one bank; read it once. The content hash is part of the
 # key, so a bank that was made again is read again.
 @lru_cache(maxsize=2)
-def _bank(folder: Path, bank_content: str) -> PoseBank:
+def _bank(folder: Path, _bank_content: str) -> PoseBank:
     return from_table(PoseBank, read_table(folder, "bank"))
 
 
 @lru_cache(maxsize=2)
-def _people(folder: Path, people_content: str) -> People:
+def _people(folder: Path, _people_content: str) -> People:
     return from_table(People, read_table(folder, "annotations"))
 
 
 @lru_cache(maxsize=1)
-def _matches(folder: Path, matches_content: str) -> Matches:
+def _matches(folder: Path, _matches_content: str) -> Matches:
     return matches_from_table(read_table(folder, "matches"))
 
 
 @lru_cache(maxsize=2)
-def _labels(folder: Path, labels_content: str) -> Labels:
+def _labels(folder: Path, _labels_content: str) -> Labels:
     return from_table(Labels, read_table(folder, "labels"))
 
 

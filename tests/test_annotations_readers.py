@@ -87,7 +87,7 @@ def test_mpii_empty_visibility_is_counted(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["h5", "csv", "json", "older json"])
-def test_mpii_derived_forms_give_back_the_release(tmp_path, form, rng=None):
+def test_mpii_derived_forms_give_back_the_release(tmp_path, form):
     rng = np.random.default_rng(3)
     joints = rng.integers(5, 400, (4, 16, 2)).astype(float)
     visible = rng.integers(0, 2, (4, 16)).astype(float)

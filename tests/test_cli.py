@@ -168,7 +168,7 @@ def test_what_the_system_refuses_is_one_line(tmp_path):
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/x/y"),
                                    OSError(28, "No space left on device", "/x/y")])  # fmt: skip
 def test_an_error_of_the_system_names_the_file(monkeypatch, error):
-    def refuse(*arguments, **settings):
+    def refuse(*_arguments, **_settings):
         raise error
 
     monkeypatch.setattr("posebank_pipelines.stages.report.report", refuse)

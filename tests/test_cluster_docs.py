@@ -21,4 +21,5 @@ def test_job_script_of_the_slurm_cluster():
     command = script.strip().splitlines()[-1]
     assert "source /shared/venv/bin/activate\n" in script
     assert f"dask_worker {address} " in command
-    assert "--nthreads 1 " in command and "--lifetime 225m" in command
+    assert "--nthreads 1 " in command
+    assert "--lifetime 225m" in command

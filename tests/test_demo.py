@@ -262,7 +262,8 @@ def _truth_of(people, sources: DemoSources):
 def test_h36m_is_measured_in_the_cameras_that_took_the_images(sources: DemoSources) -> None:
     """Joints lie on the person who is drawn: pixels there are unlike those of the other clips."""
     people = read_annotations("h36m", sources.h36m).people
-    assert people.split.tolist().count("test") == 3 * 4 and len(people) == 4 * 4
+    assert people.split.tolist().count("test") == 3 * 4
+    assert len(people) == 4 * 4
     assert set(people.image) == {p.name for p in (sources.h36m / "images").glob("*.jpg")}
     pelvis = people.joints_3d[:, [J["r_hip"], J["l_hip"]]].mean(axis=1)
     assert np.abs(pelvis).max() < 0.5  # centred at the body centre

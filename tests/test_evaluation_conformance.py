@@ -86,7 +86,8 @@ def test_one_joint_annotated():
 def test_nobody_annotated_is_unknown():
     true = np.zeros((2, N_JOINTS, 2))
     found = pckh(true, true, np.array([9.0, 9.0]), np.zeros((2, N_JOINTS), bool))
-    assert math.isnan(found.weighted) and math.isnan(found.unweighted)
+    assert math.isnan(found.weighted)
+    assert math.isnan(found.unweighted)
 
 
 def test_not_found_is_wrong():
@@ -169,7 +170,8 @@ def test_multi_person_by_hand():
 
 def test_multi_person_nothing_at_all():
     mean, ap = mpii_map([])
-    assert math.isnan(mean) and np.isnan(ap).all()
+    assert math.isnan(mean)
+    assert np.isnan(ap).all()
 
 
 def test_joints_of_an_assigned_pose_without_annotation():
@@ -248,4 +250,5 @@ def test_selection_by_overlap(seed):
     expected = oracle.select_by_iou(pred_image, pred, score, true_image, true, known)
     found = select(pred_image, pred, score, true_image, true, known, rule="iou")
     np.testing.assert_array_equal(found, expected)
-    assert (found < 0).any() and (found >= 0).any()
+    assert (found < 0).any()
+    assert (found >= 0).any()

@@ -80,8 +80,10 @@ def test_perfect_predictions(apart):
         assert n["pck"][name] == 100
     assert n["pckh"]["auc_0_to_0.5"] == n["pckh"]["at_1"] == 100
     assert n["map"]["value"] == n["map"]["at_1"] == 100
-    assert n["mpjpe"]["absolute"] == 0 and n["pixels"]["mean"] == 0
-    assert n["mpjpe"]["rigid"] < 1e-9 and n["mpjpe"]["similarity"] < 1e-9
+    assert n["mpjpe"]["absolute"] == 0
+    assert n["pixels"]["mean"] == 0
+    assert n["mpjpe"]["rigid"] < 1e-9
+    assert n["mpjpe"]["similarity"] < 1e-9
     assert n["found"] == n["people"] == 11
     assert n["pckh"]["interval"] == (100, 100)
     assert result.tables["joints"]["ap"].eq(100).all()
@@ -133,7 +135,8 @@ def test_nobody_predicted():
     result = evaluate(nothing, truth, QUICK)
     n = result.numbers
     assert (n["found"], n["pckh"]["weighted"], n["map"]["value"]) == (0, 0, 0)
-    assert math.isnan(n["mpjpe"]["absolute"]) and n["mpjpe"]["not_found"] == len(truth)
+    assert math.isnan(n["mpjpe"]["absolute"])
+    assert n["mpjpe"]["not_found"] == len(truth)
     assert json.loads(result.to_json())["mpjpe"]["absolute"] is None
     assert "| MPJPE, rigid alignment (mm) | - |" in result.to_markdown()
 
@@ -196,7 +199,8 @@ def test_head_size_falls_back_on_joints_and_says_so():
     state = truth.state.copy()
     state[0, J["head"]] = JointState.MISSING
     size, source = head_sizes(box, truth.joints_2d, state)
-    assert np.isnan(size[0]) and source.tolist() == [0, 2, 2, 2] + [1] * 7
+    assert np.isnan(size[0])
+    assert source.tolist() == [0, 2, 2, 2] + [1] * 7
     shoulders = truth.joints_2d[1, [J["r_shoulder"], J["l_shoulder"]]].mean(axis=0)
     away = np.linalg.norm(truth.joints_2d[1, J["head"]] - shoulders)
     assert size[1] == pytest.approx(0.618 * away, rel=1e-5)
@@ -212,7 +216,8 @@ def test_torso_needs_both_ends_annotated():
     state = truth.state.copy()
     state[2, J["l_hip"]] = JointState.COMPLETED
     size = torso_sizes(truth.joints_2d, state)
-    assert np.isnan(size[2]) and np.isfinite(np.delete(size, 2)).all()
+    assert np.isnan(size[2])
+    assert np.isfinite(np.delete(size, 2)).all()
 
 
 def test_completed_joints_are_not_scored():
@@ -231,7 +236,8 @@ def test_completed_joints_are_not_scored():
     assert joints_table.loc["r_ankle", "annotated"] == 0
     assert joints_table.loc["l_ankle", "pckh"] == 0
     visible = evaluate(pred, truth, replace(QUICK, visible_only=True)).numbers["pckh"]
-    assert visible["weighted"] == 100 and visible["joints"] == 11 * 11
+    assert visible["weighted"] == 100
+    assert visible["joints"] == 11 * 11
 
 
 @pytest.mark.parametrize(
@@ -274,9 +280,11 @@ def test_rarity():
         for pose in truth.joints_3d.astype(float)
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert found[4] == 0 and found[6] > 0  # the upper-body anchor does not count
+    assert found[4] == 0
+    assert found[6] > 0
     table = evaluate(perfect(truth, rng), truth, QUICK, anchors=anchors).tables["rarity"]
-    assert table["people"].sum() == len(truth) and table["rarity_mm"].iloc[0] == "000-050"
+    assert table["people"].sum() == len(truth)
+    assert table["rarity_mm"].iloc[0] == "000-050"
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
@@ -387,7 +395,8 @@ def test_h36m_protocols():
     assert p3.averages["rigid_frames"] < p2.averages["absolute_frames"]
     by = p2.actions.set_index("action")
     assert by.loc["Walk", "frames"] == by.loc["Photo", "frames"] == 16
-    assert by.loc["Sit", "frames"] == 0 and math.isnan(by.loc["Sit", "absolute"])
+    assert by.loc["Sit", "frames"] == 0
+    assert math.isnan(by.loc["Sit", "absolute"])
     assert p2.averages["absolute_actions"] == pytest.approx(
         (by.loc["Walk", "absolute"] + by.loc["Photo", "absolute"]) / 2
     )
@@ -402,7 +411,8 @@ def test_h36m_tables_have_the_papers_rows_beside_ours():
     frames = h36m_frames(perfect(truth, rng), truth)
     scores = {p: h36m_protocol(frames, p) for p in ("p1", "p2", "p3")}
     two = table2({"LCR-Net + PPI": scores})
-    assert two.loc[6, "Abs. P1_low"] == 0 and np.isnan(two.loc[5, "Abs. P1_low"])
+    assert two.loc[6, "Abs. P1_low"] == 0
+    assert np.isnan(two.loc[5, "Abs. P1_low"])
     two = without_bounds(two)
     paper = two[(two["source"] == "paper") & (two["method"] == "LCR-Net + PPI")].iloc[0]
     assert paper.tolist()[2:] == [63.2, 53.4, 87.7, 71.6, 72.7]
@@ -410,7 +420,8 @@ def test_h36m_tables_have_the_papers_rows_beside_ours():
         [0] * 5, abs=1e-9
     )
     three = table3({"LCR-Net + PPI": scores["p2"]})
-    assert three.loc[1, "Avg. (All)"] == 87.7 and three.loc[2, "Walk"] == 0
+    assert three.loc[1, "Avg. (All)"] == 87.7
+    assert three.loc[2, "Walk"] == 0
     one = table1({"LCR-Net + PPI": {7: {"absolute": 5.0, "rigid": 4.0}}})
     assert one["method"].tolist()[2:] == ["LCR-Net + PPI", "LCR-Net + PPI + Align."]
     assert one.columns.tolist()[2:] == ["K=1", "K=7", "K=50", "K=100", "K=200", "K=500"]

@@ -67,7 +67,8 @@ def test_json_joints_in_another_order_and_without_3d(tmp_path):
     path = tmp_path / "found.json"
     path.write_text(json.dumps(raw))
     found = read_predictions(path)
-    assert np.isnan(found.joints_2d[:, J["head"]]).all() and np.isnan(found.joints_3d).all()
+    assert np.isnan(found.joints_2d[:, J["head"]]).all()
+    assert np.isnan(found.joints_3d).all()
     np.testing.assert_array_equal(found.joints_2d[:, :-1], predictions.joints_2d[:, :-1])
 
 
@@ -157,9 +158,9 @@ def test_damaged_mpii_files_give_predictions_or_one_error(tmp_path, packed):
             assert isinstance(read_predictions(path), Predictions)
             outcomes.add("read")
         except SourceError as error:
-            assert error.where == str(path)
-            outcomes.add("refused")
-    assert "refused" in outcomes
+            outcomes.add(error.where)
+    assert str(path) in outcomes
+    assert outcomes <= {str(path), "read"}
 
 
 @pytest.mark.parametrize("form", ["struct", "cell"])
@@ -206,7 +207,8 @@ def test_image_ids_that_fit_two_images_are_left_alone():
     predictions = replace(some_predictions(2), image_id=texts(["im1", "7"]))
     known = texts(["a/im1.jpg", "b/im1.jpg", "coco/000000000007.jpg"])
     found, unknown = match_image_ids(predictions, known)
-    assert found.image_id.tolist() == ["im1", "coco/000000000007.jpg"] and unknown == 1
+    assert found.image_id.tolist() == ["im1", "coco/000000000007.jpg"]
+    assert unknown == 1
 
 
 # --- against pycocotools

@@ -140,7 +140,7 @@ def test_a_small_file_with_very_many_pixels_is_refused(side, tmp_path, monkeypat
         read_image(path)
 
 
-def test_a_jpeg_header_with_very_many_pixels_is_refused(tmp_path):
+def test_a_jpeg_header_with_very_many_pixels_is_refused():
     buffer = io.BytesIO()
     Image.fromarray(corner_colours()).save(buffer, "JPEG")
     data = bytearray(buffer.getvalue())
@@ -184,10 +184,13 @@ def test_a_damaged_file_gives_an_image_or_one_error(kind, changes, keep):
     data = bytearray(GOOD[kind])
     for place, value in changes:
         data[int(place * len(data))] = value
+    message = None
     try:
         pixels = decode_image(bytes(data[: int(keep * len(data)) + 1]), "one.jpg")
     except SourceError as error:
-        assert str(error).startswith("one.jpg: expected an image")
+        message = str(error)
+    if message is not None:
+        assert message.startswith("one.jpg: expected an image")
     else:
         assert pixels.dtype == np.uint8
         assert pixels.ndim == 3

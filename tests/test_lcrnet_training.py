@@ -60,7 +60,7 @@ class Killed(Exception):
 
 
 def test_killed_and_resumed_run_has_the_same_losses_and_weights(figures, whole_run, tmp_path):
-    def kill(done, total):
+    def kill(done, _total):
         if done == 5:  # after the checkpoint at 3, with two more iterations done
             raise Killed
 
@@ -102,7 +102,7 @@ def test_checkpoint_of_another_number_of_anchors(figures, whole_run):
 
 
 def test_not_finite_stops_at_once_and_keeps_the_batch(figures, tmp_path, monkeypatch):
-    rate = lambda iteration, settings: 1e30 if iteration == 0 else 0.0  # noqa: E731
+    rate = lambda iteration, _settings: 1e30 if iteration == 0 else 0.0  # noqa: E731
     monkeypatch.setattr(trainer_module, "learning_rate", rate)
     with pytest.raises(PosebankError, match=r"iteration 1, .*finite loss, found.*own/00"):
         train(*figures, tmp_path, tiny(optimizer="sgd"))
@@ -118,7 +118,7 @@ def test_other_ways_to_train(figures, tmp_path, changes):
     assert np.isfinite(result.loss)
 
 
-def test_accumulated_gradient_is_the_mean_of_the_parts(figures, tmp_path):
+def test_accumulated_gradient_is_the_mean_of_the_parts(figures):
     # No images are sampled differently if every box is taken: then the loss is a plain mean.
     shards, anchors = figures
     settings = tiny(images_per_batch=2)

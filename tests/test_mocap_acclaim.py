@@ -308,7 +308,9 @@ def test_both_angle_units_are_a_contradiction(tmp_path):
 def test_needed_bones_are_those_above_the_joints(tmp_path):
     asf = parse_asf(asf_text(BONES), tmp_path / "x.asf")
     _, _, needed = acclaim_points(asf)
-    assert "root" in needed and "thorax" in needed and "lthumb" not in needed
+    assert "root" in needed
+    assert "thorax" in needed
+    assert "lthumb" not in needed
     assert "lhipjoint" not in needed  # no values
 
 

@@ -274,7 +274,7 @@ def test_axes_that_are_not_stated(sound, up, axes, signs):
     np.testing.assert_allclose(heights(got), heights(sound), atol=1e-5)
 
 
-def test_a_person_who_lies_is_not_turned(sound):
+def test_a_person_who_lies_is_not_turned():
     """Head towards +y on a floor at a right angle to the stated z, the legs moving."""
     points = walker(N_FRAMES)
     points[..., 1] -= 6.0 * np.arange(N_FRAMES)[:, None]
@@ -310,7 +310,7 @@ def test_frames_with_hidden_markers_are_set_aside(walk, tmp_path):
 
 
 @pytest.mark.parametrize("as_float", [True, False])
-def test_zeros_are_not_places(sound, as_float):
+def test_zeros_are_not_places(as_float):
     points = walker(N_FRAMES)
     points[10:20, MARKERS.index("RELB")] = 0.0
     points[60:, MARKERS.index("LFHD")] = 0.0

@@ -167,7 +167,8 @@ def test_two_skeletons_that_fit(tmp_path):
 def test_a_copy_under_another_name_is_set_aside(tmp_path):
     text = amc_text(random_motion(BONES, 3))
     other = text.replace("17 ", "18 ")
-    assert len(other) == len(text) and other != text
+    assert len(other) == len(text)
+    assert other != text
     put(tmp_path / "07/07.asf", asf_text(BONES))
     put(tmp_path / "08/08.asf", asf_text(BONES, length=0.5))
     for name in ("07/07_01.amc", "07/07_03.amc", "08/08_01.amc"):

@@ -64,7 +64,8 @@ def test_each_partition_is_done_once_and_kept(folders):
     assert calls(folders) == [0, 1, 2, 3]
     told = []
     assert do(folders, told=told) == done
-    assert calls(folders) == [] and told == []
+    assert calls(folders) == []
+    assert told == []
 
 
 def test_an_interrupted_stage_goes_on_where_it_was(folders):

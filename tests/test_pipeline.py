@@ -282,7 +282,8 @@ def test_query_of_people_whose_truth_is_known(made):
     assert [r["hidden"] for r in rows] == [h for h in (0, 2, 4, 6, 8) for _ in range(3)]
     assert {r["banks"] for r in rows} == {"hdm05"}
     assert {r["people"] for r in rows} == {3}
-    assert rows[0]["completion_px"] is None and rows[3]["completion_px"] > 0
+    assert rows[0]["completion_px"] is None
+    assert rows[3]["completion_px"] > 0
     refused = CliRunner().invoke(main, ["query", "-w", str(made / "ws"), "--truth", "cmu/nobody"])
     assert refused.exit_code == 1
     assert "found cmu/nobody" in refused.output
@@ -298,7 +299,8 @@ def test_query_of_one_pose_finds_the_pose_itself(made, tmp_path):
     rows = json.loads(out)["rows"]
     assert [r["rank"] for r in rows] == [0, 1, 2]
     errors = [r["error_norm"] for r in rows]
-    assert errors == sorted(errors) and 0 < errors[0] < 1
+    assert errors == sorted(errors)
+    assert 0 < errors[0] < 1
     assert picture.stat().st_size > 1000
 
 
@@ -314,7 +316,8 @@ def test_predict_inspect_and_report(trained, tmp_path):
     assert all(Path(f).exists() for f in found["files"])
     assert 0 <= found["shown"] <= found["poses"]
     facts = json.loads(invoke("inspect", ws / "shards", "--json"))
-    assert facts["damaged"] == [] and facts["kind"] == "shards"
+    assert facts["damaged"] == []
+    assert facts["kind"] == "shards"
     clip = next((trained / "sources/cmu").rglob("*.amc"))
     assert json.loads(invoke("inspect", clip, "--json"))["fps"] == 120
     page = json.loads(invoke("report", "-w", ws, "--json"))["report"]
@@ -330,7 +333,8 @@ def test_predict_with_nothing_to_read(trained, tmp_path):
         asked = ("predict", source, "--checkpoint", checkpoint, "-o", tmp_path / "p")
         result = CliRunner().invoke(main, [str(a) for a in asked])
         assert result.exit_code == 1
-        assert str(source) in result.output and reason in result.output
+        assert str(source) in result.output
+        assert reason in result.output
 
 
 def test_bad_files_are_set_aside_and_the_rest_goes_on(made, tmp_path):
@@ -353,7 +357,8 @@ def test_bad_files_are_set_aside_and_the_rest_goes_on(made, tmp_path):
         main,
         ["ingest", "cmu", str(sources), "-w", str(tmp_path / "ws2"), "--workers", "1", "--strict"],
     )
-    assert strict.exit_code == 1 and clips[0].name in strict.output
+    assert strict.exit_code == 1
+    assert clips[0].name in strict.output
     assert not (tmp_path / "ws2/bank").exists()
 
 

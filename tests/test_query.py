@@ -86,7 +86,8 @@ def test_one_pose_from_a_file_by_name(made, tmp_path):
     assert 0 <= label["trust"] <= 1
     assert sum(mode["weight"] for mode in label["modes"]) == pytest.approx(1, abs=2e-3)
     text = query(*asked)
-    assert "trust" in text and all(name in text for name in label["completed"])
+    assert "trust" in text
+    assert all(name in text for name in label["completed"])
 
 
 @pytest.mark.parametrize("pose", ['{"nose": [1, 2]}', "[[1, 2]]", "nonsense", "{}"])

@@ -267,7 +267,8 @@ def test_figures_5_to_7(tmp_path):
 
     figure5(*poses, truth, tmp_path / "5.png", image_of=image_of)
     worst = poses[0].scored.rigid.mean(axis=1).argmax()
-    assert len(asked) == 4 and asked[-1] == truth.image_id[worst]
+    assert len(asked) == 4
+    assert asked[-1] == truth.image_id[worst]
     rarity = rng.uniform(0, 200, 30)
     scored = {name: pose.scored for name, pose in zip("ab", poses, strict=True)}
     figure6(scored, rarity, np.ones(30, bool), tmp_path / "6.png")
@@ -326,14 +327,17 @@ def test_report_with_labels_anchors_training_and_evaluation(tmp_path):
     assert text.count("<img") == 5  # histograms, training, Figures 5 to 7
     assert "LCR-Net + PPI" in text
     assert "after-ppi, by rarity of the pose" in text
-    assert "a &lt;b&gt; workspace" in text and "<b>" not in text
-    assert "100.0" in text and "matches artefact, found it missing" in text
+    assert "a &lt;b&gt; workspace" in text
+    assert "<b>" not in text
+    assert "100.0" in text
+    assert "matches artefact, found it missing" in text
     assert not re.search(r"(src|href)=\"http", text)  # nothing is fetched from elsewhere
 
 
 def test_label_statistics():
     table = label_statistics(labels(6)).set_index("dataset")
-    assert table.loc["set", "people"] == 6 and table.loc["set", "with completed joints"] == 3
+    assert table.loc["set", "people"] == 6
+    assert table.loc["set", "with completed joints"] == 3
     assert table.loc["set", "completed joints %"] == pytest.approx(100 * 3 * 2 / (6 * 13))
     assert label_statistics(labels(6).take([])).empty
 
@@ -406,7 +410,8 @@ def test_everything_an_evaluation_writes(tmp_path):
     assert ours["Abs. P2"] == pytest.approx(
         results["after-ppi"].tables["datasets"].set_index("dataset").loc["h36m", "absolute_mm"]
     )
-    assert np.isnan(ours["Abs. P1"]) and ours["Align. P3"] > 0  # nobody of S11; trial 1, camera 3
+    assert np.isnan(ours["Abs. P1"])
+    assert ours["Align. P3"] > 0
     assert results["after-ppi"].tables["actions"]["action"].tolist() == ["Walk"]
     text = (tmp_path / "tables.md").read_text()
     assert "| paper | LCR-Net + PPI | 8.5 | 74.2 |" in text

@@ -212,7 +212,8 @@ def test_no_child_outlives_a_killed_parent(tmp_path, kind):
             if len(children) == 2:
                 break
             time.sleep(0.1)
-        assert len(children) == 2 and all(map(is_alive, children))
+        assert len(children) == 2
+        assert all(map(is_alive, children))
     finally:
         parent.kill()
         parent.wait()

@@ -286,7 +286,8 @@ def test_killed_at_any_step_of_the_exchange(tmp_path):
         if status == 0:
             break
         assert status == 9
-    assert found == sorted(found) and set(found) == {3, 5}  # first the old one, then the new one
+    assert found == sorted(found)
+    assert set(found) == {3, 5}
     assert any(moved_aside), "it was also killed between the two renames"
 
 
@@ -357,14 +358,24 @@ def test_unfinished_missing_and_other_kinds(tmp_path):
 def test_failed_writer_leaves_the_old_artefact(tmp_path):
     artefact = tmp_path / "anchors"
     old = write(artefact, {"a": 3})
-    with pytest.raises(RuntimeError), artefacts.staging_folder(artefact) as staging:
-        (staging / "a-0.parquet").write_bytes(b"half")
-        raise RuntimeError
+
+    def half_a_part():
+        with artefacts.staging_folder(artefact) as staging:
+            (staging / "a-0.parquet").write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half_a_part()
     assert artefacts.read_manifest(artefact, "anchors").content == old.content
     assert list(tmp_path.iterdir()) == [artefact]
-    with pytest.raises(RuntimeError), artefacts.atomic_path(tmp_path / "x.txt") as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def half_a_file():
+        with artefacts.atomic_path(tmp_path / "x.txt") as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half_a_file()
     assert list(tmp_path.iterdir()) == [artefact]
 
 
@@ -404,7 +415,7 @@ def test_a_killed_writer_leaves_the_old_artefact(tmp_path):
 
 def test_finished_partitions_stay_for_the_same_section_and_fingerprint(tmp_path):
     artefact = tmp_path / "anchors"
-    with pytest.raises(RuntimeError), artefacts.staging_folder(artefact, "a", "1") as staging:
+    with pytest.raises(RuntimeError), artefacts.staging_folder(artefact, "a", "1") as staging:  # noqa: PT012
         (staging / artefacts.JOURNAL).mkdir()
         (staging / artefacts.JOURNAL / "0.json").touch()
         raise RuntimeError
@@ -412,10 +423,11 @@ def test_finished_partitions_stay_for_the_same_section_and_fingerprint(tmp_path)
     write(artefact, {"b": 3})
     assert staging.exists(), "another section is made"
     with artefacts.staging_folder(artefact, "a", "1") as again:
-        assert again == staging and (again / artefacts.JOURNAL / "0.json").exists()
+        assert again == staging
+        assert (again / artefacts.JOURNAL / "0.json").exists()
         artefacts.commit(again, artefact, "anchors", [], {})
     assert not (artefact / artefacts.JOURNAL).exists()
-    with pytest.raises(RuntimeError), artefacts.staging_folder(artefact, "a", "1") as staging:
+    with pytest.raises(RuntimeError), artefacts.staging_folder(artefact, "a", "1") as staging:  # noqa: PT012
         (staging / artefacts.JOURNAL).mkdir()
         (staging / artefacts.JOURNAL / "0.json").touch()
         raise RuntimeError

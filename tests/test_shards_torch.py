@@ -201,7 +201,7 @@ def test_a_filter_saves_reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert some - without < 1.2 * images * n_kept / len(groups)
 
 
-def test_referenced_images_can_move(labels: Labels, roots: dict[str, Path], tmp_path: Path) -> None:
+def test_referenced_images_can_move(labels: Labels, tmp_path: Path) -> None:
     chosen = labels.take(labels.split == "val")
     moved = make_images(chosen, tmp_path / "old")
     reference = replace(SETTINGS, embed=False)
@@ -423,7 +423,7 @@ def test_flipping_twice_is_the_identity(folder: Path) -> None:
         assert_equal_samples(sample, flip_sample(flip_sample(sample)))
 
 
-def test_a_flip_by_hand(folder: Path, labels: Labels) -> None:
+def test_a_flip_by_hand(folder: Path) -> None:
     sample = PoseShards(folder)[0]
     flipped = flip_sample(sample)
     right, left = 6, 7  # wrists

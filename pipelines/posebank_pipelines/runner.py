@@ -311,7 +311,7 @@ def _end_with_parent_plugin() -> Any:
     from posebank_pipelines.processes import end_with_parent  # noqa: PLC0415
 
     class EndWithParent(WorkerPlugin):
-        def setup(self, worker: Any) -> None:
+        def setup(self, worker: Any) -> None:  # noqa: ARG002 (distributed passes it)
             end_with_parent()
 
     return EndWithParent()

@@ -52,7 +52,7 @@ def sweep(
     yield from run(config, workspace, runner, until="shards", strict=strict)
     for k in ks:
         own = k_workspace(workspace, k)
-        _borrow(workspace, own)
+        _borrow(own)
         chosen = replace(config, anchors=replace(config.anchors, k=k))
         for stage, step in steps(chosen, own, runner, strict=strict):
             if stage in _PER_K:
@@ -61,7 +61,7 @@ def sweep(
                 yield replace(result, seconds=round(time.perf_counter() - start, 3))
 
 
-def _borrow(workspace: Path, own: Path) -> None:
+def _borrow(own: Path) -> None:
     own.mkdir(parents=True, exist_ok=True)
     for kind in _SHARED:
         link = own / kind

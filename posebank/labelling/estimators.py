@@ -169,7 +169,8 @@ def candidate_weights(error_norm: Array) -> Array:
 
 def _weighted(weight: Array, values: Array) -> Array:
     """Mean (n, a, b) of values (n, k, a, b)."""
-    return np.einsum("nk,nkab->nab", weight, values)
+    mean: Array = np.einsum("nk,nkab->nab", weight, values)
+    return mean
 
 
 def _mean_distance(away: Array) -> Array:

@@ -57,7 +57,8 @@ def turned(poses: Array, joints_2d: NDArray[np.floating], annotated: Annotated) 
     right = transposed @ away.reshape(*poses.shape[:2], -1, 1)
     angles = TURN * np.linalg.solve(total, right)[..., :3, 0]
     rotation = Rotation.from_rotvec(angles.reshape(-1, 3)).as_matrix()
-    return poses @ rotation.reshape(*poses.shape[:2], 3, 3).swapaxes(-1, -2)
+    result: Array = poses @ rotation.reshape(*poses.shape[:2], 3, 3).swapaxes(-1, -2)
+    return result
 
 
 def turn_covariance(poses: Array) -> Array:

@@ -68,7 +68,10 @@ class _SinglePool(nn.Module):
         self.pool = RoIPool(pooled, 1 / stride)
 
     def forward(
-        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
+        self,
+        maps: dict[str, Tensor],
+        boxes: list[Tensor],
+        sizes: list[tuple[int, int]],  # noqa: ARG002 (as MultiScaleRoIAlign is called)
     ) -> Tensor:
         (features,) = maps.values()
         pooled: Tensor = self.pool(features, boxes)
@@ -87,7 +90,10 @@ class _SingleAlign(nn.Module):
         self.stride, self.pooled = stride, pooled
 
     def forward(
-        self, maps: dict[str, Tensor], boxes: list[Tensor], sizes: list[tuple[int, int]]
+        self,
+        maps: dict[str, Tensor],
+        boxes: list[Tensor],
+        sizes: list[tuple[int, int]],  # noqa: ARG002 (as MultiScaleRoIAlign is called)
     ) -> Tensor:
         (features,) = maps.values()
         pooled: Tensor = roi_align(features, boxes, self.pooled, 1 / self.stride, 1)

@@ -187,7 +187,7 @@ def predict_shards(
     *,
     integrations: Sequence[str] = ("ppi",),
     settings: IntegrationSettings | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Predictions]:
     """Predict every image of a split of the shards, with one pass of the network for all.
 
@@ -213,7 +213,7 @@ def predict_samples(
     *,
     integrations: Sequence[str] = ("ppi",),
     settings: IntegrationSettings | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Predictions]:
     """As ``predict_shards``, of the images in the given rows of the data set."""
 
@@ -231,7 +231,7 @@ def predict_images(
     *,
     integration: str = "ppi",
     settings: IntegrationSettings | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Predictions, list[Rejected]]:
     """Predict image files; ``image_id`` is the path. What cannot be read is set aside.
 

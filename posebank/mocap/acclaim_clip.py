@@ -48,7 +48,7 @@ def skeleton_of(data: bytes, path: Path, joints: JointMap | None = None) -> Accl
 
 @lru_cache(maxsize=64)
 def _skeleton_at(
-    path: Path, stamp: tuple[int, int], joints: tuple[tuple[str, tuple[str, ...]], ...]
+    path: Path, _stamp: tuple[int, int], joints: tuple[tuple[str, tuple[str, ...]], ...]
 ) -> AcclaimBody:
     return skeleton_of(read_bytes(path), path, dict(joints))
 

@@ -203,7 +203,7 @@ def _decoded(line: bytes) -> str:
         return line.decode("latin-1")
 
 
-def _read_hierarchy(  # noqa: PLR0912, PLR0915 (one state machine)
+def _read_hierarchy(  # noqa: C901, PLR0912, PLR0915 (one state machine)
     lines: _HeaderLines,
 ) -> tuple[list[str], list[Node], int]:
     names: list[str] = []

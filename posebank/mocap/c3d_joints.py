@@ -163,7 +163,7 @@ class MarkedBody:
         ahead = _unit(ahead - _dot(ahead, right) * right)
         return ahead, _cross(right, ahead)
 
-    def _hip(self, side: str, sign: float) -> Vectors:
+    def _hip(self, _side: str, sign: float) -> Vectors:
         front, _, right, width = self._pelvis
         ahead, up = self._pelvis_axes
         hip: Vectors = front + width * (sign * 0.36 * right - 0.19 * ahead - 0.30 * up)
@@ -207,10 +207,10 @@ class MarkedBody:
         below: Vectors = 0.17 * _length(right - left) * down
         return below
 
-    def _shoulder(self, side: str, sign: float) -> Vectors:
+    def _shoulder(self, side: str, _sign: float) -> Vectors:
         return self._m[f"{side} shoulder"] + self._below_acromia
 
-    def _wrist(self, side: str, sign: float) -> Vectors:
+    def _wrist(self, side: str, _sign: float) -> Vectors:
         m = self._m
         if f"{side} wrist, thumb side" in m and f"{side} wrist, other side" in m:
             return (m[f"{side} wrist, thumb side"] + m[f"{side} wrist, other side"]) / 2

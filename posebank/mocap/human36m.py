@@ -55,12 +55,12 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _npz(path: Path, stamp: tuple[int, int]) -> dict[tuple[str, str], NDArray[np.float64]]:
+def _npz(path: Path, _stamp: tuple[int, int]) -> dict[tuple[str, str], NDArray[np.float64]]:
     return read_npz_positions(path)
 
 
 @lru_cache(maxsize=4)
-def _sha256(path: Path, stamp: tuple[int, int]) -> str:
+def _sha256(path: Path, _stamp: tuple[int, int]) -> str:
     return file_sha256(path)
 
 

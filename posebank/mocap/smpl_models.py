@@ -134,7 +134,7 @@ def model_for(folder: Path, family: str, gender: str, path: Path) -> BodyModel:
 
 
 @lru_cache(maxsize=8)
-def _read_model(path: Path, family: str, gender: str, stamp: tuple[int, int]) -> BodyModel:
+def _read_model(path: Path, family: str, gender: str, _stamp: tuple[int, int]) -> BodyModel:
     with NpzArrays(path, path) as arrays:
         template = arrays.numbers("v_template")
         shape, joints, tree = (

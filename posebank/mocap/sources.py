@@ -245,11 +245,11 @@ def _content(clip: ClipSource) -> str:
         return str(clip.path)
 
 
-def _cmu_subject(path: Path, root: Path) -> str:
+def _cmu_subject(path: Path, _root: Path) -> str:
     return path.stem.split("_")[0]
 
 
-def _hdm05_subject(path: Path, root: Path) -> str:
+def _hdm05_subject(path: Path, _root: Path) -> str:
     found = re.match(r"HDM_([A-Za-z0-9]+)", path.stem, re.IGNORECASE)
     return found[1].lower() if found else path.stem.split("_")[0]
 

@@ -60,4 +60,5 @@ def _facing(poses: NDArray[np.floating]) -> Points:
     """Poses (n, 13, 3), y up, turned to face one way and flattened to (n, 39)."""
     joints = centred(np.asarray(poses, np.float64))
     turned = axis_rotation("y", -heading_angle(joints, J["r_hip"], J["l_hip"]))
-    return np.einsum("nij,nkj->nki", turned, joints).reshape(len(joints), 3 * N_JOINTS)
+    facing: Points = np.einsum("nij,nkj->nki", turned, joints).reshape(len(joints), 3 * N_JOINTS)
+    return facing

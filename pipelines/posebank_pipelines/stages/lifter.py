@@ -31,7 +31,7 @@ def lifter(workspace: Path, settings: LifterSettings, progress: Progress) -> Non
 
 
 @lru_cache(maxsize=1)
-def _lifter(folder: Path, lifter_content: str) -> torch.nn.Module:
+def _lifter(folder: Path, _lifter_content: str) -> torch.nn.Module:
     return load_lifter(folder / _WEIGHTS)
 
 

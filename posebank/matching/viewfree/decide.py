@@ -227,7 +227,7 @@ def _longest(part: Array, cameras: Cameras) -> tuple[int, float]:
 
 
 @inner()
-def _try_camera(part: Array, cameras: Cameras, tools: Tools, value: Array) -> bool:
+def _try_camera(cameras: Cameras, tools: Tools, value: Array) -> bool:
     """Newton steps from the dual's camera of a part; whether they end at a better one."""
     x, y, z = direction_of(tools.work[1])
     if not towards(tools.a, tools.camera, x, y, z):
@@ -275,7 +275,7 @@ def _prove(limit: float, cameras: Cameras, tools: Tools, value: Array) -> None:
         bound = max(bound, part[6])
         if bound >= goal:
             continue
-        if _try_camera(part, cameras, tools, value):
+        if _try_camera(cameras, tools, value):
             goal = max(_root(min(value[COST], limit)) - TOLERANCE, 0.0) ** 2
             if bound >= goal:
                 continue
