@@ -108,4 +108,4 @@ def test_damaged_pickles_raise_and_never_crash(data):
     try:
         load_arrays(io.BytesIO(raw))
     except Exception as error:
-        assert not isinstance(error, MemoryError | SystemError)
+        assert not isinstance(error, MemoryError | SystemError)  # noqa: PT017
