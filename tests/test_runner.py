@@ -1,5 +1,6 @@
 """Where tasks run: order, errors, progress, and equality of in-process and worker processes."""
 
+import contextlib
 import json
 import operator
 import os
@@ -222,3 +223,38 @@ def test_no_child_outlives_a_killed_parent(tmp_path, kind):
             break
         time.sleep(0.1)
     assert not any(map(is_alive, children))
+
+
+def marked(mark):
+    """Processes that were started with this text in their environment, and have not ended."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in path.read_bytes():
+                found.add(int(path.parent.name))
+    return set(filter(is_alive, found))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
+@pytest.mark.parametrize(
+    ("kind", "processes"), [("light", 2), ("dask", 2), ("dask", 3), ("dask", 5)]
+)
+def test_no_child_outlives_a_parent_killed_while_they_start(tmp_path, kind, processes):
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path), kind]
+    mark = f"{kind}-{processes}-{os.getpid()}"
+    parent = subprocess.Popen(command, env={**os.environ, "POSEBANK_TEST_MARK": mark})
+    try:
+        end = time.monotonic() + 120
+        while len(marked(mark)) < processes and time.monotonic() < end:
+            assert parent.poll() is None
+        assert len(marked(mark)) >= processes
+    finally:
+        parent.kill()
+        parent.wait()
+    for _ in range(50):
+        if not marked(mark):
+            break
+        time.sleep(0.1)
+    assert not marked(mark)

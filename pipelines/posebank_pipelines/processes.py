@@ -7,30 +7,56 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from types import FrameType
 from typing import NoReturn
+
+PARENT = "POSEBANK_PARENT"
+"""Environment variable with the process id of the fork server's parent."""
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def end_with_parent() -> None:
-    """Make this process end when its parent does, even if that is killed (Linux only)."""
+def end_with_parent(parent: int) -> None:
+    """Make this process end when its parent does, even if that is killed (Linux only).
+
+    Parameters
+    ----------
+    parent : process id of the parent. If that has ended before, this process ends at once.
+    """
     if not sys.platform.startswith("linux"):
         return
-    parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended just before
+    if os.getppid() != parent:
         os._exit(1)
 
 
-def start_fork() -> None:
+def start_fork(parent: int) -> None:
     """Prepare a forked worker: it ends with its parent, and leaves Ctrl-C to it."""
-    end_with_parent()
+    end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def start_fork_server(environment: Mapping[str, object]) -> None:
+    """Start multiprocessing's fork server such that it and its children end with this process.
+
+    A spawned worker could set that up only after its imports, which take seconds; a child of the
+    fork server does it in its first instructions (``fork_server.py``).
+
+    Parameters
+    ----------
+    environment : variables that the server and its children have besides those of this process.
+    """
+    os.environ.update({name: str(value) for name, value in environment.items()})
+    forkserver.set_forkserver_preload(["posebank_pipelines.fork_server", "distributed"])
+    os.environ[PARENT] = str(os.getpid())
+    try:
+        forkserver.ensure_running()
+    finally:
+        del os.environ[PARENT]
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -13,12 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future as PoolFuture
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from posebank.errors import PosebankError, SettingsError
-from posebank_pipelines.processes import held_back, start_fork
+from posebank_pipelines.processes import held_back, start_fork, start_fork_server
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
@@ -29,6 +31,8 @@ Progress = Callable[[str, int, int], None]
 
 # On macOS the system's own libraries do not survive a fork.
 _CAN_FORK = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
+
+_BY_FORK_SERVER = {"distributed.worker.multiprocessing-method": "forkserver"}
 
 _POLL_S = 1.0  # how often the state of the cluster is looked at
 _LOST_WORKERS = 3  # times that a task's worker may be lost before it counts as the task's fault
@@ -77,6 +81,7 @@ class Runner:
         self._client: Client | None = None
         self._cluster: LocalCluster | None = None
         self._alone_since: float | None = None
+        self._at_exit = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +99,7 @@ class Runner:
                 self._client.close(timeout=2)
             if self._cluster is not None:
                 self._cluster.close()
+            self._at_exit.close()
 
     def map(
         self, label: str, function: Callable[..., T], items: Sequence[Any], *common: Any
@@ -161,7 +167,9 @@ class Runner:
     ) -> Iterator[T]:
         context = multiprocessing.get_context("fork")
         workers = min(self.workers, len(items))
-        pool = ProcessPoolExecutor(workers, context, initializer=start_fork)
+        pool = ProcessPoolExecutor(
+            workers, context, initializer=start_fork, initargs=(os.getpid(),)
+        )
         try:
             waiting: deque[PoolFuture[T]] = deque(pool.submit(function, i, *common) for i in items)
             while waiting:
@@ -171,6 +179,7 @@ class Runner:
 
     def _connect(self) -> Client:
         # Imported here, because it takes longer than many a stage that runs in this process.
+        import dask  # noqa: PLC0415
         from distributed import Client, LocalCluster  # noqa: PLC0415
 
         if self._client is not None:
@@ -186,6 +195,9 @@ class Runner:
                 ) from error
         else:
             with held_back(signal.SIGINT):
+                if sys.platform.startswith("linux"):
+                    start_fork_server(dask.config.get("distributed.nanny.pre-spawn-environ"))
+                    self._at_exit.enter_context(dask.config.set(_BY_FORK_SERVER))
                 self._cluster = LocalCluster(
                     n_workers=self.workers,
                     threads_per_worker=1,
@@ -198,8 +210,6 @@ class Runner:
             self.notify(f"dashboard: {client.dashboard_link}")
         if self.scheduler:
             self._wait_for_workers(client)
-        else:
-            client.register_plugin(_end_with_parent_plugin())
         return client
 
     def _wait_for_workers(self, client: Client) -> None:
@@ -302,16 +312,3 @@ class Runner:
             f"--scheduler {self.scheduler}: no worker for {self.worker_timeout_s:.0f} s; start one "
             f"(dask worker {self.scheduler}); {_RESUME}"
         )
-
-
-def _end_with_parent_plugin() -> Any:
-    """Return a Dask plugin by which local workers end with this process."""
-    from distributed import WorkerPlugin  # noqa: PLC0415
-
-    from posebank_pipelines.processes import end_with_parent  # noqa: PLC0415
-
-    class EndWithParent(WorkerPlugin):
-        def setup(self, worker: Any) -> None:  # noqa: ARG002 (distributed passes it)
-            end_with_parent()
-
-    return EndWithParent()
