@@ -37,36 +37,23 @@ strict: Decorator = click.option(
 seed: Decorator = click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
 
 
-class Numbers(click.ParamType):
-    """Whole numbers with commas between them."""
-
-    name = "numbers"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> list[int]:
-        """Parse ``1,50,100``."""
-        try:
-            return [int(part) for part in str(value).split(",")]
-        except ValueError:
-            self.fail(f"expected whole numbers such as 1,50,100, found {value!r}", param, ctx)
+def numbers(value: Any) -> list[int]:
+    """Parse whole numbers with commas between them, such as ``1,50,100``."""
+    try:
+        return [int(part) for part in str(value).split(",")]
+    except ValueError as error:
+        raise click.BadParameter(
+            f"expected whole numbers such as 1,50,100, found {value!r}"
+        ) from error
 
 
-NUMBERS = Numbers()
-
-
-class Unit(click.ParamType):
-    """A length unit: a name, or metres per unit."""
-
-    name = "unit"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check that it is one."""
-        try:
-            metres_per_unit(str(value))
-        except SettingsError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
+def unit(value: Any) -> str:
+    """Check a length unit: a name, or metres per unit."""
+    try:
+        metres_per_unit(str(value))
+    except SettingsError as error:
+        raise click.BadParameter(str(error)) from error
+    return str(value)
 
 
 def reading(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,7 +67,7 @@ def reading(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--unit",
-                type=Unit(),
+                type=unit,
                 metavar="m|cm|mm|in|METRES",
                 help="Length unit of files that do not state it, or metres per unit; by default "
                 "known from the names of the joints or the length of the legs.",

@@ -249,7 +249,7 @@ class Runner:
     def _result(
         self,
         client: Client,
-        future: Future,
+        future: Future[T],
         function: Callable[..., T],
         item: Any,
         common: Sequence[Any],

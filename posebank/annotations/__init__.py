@@ -3,10 +3,11 @@
 from posebank.annotations.hips import HipCorrection
 from posebank.annotations.keypoints import read_joint_map
 from posebank.annotations.people import AnnotationResult, outside_image, summary
-from posebank.annotations.read import SPLITS, read_annotations
+from posebank.annotations.read import read_annotations
 from posebank.annotations.sources import KINDS as SOURCES
 from posebank.annotations.sources import stamped_files
 from posebank.annotations.splits import assign_mpii_splits, assign_splits
+from posebank.types import SPLITS
 
 __all__ = [
     "SOURCES",

@@ -84,7 +84,7 @@ def _from_bytes(content: object, dtype: object, shape: object, order: str) -> ND
     number = dtype.as_numpy()  # type: ignore[attr-defined]
     if math.prod(sizes) * number.itemsize != len(content):  # type: ignore[arg-type]
         raise pickle.UnpicklingError(f"expected {sizes} numbers, found {len(content)} bytes")  # type: ignore[arg-type]
-    flat = np.frombuffer(content, number)  # type: ignore[call-overload]
+    flat: NDArray[Any] = np.frombuffer(content, number)  # type: ignore[call-overload]
     return flat.reshape(sizes, order="F" if order == "F" else "C").copy()
 
 

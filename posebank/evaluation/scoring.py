@@ -69,7 +69,8 @@ def protocol_people(truth: GroundTruth) -> NDArray[np.bool_]:
     """
     marked = truth.single_person == 1
     with_marks = list(set(truth.dataset[marked]))
-    return marked | ~np.isin(truth.dataset.astype(str), with_marks)
+    result: NDArray[np.bool_] = marked | ~np.isin(truth.dataset.astype(str), with_marks)
+    return result
 
 
 def score_people(
@@ -335,7 +336,7 @@ def _tables(
         similarity_mm=scored.similarity,
     )
 
-    def by(name: str, keys: NDArray) -> pd.DataFrame:
+    def by(name: str, keys: NDArray[Any]) -> pd.DataFrame:
         return breakdown(name, keys, scored.selected >= 0, measures, draw)
 
     joints = by_joint(measures, draw)

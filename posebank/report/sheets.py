@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -184,7 +185,7 @@ def shard_sheet(folder: Path, path: Path, n: int = 12) -> Path:
     return save_figure(figure, path)
 
 
-def _draw_shard_image(ax: Axes, row: dict) -> None:
+def _draw_shard_image(ax: Axes, row: Mapping[str, Any]) -> None:
     if row["image_file"]["bytes"]:
         image = decode_image(row["image_file"]["bytes"], row["image_id"])
     else:

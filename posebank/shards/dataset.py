@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
+from torch.utils.dlpack import from_dlpack
 
 from posebank.errors import ArtefactError, SourceError
 from posebank.images import decode_image, read_image
@@ -206,7 +207,7 @@ class _Group:
 
     def __init__(self, images: GroupImages, rows: Sequence[int] | None = None) -> None:
         self.place = None if rows is None else {row: place for place, row in enumerate(rows)}
-        self.data = torch.from_dlpack(images.data)  # shares the memory of Arrow
+        self.data = from_dlpack(images.data)  # shares the memory of Arrow
         self.start = images.start
         self.path = images.path
         self.nbytes = images.nbytes

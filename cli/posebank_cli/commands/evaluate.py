@@ -12,6 +12,7 @@ from posebank.evaluation.settings import SELECTIONS
 from posebank.geometry.joint_errors import ROOTS
 from posebank.types import SPLITS
 from posebank_cli import options
+from posebank_cli.progress import progress
 
 
 @click.command()
@@ -170,7 +171,7 @@ def evaluate(
     if checkpoint is not None:
         results = evaluate_checkpoint(
             workspace, checkpoint, settings, integration, splits=splits, output=output, coco=coco,
-            progress=options.progress(),
+            progress=progress(),
         )  # fmt: skip
     elif predictions:
         results = evaluate_predictions(
@@ -182,7 +183,7 @@ def evaluate(
                 "--output, --coco: expected --checkpoint or --predictions beside them"
             )
         made = evaluate_network(
-            workspace, name, settings, integration, splits=splits, progress=options.progress()
+            workspace, name, settings, integration, splits=splits, progress=progress()
         )
         options.show([made], as_json)
         return

@@ -9,6 +9,7 @@ import click
 from posebank.errors import SourceError
 from posebank.fetch import DOWNLOADS, Download, FetchPlan, check_layout, plan
 from posebank_cli import options
+from posebank_cli.progress import progress
 
 
 @click.command()
@@ -53,7 +54,7 @@ def fetch(
             output,
             annotations_only=annotations_only,
             keep_archives=keep_archives,
-            progress=options.progress(),
+            progress=progress(),
         )
     found, missing = check_layout(known, output)
     if as_json:

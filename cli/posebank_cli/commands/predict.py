@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from posebank_cli import options
+from posebank_cli.progress import progress
 
 
 @click.command()
@@ -65,7 +66,7 @@ def predict(
         settings=options.integration_settings(ppi_iou, ppi_distance_mm, all_modes, mirrored),
         min_score=min_score,
         pictures=pictures,
-        progress=options.progress(),
+        progress=progress(),
     )
     options.show_rejected(result.rejected)
     if as_json:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--until", type=click.Choice(STAGES), help="Stop after this stage.")
 @click.option(
     "--sweep-k",
-    type=options.NUMBERS,
+    type=options.numbers,
     metavar="K,K,...",
     help="Train and score once for each number of anchor-poses (the paper's Table 1).",
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from posebank_cli import options
+from posebank_cli.progress import progress
 
 
 @click.command()
@@ -47,6 +48,6 @@ def train(
         "weights": str(weights) if weights else None,
     }
     settings = load_train_settings(config, {k: v for k, v in given.items() if v is not None})
-    result = train_network(workspace, name, settings, options.progress())
+    result = train_network(workspace, name, settings, progress())
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first one speaks
         options.show([result], as_json)
