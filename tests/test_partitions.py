@@ -11,7 +11,7 @@ from posebank import artefacts
 from posebank.errors import ArtefactError, PosebankError, SettingsError
 from posebank.schemas import ANCHORS
 from posebank_pipelines import partitions
-from posebank_pipelines.partitions import Partition, do_partitions, row_ranges
+from posebank_pipelines.partitions import Partition, each_partition, row_ranges
 from posebank_pipelines.runner import Runner
 
 ROWS = row_ranges(11, 3)
@@ -41,17 +41,17 @@ def folders(tmp_path):
     return workspace, workspace / "staging", tmp_path
 
 
-def do(folders, fail=None, inputs=None, told=None):
+def do(folders, fail=None, inputs=None, told=None, strict=False):
     workspace, staging, calls = folders
     (calls / "calls").write_text("")
     if inputs is None:
         inputs = {"anchors": artefacts.read_manifest(workspace / "anchors", "anchors").content}
     notify = (told if told is not None else []).append
-    done = do_partitions(
+    done = each_partition(
         Runner(1, notify=notify), "square", square, ROWS, calls, fail or {},
-        workspace=workspace, staging=staging, inputs=inputs,
+        workspace=workspace, staging=staging, inputs=inputs, strict=strict,
     )  # fmt: skip
-    return done
+    return list(done)
 
 
 def calls(folders):
@@ -112,6 +112,12 @@ def test_a_partition_that_fails_on_its_data_is_set_aside(folders):
     assert calls(folders) == [1], "it is tried again"
 
 
+def test_strict_stops_at_the_first_partition_that_fails(folders):
+    with pytest.raises(ValueError, match="singular"):
+        do(folders, {1: ValueError("singular matrix")}, strict=True)
+    assert calls(folders) == [0, 1]
+
+
 def test_all_partitions_failing_is_an_error(folders):
     with pytest.raises(PosebankError, match=r"partition 0 \(rows 0 to 2\): ValueError: 0; no part"):
         do(folders, {number: ValueError(str(number)) for number in range(4)})
@@ -148,6 +154,8 @@ def test_nothing_is_kept_of_changed_inputs(folders):
 
 
 def test_workers_that_do_not_see_the_workspace_say_so(folders):
-    task = partitions._Task("square", square, (folders[2], {}), folders[0], Path("/nowhere"), {})
+    task = partitions._Task(
+        "square", square, (folders[2], {}), folders[0], Path("/nowhere"), {}, strict=False
+    )
     with pytest.raises(ArtefactError, match="workers must see the workspace under the same path"):
         task((0, (0, 3)))

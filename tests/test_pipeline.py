@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from posebank import artefacts
 from posebank.demo import DemoSize, demo_sources
+from posebank.mocap import BankSettings, ReadOptions
 from posebank.schemas import from_table
 from posebank.skeleton import JointState, centred, is_annotated
 from posebank.types import Labels, People
@@ -21,6 +22,7 @@ from posebank_cli.main import main
 from posebank_pipelines.config import load_config
 from posebank_pipelines.run import run
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages import ingest as ingest_stage
 
 CONFIG = """
 seed = 3
@@ -360,6 +362,42 @@ def test_bad_files_are_set_aside_and_the_rest_goes_on(made, tmp_path):
     assert strict.exit_code == 1
     assert clips[0].name in strict.output
     assert not (tmp_path / "ws2/bank").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_ingest_goes_on_with_what_it_has_read(made, tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(ingest_stage, "_BATCH_BYTES", 1)  # a clip in each partition
+
+    def ingest(workspace, **options):
+        with Runner(workers, **options) as runner:
+            sources = {made / "sources/cmu": ReadOptions()}
+            return ingest_stage.ingest(workspace, "cmu", sources, BankSettings(fps=5), runner)
+
+    def stop_after_two(_label, done, _total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    whole = ingest(tmp_path / "whole")
+    n_clips = whole.stats["clips"]
+    assert n_clips > 3
+    with pytest.raises(KeyboardInterrupt):
+        ingest(tmp_path / "ws", progress=stop_after_two)
+    assert not (tmp_path / "ws/bank").exists()
+    told, count = [], []
+    result = ingest(
+        tmp_path / "ws", notify=told.append, progress=lambda _, done, total: count.append(done)
+    )
+    kept = n_clips - len(count)
+    assert kept >= 2
+    assert told == [f"ingest cmu: {kept} of {n_clips} partitions were finished before"] * (
+        kept < n_clips
+    )
+    assert result.stats == whole.stats
+    contents = [
+        artefacts.read_manifest(tmp_path / w / "bank", "bank").content for w in ("ws", "whole")
+    ]
+    assert contents[0] == contents[1]
+    assert [path.name for path in (tmp_path / "ws").iterdir()] == ["bank"]
 
 
 def test_export_gives_back_the_labels(made, tmp_path):

@@ -10,7 +10,7 @@ import errno
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class _Task:
     workspace: Path
     staging: Path
     inputs: Mapping[str, str]  # kind -> content of the artefacts that tasks read
+    strict: bool
 
     def __call__(self, numbered: tuple[int, Any]) -> Partition:
         number, item = numbered
@@ -68,10 +69,12 @@ class _Task:
         except (ArtefactError, OSError, MemoryError):
             raise  # the fault of the input, the machine or the file system: stop here
         except PosebankError as error:
-            if not isinstance(error, SourceError):
+            if self.strict or not isinstance(error, SourceError):
                 raise
             return self._set_aside(number, item, str(error))
         except Exception as error:
+            if self.strict:
+                raise
             return self._set_aside(number, item, f"{type(error).__name__}: {error}")
         self._check_inputs()
         _record(self.staging, number, done)
@@ -113,7 +116,7 @@ def row_ranges(rows: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
-def do_partitions(
+def each_partition(
     runner: Runner,
     label: str,
     function: Callable[..., Partition],
@@ -122,23 +125,28 @@ def do_partitions(
     workspace: Path,
     staging: Path,
     inputs: Mapping[str, str],
-) -> list[Partition]:
+    light: bool = False,
+    strict: bool = False,
+) -> Iterator[Partition]:
     """Do every partition that an earlier run has not finished.
 
     Parameters
     ----------
     runner : where the tasks run.
-    label : name of the stage, for progress and errors.
+    label : name of the tasks, for progress and errors.
     function : called as ``function(item, number, workspace, staging, *common)`` for each item.
     items : what each partition works on: (first row, row after the last), or another value.
     common : further arguments, the same for every partition.
     workspace, staging : folder of the artefacts, and folder to write parts into.
     inputs : kind -> content of the artefacts that the tasks read.
+    light : see ``Runner.imap``.
+    strict : stop at the first partition that fails on its own data.
 
-    Returns
-    -------
-    What each partition produced, in the order of the items. A partition that fails on its own data
-    is set aside: it has no parts, and says why in ``rejected``.
+    Yields
+    ------
+    What each partition produced, in the order of the items, while later ones are being done. A
+    partition that fails on its own data is set aside: it has no parts, and says why in
+    ``rejected``.
 
     Raises
     ------
@@ -151,16 +159,20 @@ def do_partitions(
         runner.notify(f"{label}: {len(done)} of {len(items)} partitions were finished before")
     (staging / JOURNAL).mkdir(exist_ok=True)
     # Workers have other working directories.
-    task = _Task(label, function, common, workspace.absolute(), staging.absolute(), inputs)
-    results = runner.imap(label, task, [(n, items[n]) for n in missing], finished=len(done))
-    done.update(zip(missing, results, strict=True))
-    failed = [partition for partition in done.values() if partition.stats.get("failed")]
+    task = _Task(label, function, common, workspace.absolute(), staging.absolute(), inputs, strict)
+    results = runner.imap(
+        label, task, [(n, items[n]) for n in missing], light=light, finished=len(done)
+    )
+    failed: list[Rejected] = []
+    for number in range(len(items)):
+        partition = done[number] if number in done else next(results)
+        if partition.stats.get("failed"):
+            failed += partition.rejected
+        yield partition
     if failed and len(failed) == len(items):
-        first = failed[0].rejected[0]
         raise PosebankError(
-            f"{first.where}: {first.reason}; no partition of {len(items)} succeeded"
+            f"{failed[0].where}: {failed[0].reason}; no partition of {len(items)} succeeded"
         )
-    return [done[number] for number in range(len(items))]
 
 
 def _record_file(staging: Path, number: int) -> Path:

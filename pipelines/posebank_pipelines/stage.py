@@ -31,7 +31,7 @@ from posebank.errors import ArtefactError, Rejected, SettingsError
 from posebank.schemas import to_table
 from posebank.types import Records
 from posebank.workspace import content
-from posebank_pipelines.partitions import Partition, do_partitions
+from posebank_pipelines.partitions import Partition, each_partition
 from posebank_pipelines.runner import Runner
 
 _planning: ContextVar[bool] = ContextVar("planning", default=False)
@@ -118,16 +118,34 @@ class Build:
         items : what each partition works on, such as (first row, row after the last).
         common : further arguments, the same for every partition.
         """
-        stage = self.stage
-        label = KINDS[stage.kind].stage
-        reads = {kind: stage.inputs[kind] for kind in stage.reads}
-        done = do_partitions(
-            runner, label, function, items, *common,
-            workspace=stage.workspace, staging=self.staging, inputs=reads,
-        )  # fmt: skip
+        done = list(self.each_partition(runner, function, items, *common))
         self.parts += [part for partition in done for part in partition.parts]
         self.rejected = [*self.rejected, *(r for partition in done for r in partition.rejected)]
         return done
+
+    def each_partition(
+        self,
+        runner: Runner,
+        function: Callable[..., Partition],
+        items: Sequence[Any],
+        *common: Any,
+        light: bool = False,
+        strict: bool = False,
+    ) -> Iterator[Partition]:
+        """Do as ``partitions``, one after the other, but add nothing of them to the section.
+
+        The parts are intermediate files: what is not added is removed before the commit.
+        ``light`` and ``strict`` are explained in ``posebank_pipelines.partitions``.
+        """
+        stage = self.stage
+        label = KINDS[stage.kind].stage
+        if stage.section != stage.kind:
+            label += f" {stage.section}"
+        return each_partition(
+            runner, label, function, items, *common,
+            workspace=stage.workspace, staging=self.staging, light=light, strict=strict,
+            inputs={kind: stage.inputs[kind] for kind in stage.reads},
+        )  # fmt: skip
 
     def adopt(self, paths: Iterable[Path]) -> None:
         """Add files that were written into the staging folder: an index, a card, a picture."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
+
+import msgspec
 
 from posebank import artefacts
 from posebank.deciding import deciding
@@ -23,40 +25,47 @@ from posebank.mocap import (
     read_clip,
 )
 from posebank.mocap.smpl_models import model_files
-from posebank.schemas import BANK
+from posebank.parquet import read_parquet
+from posebank.schemas import BANK, from_table, to_table
 from posebank.types import PoseBank
+from posebank_pipelines.partitions import Partition
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult
 
-_BATCH_BYTES = 1 << 20  # of clip text per task: a hundredth of a second of work
+_BATCH_BYTES = 4 << 20  # of clip text per task: a tenth of a second of work
 _PART_ROWS = 1 << 16
 _MOST_NOTES = 20
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """What one task returns: the poses, what was set aside, and what became of each clip."""
-
-    poses: list[PoseBank]
-    rejected: list[Rejected]
-    clips: list[ClipStats]
-
-
-def _read_batch(sources: list[ClipSource], settings: BankSettings, strict: bool) -> _Batch:
-    batch = _Batch([], [], [])
+def _read_batch(
+    sources: list[ClipSource],
+    number: int,
+    _workspace: Path,
+    staging: Path,
+    settings: BankSettings,
+    strict: bool,
+) -> Partition:
+    """Write the poses of some clips into an intermediate file."""
+    poses: list[PoseBank] = []
+    rejected: list[Rejected] = []
+    clips: list[ClipStats] = []
     for source in sources:
         try:
             clip = read_clip(source)
-            poses, stats = poses_from_clip(clip, settings)
+            of_clip, stats = poses_from_clip(clip, settings)
         except SourceError as error:
             if strict:
                 raise
-            batch.rejected.append(Rejected(str(source.path), str(error)))
+            rejected.append(Rejected(str(source.path), str(error)))
             continue
-        batch.rejected.extend(Rejected(str(source.path), text) for text in clip.lost)
-        batch.poses.append(poses)
-        batch.clips.append(stats)
-    return batch
+        rejected.extend(Rejected(str(source.path), text) for text in clip.lost)
+        poses.append(of_clip)
+        clips.append(stats)
+    parts = []
+    if poses:
+        table = to_table(PoseBank.concat(poses), BANK)
+        parts.append(artefacts.write_part(staging, f"batch-{number:05d}.parquet", table))
+    return Partition(parts, rejected, {"clips": [asdict(one) for one in clips]})
 
 
 def _batches(sources: Sequence[ClipSource]) -> list[list[ClipSource]]:
@@ -145,13 +154,14 @@ def ingest(
         # order of the files, and only what is kept is held in memory.
         distinct = DistinctPoses(settings.min_distance_mm)
         rejected, stats, kept = list(set_aside), [], []
-        for batch in runner.imap(
-            f"ingest {dataset}", _read_batch, _batches(clips), settings, strict, light=True
+        for batch in build.each_partition(
+            runner, _read_batch, _batches(clips), settings, strict, light=True, strict=strict
         ):
             rejected += batch.rejected
-            stats += batch.clips
-            if batch.poses:
-                kept.append(distinct.keep(PoseBank.concat(batch.poses)))
+            stats += msgspec.convert(batch.stats.get("clips", []), list[ClipStats])
+            for part in batch.parts:
+                poses = from_table(PoseBank, read_parquet(build.staging / part.name))
+                kept.append(distinct.keep(poses))
         if not kept:
             found = f"{len(rejected)} unusable: {rejected[0].reason}" if rejected else "none"
             raise SourceError(
