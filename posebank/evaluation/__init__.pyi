@@ -1,5 +1,7 @@
 """Names of ``posebank.evaluation`` and the modules that they are in."""
 
+from .baselines import mean_pose as mean_pose
+from .baselines import nearest_anchor as nearest_anchor
 from .breakdown import rarity_mm as rarity_mm
 from .coco_keypoints import coco_ap as coco_ap
 from .coco_keypoints import coco_ap_of_file as coco_ap_of_file

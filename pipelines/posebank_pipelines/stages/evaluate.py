@@ -16,6 +16,8 @@ from posebank.evaluation import (
     GroundTruth,
     ground_truth_from_people,
     ground_truth_from_shards,
+    mean_pose,
+    nearest_anchor,
     read_predictions,
 )
 from posebank.lcrnet import IntegrationSettings, Predictor, predict_shards
@@ -23,7 +25,7 @@ from posebank.parquet import read_parquet
 from posebank.report import write_evaluation
 from posebank.report.images import ImageOf, images_in_folders, images_in_shards
 from posebank.schemas import PREDICTIONS, from_table, to_table
-from posebank.types import Predictions
+from posebank.types import Anchors, Predictions
 from posebank.workspace import coco_files, image_roots, load_anchors, load_people
 from posebank_pipelines.runner import Progress, silent
 from posebank_pipelines.stage import Stage, StageResult
@@ -49,7 +51,10 @@ def evaluate_network(
     splits: Sequence[str] = ("val",),
     progress: Progress = silent,
 ) -> StageResult:
-    """Predict the splits before and after training, with PPI and with NMS, and score them."""
+    """Predict the splits before and after training, with PPI and with NMS, and score them.
+
+    The mean pose and the nearest anchor-pose in the true boxes are scored beside the network.
+    """
     decided = {
         **deciding(settings),
         "integration": deciding(integration),
@@ -65,7 +70,7 @@ def evaluate_network(
     if stage.is_current:
         return stage.result()
     truth = _shards_truth(workspace, splits)
-    methods: dict[str, Predictions] = {}
+    methods = _references(truth, load_anchors(workspace))
     for moment, file in CHECKPOINTS.items():
         # Untrained, one integration is enough: there is nothing yet to integrate.
         integrations = INTEGRATIONS if moment == "after" else INTEGRATIONS[:1]
@@ -99,13 +104,16 @@ def evaluate_checkpoint(
 ) -> dict[str, EvaluationResult]:
     """Score any checkpoint on the workspace's shards, with PPI and with NMS.
 
+    The mean pose and the nearest anchor-pose in the true boxes are scored beside it.
+
     Parameters
     ----------
     output : folder for the numbers, the tables and the figures. coco : as for ``evaluate``.
     """
     truth = _shards_truth(workspace, splits)
     found = _predict(workspace, checkpoint, splits, INTEGRATIONS, integration, progress)
-    methods = {f"{checkpoint.stem}-{key}": poses for key, poses in found.items()}
+    methods = _references(truth, load_anchors(workspace))
+    methods |= {f"{checkpoint.stem}-{key}": poses for key, poses in found.items()}
     image_of = images_in_shards(workspace / "shards")
     return _score(workspace, methods, truth, settings, output, coco, image_of)
 
@@ -144,6 +152,14 @@ def evaluate_predictions(
         for file in files
     }
     return _score(workspace, methods, known, settings, output, coco, image_of)
+
+
+def _references(truth: GroundTruth, anchors: Anchors) -> dict[str, Predictions]:
+    """What needs no network, by name."""
+    return {
+        "mean-pose": mean_pose(truth, anchors),
+        "nearest-anchor": nearest_anchor(truth, anchors),
+    }
 
 
 def _score(
