@@ -27,7 +27,7 @@ from posebank.evaluation import (
     torso_sizes,
 )
 from posebank.evaluation.bootstrap import ratio_intervals
-from posebank.skeleton import N_JOINTS, J, JointState, centred
+from posebank.skeleton import MIRROR, N_JOINTS, J, JointState, centred
 from posebank.types import Anchors, Predictions, texts
 
 QUICK = EvaluationSettings(bootstrap=40)
@@ -139,6 +139,18 @@ def test_nobody_predicted():
     assert n["mpjpe"]["not_found"] == len(truth)
     assert json.loads(result.to_json())["mpjpe"]["absolute"] is None
     assert "| MPJPE, rigid alignment (mm) | - |" in result.to_markdown()
+
+
+def test_people_with_left_and_right_exchanged_are_counted():
+    rng = np.random.default_rng(4)
+    truth = scene(rng)  # 11 people
+    found = perfect(truth, rng)
+    turned = np.isin(np.arange(len(truth)), [0, 2, 3, 7])
+    joints_2d = np.where(turned[:, None, None], found.joints_2d[:, MIRROR], found.joints_2d)
+    result = evaluate(replace(found, joints_2d=joints_2d), truth, QUICK).numbers["exchanged"]
+    assert result["share"] == pytest.approx(100 * 4 / 11)
+    low, high = result["interval"]
+    assert 0 <= low < result["share"] < high <= 100
 
 
 def test_predictions_of_other_images_are_counted_and_left_out():

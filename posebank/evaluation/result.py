@@ -80,6 +80,7 @@ class EvaluationResult:
             row("MPJPE, rigid alignment (mm)", mm, "rigid", "rigid_interval"),
             row("MPJPE, similarity alignment (mm)", mm, "similarity", "similarity_interval"),
             row("2D error (px)", n["pixels"], "mean", "interval"),
+            row("nearer with left and right exchanged (%)", n["exchanged"], "share", "interval"),
         ]  # fmt: skip
         return pd.DataFrame(rows, dtype=object)
 

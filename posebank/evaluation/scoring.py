@@ -31,7 +31,7 @@ from posebank.evaluation.selection import select
 from posebank.evaluation.settings import EvaluationSettings
 from posebank.evaluation.truth import GroundTruth, sampling_units
 from posebank.geometry.joint_errors import aligned_errors_mm, joint_errors_mm, pixel_errors
-from posebank.skeleton import N_JOINTS, JointState, is_annotated
+from posebank.skeleton import MIRROR, N_JOINTS, JointState, is_annotated
 from posebank.types import Anchors, Predictions
 
 CURVE = np.round(np.linspace(0, 1, 101), 2)
@@ -45,6 +45,8 @@ class Scored:
     selected : (n,) row of the prediction, -1 for none.
     distance : (n, 13) 2D distance in head sizes, NaN where the joint does not count.
     torso_distance : the same in torso sizes. pixels : the same in pixels, NaN where not found.
+    exchanged : (n,) 1 where the prediction is nearer in 2D with left and right exchanged, else 0;
+    NaN where nothing was found.
     absolute, rigid, similarity : (n, 13) 3D errors, mm, NaN where there is no prediction or truth.
     head_size : (n,) pixels, head_source : (n,) position in ``HEAD_SIZE_SOURCES``.
     annotated : (n, 13) joints that are scored in 2D.
@@ -54,6 +56,7 @@ class Scored:
     distance: NDArray[np.float64]
     torso_distance: NDArray[np.float64]
     pixels: NDArray[np.float64]
+    exchanged: NDArray[np.float64]
     absolute: NDArray[np.float64]
     rigid: NDArray[np.float64]
     similarity: NDArray[np.float64]
@@ -105,6 +108,7 @@ def score_people(
         distance=relative_distances(pred_2d, truth.joints_2d, head_size, annotated),
         torso_distance=relative_distances(pred_2d, truth.joints_2d, torso, annotated),
         pixels=pixels,
+        exchanged=_exchanged(pixels, pixel_errors(pred_2d[:, MIRROR], truth.joints_2d, annotated)),
         absolute=errors["no"],
         rigid=errors["rigid"],
         similarity=errors["sim"],
@@ -112,6 +116,13 @@ def score_people(
         head_source=head_source,
         annotated=annotated,
     )
+
+
+def _exchanged(pixels: NDArray[np.float64], mirrored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Whether the errors (n, 13) are smaller in sum after left and right were exchanged."""
+    both = ~np.isnan(pixels)
+    smaller = np.where(both, mirrored - pixels, 0).sum(axis=1) < 0
+    return np.where(both.any(axis=1), smaller, np.nan)
 
 
 def scored_enough(predictions: Predictions, settings: EvaluationSettings) -> Predictions:
@@ -142,8 +153,9 @@ def evaluate(
     Numbers
         ``pckh`` and ``pck`` over the people of the single-person protocol; ``map`` over the groups
         of the multi-person protocol; ``oks``: AP of keypoints; ``mpjpe`` and ``pixels`` over
-        everybody who has the truth and was found. ``unknown_images`` counts predictions of images
-        that are not in the truth, ``warnings`` says so in a sentence.
+        everybody who has the truth and was found; ``exchanged``: share of those found whose
+        prediction is nearer in 2D with left and right exchanged. ``unknown_images`` counts
+        predictions of images that are not in the truth, ``warnings`` says so in a sentence.
     Tables
         ``joints``, ``datasets``, ``annotated`` (by number of annotated joints), ``actions`` (where
         known), ``rarity`` (with ``anchors``), ``curve``.
@@ -167,6 +179,10 @@ def evaluate(
         "map": map_numbers,
         "mpjpe": _mpjpe(scored, truth, settings, draw),
         "pixels": {"mean": _mean(scored.pixels), "interval": draw.of([scored.pixels])[0]},
+        "exchanged": {
+            "share": 100 * _mean(scored.exchanged),
+            "interval": draw.of([100 * scored.exchanged[:, None]])[0],
+        },
         "oks": _oks(predictions, truth, coco),
         "settings": asdict(settings),
     }
