@@ -17,6 +17,7 @@ from .multi_person import Group as Group
 from .multi_person import average_precision as average_precision
 from .multi_person import detect as detect
 from .multi_person import mpii_map as mpii_map
+from .paired import paired_difference as paired_difference
 from .paper_tables import section42 as section42
 from .paper_tables import table1 as table1
 from .paper_tables import table2 as table2

@@ -118,7 +118,8 @@ class EvaluationResult:
 
 
 _TITLES = {
-    "main": "The main numbers", "joints": "By joint", "datasets": "By data set",
+    "main": "The main numbers", "against_nms": "PPI less NMS, for the same people",
+    "joints": "By joint", "datasets": "By data set",
     "annotated": "By number of annotated joints", "actions": "By action",
     "rarity": "By rarity of the pose: distance to the closest anchor-pose",
     **{f"h36m_{p}": f"Human3.6M, protocol {p.upper()}" for p in ("p1", "p2", "p3")},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from posebank.evaluation import (
     evaluate,
     h36m_scores,
     match_image_ids,
+    paired_difference,
     protocol_people,
     rarity_mm,
     score_people,
@@ -68,10 +69,10 @@ def write_evaluation(
 
     Returns
     -------
-    The results by name, and the files: ``NAME.json``, ``.md``, ``.tex`` and ``NAME-TABLE.csv`` of
-    each; ``tables.md``, ``tables.tex`` and ``tables-TABLE.csv`` with the paper's rows beside ours
-    (Tables 2 to 4 where the truth has Human3.6M); ``figure5.png``, ``figure6.png`` and
-    ``figure7.png``.
+    The results by name, those of PPI with the table ``against_nms``, and the files: ``NAME.json``,
+    ``.md``, ``.tex`` and ``NAME-TABLE.csv`` of each; ``tables.md``, ``tables.tex`` and
+    ``tables-TABLE.csv`` with the paper's rows beside ours (Tables 2 to 4 where the truth has
+    Human3.6M); ``figure5.png``, ``figure6.png`` and ``figure7.png``.
     """
     results: dict[str, EvaluationResult] = {}
     protocols: dict[str, dict[str, ProtocolScore]] = {}
@@ -79,6 +80,9 @@ def write_evaluation(
         protocols[name] = h36m_scores(predictions, truth, settings)
         result = evaluate(predictions, truth, settings, anchors=anchors, coco=coco)
         results[name] = with_protocols(result, protocols[name])
+    for ppi, nms in _pairs(methods):
+        against = paired_difference(methods[ppi], methods[nms], truth, settings)
+        results[ppi] = replace(results[ppi], tables={"against_nms": against, **results[ppi].tables})
     if folder is None:
         return results, []
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,6 +106,12 @@ def write_evaluation(
         write(f"tables-{table_name}.csv", table.to_csv(index=False))
     files += _figures(folder, methods, truth, settings, anchors, image_of)
     return results, files
+
+
+def _pairs(methods: Iterable[str]) -> list[tuple[str, str]]:
+    """Names that differ in ``ppi`` and ``nms`` only."""
+    pairs = [(name, name.replace("ppi", "nms")) for name in methods if "ppi" in name]
+    return [(ppi, nms) for ppi, nms in pairs if nms in set(methods)]
 
 
 def caption(name: str, settings: EvaluationSettings) -> str:
@@ -172,8 +182,7 @@ def _figures(
         for name, predictions in methods.items()
     }
     files = []
-    pairs = [(n, n.replace("ppi", "nms")) for n in methods if "ppi" in n]
-    pairs = [(ppi, nms) for ppi, nms in pairs if nms in methods]
+    pairs = _pairs(methods)
     if pairs:
         people, whose, rules = _figure5_people(truth, settings)
         ppi, nms = (select_poses(kept[name], people, rules) for name in pairs[-1])

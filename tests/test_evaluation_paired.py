@@ -1,0 +1,56 @@
+"""The difference of two methods over the same people."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_evaluation_evaluate import QUICK, perfect, scene
+
+from posebank.evaluation import evaluate, paired_difference
+from posebank.skeleton import J
+
+
+def test_difference_is_that_of_the_scores_and_its_interval_is_narrower():
+    rng = np.random.default_rng(0)
+    truth = scene(rng, people_in=(1, 2) * 20)
+    first = perfect(truth, rng)
+    # Both miss the same joints by far; the second misses one joint of a few people more.
+    missed = rng.random(first.joints_2d.shape[:2]) < 0.5
+    first = replace(first, joints_2d=first.joints_2d + 60 * missed[..., None])
+    second = first.joints_2d.copy()
+    second[::6, J["l_knee"]] += 60
+    deeper = first.joints_3d + np.linspace(0, 0.1, len(first))[:, None, None]
+    second = replace(first, joints_2d=second, joints_3d=deeper)
+    settings = replace(QUICK, bootstrap=300, selection="iou", root="none")
+    table = paired_difference(first, second, truth, settings).set_index("metric")
+    scores = [evaluate(found, truth, settings).numbers for found in (first, second)]
+    row = table.loc["PCKh@0.5 (%)"]
+    expected = scores[0]["pckh"]["weighted"] - scores[1]["pckh"]["weighted"]
+    assert row["difference"] == pytest.approx(expected)
+    assert expected > 0
+    assert 0 < row["difference_low"] < expected < row["difference_high"]
+    low, high = scores[0]["pckh"]["interval"]
+    assert row["difference_high"] - row["difference_low"] < 0.5 * (high - low)
+    mpjpe = table.loc["MPJPE (mm)"]
+    assert mpjpe["difference"] == pytest.approx(-50 * np.sqrt(3), rel=1e-3)
+    assert mpjpe["people"] == len(truth)
+
+
+def test_a_person_missing_from_one_counts_in_2d_and_not_in_3d():
+    rng = np.random.default_rng(1)
+    truth = scene(rng, people_in=(1, 1, 1, 1))
+    first = perfect(truth, rng)
+    second = first.take(np.arange(3))
+    table = paired_difference(first, second, truth, QUICK).set_index("metric")
+    assert table.loc["PCKh@0.5 (%)", "difference"] == pytest.approx(25)
+    assert table.loc["PCKh@0.5 (%)", "people"] == 4
+    assert table.loc["MPJPE (mm)", "difference"] == 0
+    assert table.loc["MPJPE (mm)", "people"] == 3
+
+
+def test_equal_predictions_do_not_differ():
+    rng = np.random.default_rng(2)
+    truth = scene(rng)
+    found = perfect(truth, rng)
+    table = paired_difference(found, found, truth, QUICK)
+    assert (table[["difference", "difference_low", "difference_high"]] == 0).all(axis=None)
