@@ -52,7 +52,7 @@ def nearest_anchor(truth: GroundTruth, anchors: Anchors) -> Predictions:
     Predictions
         One row for each person with a 3D pose, score 1.
     """
-    known = truth.take(np.isfinite(truth.joints_3d).all(axis=(1, 2)))
+    known = truth.take(np.asarray(np.isfinite(truth.joints_3d).all(axis=(1, 2))))
     full = anchors.take(anchors.kind == "full")
     nearest, _ = assign(full.pose_3d, known.joints_3d)
     return _in_true_boxes(known, full.pose_3d[nearest], full.pose_2d[nearest])

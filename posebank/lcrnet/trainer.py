@@ -168,11 +168,12 @@ def _warn_of_small_classes(data: PoseShards, anchors: Anchors) -> None:
     parts = np.unique(data.places.part).tolist()
     n_people = sum(data.files.labels(part, data.filter).n_people for part in parts)
     n_anchors = int((anchors.kind == "full").sum())
-    if n_people < PEOPLE_PER_ANCHOR * n_anchors:
+    suitable = max(n_people // PEOPLE_PER_ANCHOR, 1)
+    if n_anchors > suitable:
         warnings.warn(
-            f"{n_people} people to train {n_anchors} anchor-poses on: expected at least "
+            f"{n_people:,} people to train {n_anchors} anchor-poses on: expected at least "
             f"{PEOPLE_PER_ANCHOR} for each, or their classes and regressors are learnt poorly; "
-            f"{max(n_people // PEOPLE_PER_ANCHOR, 1)} anchor-poses suit these people",
+            f"{suitable:,} would suit them (posebank anchors -k {suitable})",
             PosebankWarning,
             stacklevel=3,
         )
