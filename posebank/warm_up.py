@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from posebank.labelling.truth import TruthSettings, see_people
+from posebank.labelling.known_people import TruthSettings, simulate_people
 from posebank.matching.matcher import match
 from posebank.matching.settings import MatchSettings
 from posebank.skeleton import N_JOINTS, centred
@@ -20,7 +20,7 @@ def warm_up() -> None:
     n_poses = 5
     joints = np.random.default_rng(0).normal(0, 0.3, (n_poses, N_JOINTS, 3))
     bank = PoseBank.from_joints(centred(joints))
-    match(bank, see_people(bank, 0, TruthSettings()).people, MatchSettings())
+    match(bank, simulate_people(bank, 0, TruthSettings()).people, MatchSettings())
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def camera_prior(function: Callable[..., Any]) -> Callable[..., Any]:
     for name, text in (
         ("--prior-roll-spread-deg", "Standard deviation of camera roll (its mean is 0)."),
         ("--prior-elevation-spread-deg", "Standard deviation of camera elevation."),
-        ("--prior-elevation-deg", "Likeliest camera elevation: a prior; without it all are equal."),
+        ("--prior-elevation-deg", "Likeliest camera elevation: a prior of your own."),
     ):
         function = click.option(name, type=float, help=text)(function)
     return function

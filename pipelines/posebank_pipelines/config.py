@@ -20,7 +20,7 @@ from posebank.annotations.sources import OWN_KINDS
 from posebank.errors import SettingsError, SourceError
 from posebank.evaluation import EvaluationSettings
 from posebank.files import read_toml
-from posebank.labelling import LabelSettings
+from posebank.labelling import CAMERAS, LabelSettings
 from posebank.lcrnet import IntegrationSettings, TrainSettings, preset
 from posebank.matching import MatchSettings
 from posebank.mocap import DATASETS, ReadOptions, read_joint_map
@@ -69,6 +69,7 @@ class RunConfig:
     shards: ShardSettings
     train: TrainSettings | None
     evaluate: EvaluationSettings | None
+    camera: str | None = None
     integration: IntegrationSettings = field(default_factory=IntegrationSettings)
     splits: tuple[str, ...] = ("val",)
     run: str = "default"
@@ -289,7 +290,9 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     _only(raw, _TOP, "top level")
     of_limits, of_prior = map(get_type_hints, (limits_from_degrees, prior_from_degrees))
     hints = {name: hint for name, hint in (of_limits | of_prior).items() if name != "return"}
-    camera = _only(raw.get("camera", {}), list(hints), "[camera]")
+    table = dict(_only(raw.get("camera", {}), ["prior", *hints], "[camera]"))
+    named = table.pop("prior", None)
+    camera = _only(table, list(hints), "[camera]")
     camera = {key: _typed(value, hints[key], f"[camera].{key}") for key, value in camera.items()}
     limits = {k: v for k, v in camera.items() if k in of_limits}
     matching = raw.get("matching", {})
@@ -331,6 +334,7 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
             if "evaluate" in raw
             else None
         ),
+        camera=None if named is None else _one_of(named, CAMERAS, "[camera].prior"),
         integration=_settings(IntegrationSettings, raw.get("integration", {}), "[integration]"),
         splits=_splits(raw.get("split", "val")),
         run=run_name(raw.get("run", "default")),

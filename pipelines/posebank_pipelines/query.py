@@ -6,30 +6,35 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from posebank import artefacts
-from posebank.errors import SettingsError
-from posebank.labelling import ESTIMATORS, LabelSettings, label
+from posebank.errors import Rejected, SettingsError
+from posebank.labelling import LabelSettings, label
+from posebank.labelling.camera_prior import camera_penalties, match_datasets, preset_prior
 from posebank.labelling.estimators import modes, posterior
+from posebank.labelling.known_people import TruthSettings, read_views, without_subjects
 from posebank.labelling.lifter import LifterSettings, train_lifter
-from posebank.labelling.truth import TruthSettings, truth_benchmark, without_subjects
+from posebank.labelling.truth import Way, benchmark_ways, truth_benchmark, view_benchmark
 from posebank.matching import (
     MatchSettings,
     load_index,
-    match,
     matching_error,
 )
 from posebank.report import match_picture
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
 from posebank.types import Matches, People, PoseBank
 from posebank.workspace import content, load_bank, load_matches, load_people
+from posebank_pipelines.cameras import Priors, camera_of_matches, priors_of_matches
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.match import match_settings, settings_of_matches, uses_index
+
+if TYPE_CHECKING:
+    import torch
 
 QUERY_BY = ("joint", "dataset", "annotated", "rarity")
 _PARTITION = 1024
@@ -47,11 +52,11 @@ def _bank_of(workspace: Path, names: Sequence[str]) -> PoseBank:
 
 
 def _match_part(
-    start: int, workspace: Path, names: Sequence[str], settings: MatchSettings
+    start: int, workspace: Path, names: Sequence[str], settings: MatchSettings, priors: Priors
 ) -> Matches:
     bank = _bank_of(workspace, names)
     people = load_people(workspace).take(slice(start, start + _PARTITION))
-    return match(bank, people, settings)[0]
+    return match_datasets(bank, people, settings, priors)[0]
 
 
 def query_banks(
@@ -62,12 +67,13 @@ def query_banks(
     settings = settings_of_matches(workspace)
     if by != "rarity":  # which is the k-th match's error; the others ask for the best one alone
         settings = replace(settings, k=1)
+    priors = priors_of_matches(workspace)
     people = load_people(workspace)
     tables = []
     for names in combinations:
         starts = list(range(0, len(people), _PARTITION))
         parts = runner.map(
-            f"match {','.join(names)}", _match_part, starts, workspace, names, settings
+            f"match {','.join(names)}", _match_part, starts, workspace, names, settings, priors
         )
         table = matching_error(Matches.concat(parts), people, by, _bank_of(workspace, names))
         table.insert(0, "banks", ",".join(names))
@@ -97,46 +103,98 @@ def query_truth(
     n_people: int,
     hiding: str = "random",
     lifter_steps: int = 0,
+    seen_by: Sequence[str] = ("limits",),
+    cameras: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """3D error of labels of people who are not in the bank (``posebank.labelling.truth``).
+    """Measure the 3D error of labels of MoCap people who are left out of the bank.
 
     Parameters
     ----------
-    subjects : ``dataset/subject``, left out of the bank; ``n_people`` of their poses are labelled
-        for each number of hidden joints. combinations : MoCap sets of the bank; all if empty.
-    hiding : which joints are hidden (``TruthSettings``); ``people`` hides those that the
-        workspace's people lack, for the numbers of joints that some of them lack.
-    lifter_steps : training steps of the lifting network of ``mixture`` for each combination; 0
-        leaves ``mixture`` out.
+    workspace : Path
+    subjects : sequence of str
+        ``dataset/subject``, left out of the bank.
+    combinations : sequence of sequences of str
+        MoCap sets of the bank; all if empty.
+    n_people : int
+        People for each number of hidden joints.
+    hiding : str
+        Which joints are hidden (``TruthSettings``); ``people`` hides those that the workspace's
+        people lack, for the numbers of joints that some of them lack.
+    lifter_steps : int
+        Training steps of the lifting network of ``mixture`` for each combination; 0 leaves
+        ``mixture`` out.
+    seen_by : sequence of str
+        The cameras that see the people (``SEEN_BY``).
+    cameras : sequence of str
+        The camera priors of the labels (``way_of_camera``); that of the workspace if empty.
 
     Returns
     -------
-    The paper's way (nearest of 128 views) and each estimator on the best cameras.
+    DataFrame
+        ``truth_benchmark`` of the paper's way (nearest of 128 views) and of each estimator.
     """
-    asked = settings_of_matches(workspace)
     rest, held_out = without_subjects(load_bank(workspace), subjects)
-    every = sorted(set(rest.dataset))
     _check_banks(rest, combinations)
-    ways = [
-        (MatchSettings(matcher="views", k=1), ("nearest",)),
-        (asked, [name for name in ESTIMATORS if lifter_steps or name != "mixture"]),
-    ]
     hidden, patterns = TruthSettings.hidden, None
     if hiding == "people":
         patterns = is_annotated(load_people(workspace).state)
         hidden = tuple(sorted(set(hidden) & set((~patterns).sum(axis=1).tolist())))
     tables = []
-    for names in combinations or [every]:
+    for names in combinations or [sorted(set(rest.dataset))]:
         bank = rest.take(np.isin(rest.dataset.astype(str), list(names)))
-        training = LifterSettings(steps=lifter_steps, limits=asked.limits)
-        net = train_lifter(bank, training) if lifter_steps else None
-        for way, estimators in ways:
-            chosen = TruthSettings(n_people, hidden, hiding, limits=way.limits)
-            table = truth_benchmark(bank, held_out, [way], estimators, chosen, patterns, net)
+        ways, net = _ways(workspace, bank, lifter_steps, cameras)
+        for name in seen_by:
+            settings = TruthSettings(n_people, hidden, hiding, seen_by=name)
+            table = truth_benchmark(bank, held_out, ways, settings, patterns, net)
             table.insert(0, "banks", ",".join(names))
             tables.append(table)
-    table = pd.concat(tables, ignore_index=True)
-    return table.sort_values(["banks", "hidden"], kind="stable", ignore_index=True)
+    return pd.concat(tables, ignore_index=True)
+
+
+def query_views(
+    workspace: Path,
+    path: Path,
+    combinations: Sequence[Sequence[str]],
+    lifter_steps: int = 0,
+    cameras: Sequence[str] = (),
+) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Measure the 3D error of labels of people whose 3D joints were measured in real views.
+
+    Parameters
+    ----------
+    workspace : Path
+    path : Path
+        File of ``read_views``.
+    combinations, lifter_steps, cameras
+        As of ``query_truth``.
+
+    Returns
+    -------
+    DataFrame
+        ``view_benchmark``.
+    list of Rejected
+        Views set aside.
+    """
+    known, rejected = read_views(path)
+    every = load_bank(workspace)
+    _check_banks(every, combinations)
+    tables = []
+    for names in combinations or [sorted(set(every.dataset))]:
+        bank = every.take(np.isin(every.dataset.astype(str), list(names)))
+        ways, net = _ways(workspace, bank, lifter_steps, cameras)
+        table = view_benchmark(bank, known, ways, net)
+        table.insert(0, "banks", ",".join(names))
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True), rejected
+
+
+def _ways(
+    workspace: Path, bank: PoseBank, lifter_steps: int, cameras: Sequence[str]
+) -> tuple[list[Way], torch.nn.Module | None]:
+    """Return the ways to label that are measured, and the network of ``mixture``."""
+    settings = settings_of_matches(workspace)
+    net = train_lifter(bank, LifterSettings(steps=lifter_steps)) if lifter_steps else None
+    return benchmark_ways(cameras or [camera_of_matches(workspace)], settings, net is not None), net
 
 
 def _one_person(pose: str) -> People:
@@ -181,7 +239,8 @@ def query_pose(
         if uses_index(settings) and has_index
         else None
     )
-    matches, rejected = match(bank, person, settings, index)
+    priors = _priors_of_a_person(workspace, settings)
+    matches, rejected = match_datasets(bank, person, settings, priors, index)
     if rejected:
         raise SettingsError(f"--pose: {rejected[0].reason}")
     found = np.flatnonzero(matches.pose_row[0] >= 0)[:k]
@@ -195,7 +254,7 @@ def query_pose(
             "error_mm": matches.error_mm[0, found],
         }
     )
-    return table, _label_of(bank, person, matches)
+    return table, _label_of(bank, person, matches, priors)
 
 
 def _first(matches: Matches, k: int) -> Matches:
@@ -204,9 +263,23 @@ def _first(matches: Matches, k: int) -> Matches:
     return replace(matches, **{name: getattr(matches, name)[:, :k] for name in ranked})
 
 
-def _label_of(bank: PoseBank, person: People, matches: Matches) -> dict[str, Any]:
-    made = label(bank, person, matches, LabelSettings())
-    mixture = posterior(bank, matches, person.joints_2d, is_annotated(person.state))
+def _priors_of_a_person(workspace: Path, settings: MatchSettings) -> Priors:
+    """Return the camera prior of a person of no data set, by the data set's name ``query``.
+
+    It is that of the workspace, if that is the same for every data set, and else ``photographs``.
+    """
+    camera = camera_of_matches(workspace)
+    if settings.matcher != "viewfree" or camera == "any":
+        return {}
+    priors = set(priors_of_matches(workspace).values())
+    prior = priors.pop() if len(priors) == 1 else preset_prior("photographs")
+    return {} if prior is None else {"query": prior}
+
+
+def _label_of(bank: PoseBank, person: People, matches: Matches, priors: Priors) -> dict[str, Any]:
+    made = label(bank, person, matches, LabelSettings(), priors=priors)
+    penalty = camera_penalties(matches.rotation, person.dataset, priors)
+    mixture = posterior(bank, matches, person.joints_2d, is_annotated(person.state), penalty)
 
     def by_name(joints: NDArray[np.floating]) -> dict[str, list[float]]:
         return dict(zip(JOINT_NAMES, np.round(joints.astype(float), 4).tolist(), strict=True))

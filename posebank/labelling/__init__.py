@@ -1,4 +1,4 @@
-"""Labels from matches: estimators of the 3D pose, completion of joints, and trust."""
+"""Labels from matches: camera priors, estimators of the 3D pose, completion of joints, trust."""
 
 import lazy_loader
 

@@ -10,16 +10,19 @@ from posebank.geometry.perspective import see_from
 from posebank.skeleton import JointState, is_annotated
 
 DISTANCE_M = 5.0
-"""How far photographers stand: the distance of the camera that completes and labels."""
+"""Distance of the camera that labels are completed in: about that of most photographs."""
 
 
 def project(joints_3d: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Poses (..., 13, 3), metres, camera axes, body-centred, seen from ``DISTANCE_M``.
+    """Project poses (..., 13, 3) into a perspective camera at ``DISTANCE_M``.
+
+    From another distance of a few metres the image is much the same; an orthographic image differs
+    more.
 
     Returns
     -------
-    (..., 13, 2): metres at the body, what is nearer larger. From any other distance of a few metres
-    a person looks much the same, and less so in an orthographic camera.
+    (..., 13, 2)
+        Metres at the body centre.
     """
     return see_from(joints_3d, DISTANCE_M)
 
@@ -27,16 +30,22 @@ def project(joints_3d: NDArray[np.floating]) -> NDArray[np.float64]:
 def fit_camera(
     joints_2d: NDArray[np.floating], annotated: NDArray[np.bool_], flat: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scale and translation that best put projected poses on their annotated joints.
+    """Fit the scale and translation of projected poses to the annotated joints.
 
     Parameters
     ----------
-    joints_2d : (..., 13, 2) pixels; annotated : (..., 13).
-    flat : (..., 13, 2) metres: the x and y of the joints, or what ``project`` makes of them.
+    joints_2d : (..., 13, 2)
+        Pixels, read where annotated.
+    annotated : (..., 13)
+    flat : (..., 13, 2)
+        Projected joints, metres (orthographic, or of ``project``).
 
     Returns
     -------
-    scale (...) pixels per metre, at least 0; translation (..., 2) pixels.
+    scale : (...)
+        Pixels per metre, at least 0.
+    translation : (..., 2)
+        Pixels.
     """
     flat0, mean_flat = centre_on(flat, annotated)
     image0, mean_image = centre_on(joints_2d, annotated)
@@ -48,21 +57,28 @@ def fit_camera(
 def complete(
     joints_2d: NDArray[np.float32], state: NDArray[np.uint8], joints_3d: NDArray[np.floating]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Put the joints that are not annotated where the 3D pose says they are.
+    """Fill in the joints that are not annotated from the 3D pose.
 
     Parameters
     ----------
-    joints_2d : (n, 13, 2) pixels; state : (n, 13) ``JointState``.
-    joints_3d : (n, 13, 3) metres, camera axes, body-centred.
+    joints_2d : (n, 13, 2)
+        Pixels.
+    state : (n, 13)
+        ``JointState``.
+    joints_3d : (n, 13, 3)
+        Metres, camera axes, body-centred.
 
     Returns
     -------
-    joints_2d with the missing joints filled in (they may lie outside the image), and the state, 3
-    for those. Annotated joints are returned bit for bit.
+    joints_2d : (n, 13, 2)
+        With the missing joints filled in, perhaps outside the image. Annotated joints are returned
+        bit for bit.
+    state : (n, 13)
+        ``JointState.COMPLETED`` for the joints filled in.
     """
     annotated = is_annotated(state)
     flat = project(joints_3d)
     scale, translation = fit_camera(joints_2d, annotated, flat)
-    seen = scale[:, None, None] * flat + translation[:, None]
-    filled = np.where(annotated[..., None], joints_2d, seen.astype(np.float32))
+    projected = scale[:, None, None] * flat + translation[:, None]
+    filled = np.where(annotated[..., None], joints_2d, projected.astype(np.float32))
     return filled, np.where(annotated, state, np.uint8(JointState.COMPLETED)).astype(np.uint8)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.geometry.camera_prior import SIGMA
 from posebank.labelling.limbs import keep_limb_lengths
 from posebank.labelling.perspective import (
     SPREAD_M,
+    candidate_poses,
     observe,
-    perspective_error,
+    perspective_candidates,
     turn_covariance,
-    turned,
 )
 from posebank.skeleton import LIMBS, N_JOINTS, J, centred
 from posebank.types import Matches, PoseBank
@@ -21,13 +22,12 @@ from posebank.types import Matches, PoseBank
 Array = NDArray[np.float64]
 
 # Chosen in the truth benchmark on CMU subjects, each left out of the bank in turn. The error is
-# flat: each may be half or twice as large for a millimetre or two.
-SIGMA = 0.1
-"""Spread of ``error_norm`` in the weights of the candidates."""
+# flat: each may be half or twice as large for a millimetre or two. The standard deviation of
+# ``error_norm`` in the likelihood, SIGMA, is that of the camera prior.
 INFLATION = 2.0
 """Covariance about a candidate, in covariances of all candidates."""
 REACH = 8.0
-"""Joints so many limbs apart, times 2.7, say little of each other: arms move without legs."""
+"""Decay length, in limbs, of the covariance between joints: arms move without legs."""
 LIFTED = 0.2
 """Weight of the lifting network in the mixture."""
 _MODE_M = 0.15
@@ -36,14 +36,22 @@ _BLOCK = 128  # people at a time, to bound the memory
 
 @dataclass(frozen=True)
 class Posterior:
-    """A mixture of k normal distributions of the pose of each of n people, and its middle.
+    """A mixture of k normal distributions of the pose of each of n people, and its median.
 
-    pose : (n, 13, 3) metres, camera axes, body-centred: the label.
-    poses : (n, k, 13, 3) the middles of the mixture, 0 where there is no candidate.
-    weight : (n, k) of the candidates, summing to 1.
-    error_norm : (n, k) of the candidates in perspective, infinite where there is none.
-    spread_mm : (n,) weighted mean distance of a joint of the mixture's middles from the label's.
-    reach_mm : (n,) mean distance of a joint between the best match and the candidate farthest off.
+    Attributes
+    ----------
+    pose : (n, 13, 3)
+        The label: metres, camera axes, body-centred.
+    poses : (n, k, 13, 3)
+        Means of the mixture, 0 where there is no candidate.
+    weight : (n, k)
+        Of the candidates, summing to 1.
+    error_norm : (n, k)
+        Of the candidates in perspective, infinite where there is none.
+    spread_mm : (n,)
+        Weighted mean joint distance between the means of the mixture and the label.
+    reach_mm : (n,)
+        Mean joint distance between the best match and the candidate farthest from it.
     """
 
     pose: Array
@@ -54,22 +62,8 @@ class Posterior:
     reach_mm: Array
 
 
-def candidate_poses(bank: PoseBank, matches: Matches) -> tuple[Array, NDArray[np.bool_]]:
-    """Every candidate as its camera sees it.
-
-    Returns
-    -------
-    (n, k, 13, 3) metres, camera axes, body-centred, 0 where there is no candidate; (n, k) which are
-    there.
-    """
-    there = matches.pose_row >= 0
-    joints = bank.joints_3d[np.where(there, matches.pose_row, 0)].astype(np.float64)
-    seen = np.einsum("nkjd,nkcd->nkjc", joints, matches.rotation)
-    return np.where(there[..., None, None], seen, 0.0), there
-
-
 def nearest(bank: PoseBank, matches: Matches) -> Array:
-    """The best match as its camera sees it: the paper's label; (n, 13, 3)."""
+    """Return the best match (n, 13, 3) in the axes of its camera: the label of the paper."""
     return candidate_poses(bank, matches)[0][:, 0]
 
 
@@ -78,24 +72,36 @@ def posterior(
     matches: Matches,
     joints_2d: NDArray[np.floating],
     annotated: NDArray[np.bool_],
+    penalty: Array | None = None,
 ) -> Posterior:
-    """What the candidates and the annotated joints together say of the pose.
+    """Estimate the pose from the candidates and the annotated joints together.
 
-    Each candidate, turned to where it fits best in a perspective camera, is the middle of a normal
-    distribution and has the weight ``exp(-error_norm^2 / 2 SIGMA^2)``. The covariance is that of
-    the candidates, localised: what joints far apart in the body seem to say of each other is mostly
-    chance, with so few candidates (Houtekamer and Mitchell 2001). The annotated joints correct each
-    as a Kalman filter does, so that modes (a limb towards the camera or away from it) stay apart.
-    The label is the geometric median of the mixture, joint by joint, which lies in the heavier mode
-    where the mean would lie between them; then its
-    limbs are given the candidates' lengths (``limbs``).
+    Each candidate, turned to where it fits best in a perspective camera, is the mean of a normal
+    distribution with the weight ``exp(-(error_norm^2 + penalty) / 2 SIGMA^2)``. The covariance is
+    that of the candidates, localised: with so few candidates, most correlation between joints far
+    apart in the body is chance (Houtekamer and Mitchell 2001). The annotated joints correct each
+    distribution as a Kalman filter does, so that modes (a limb towards the camera or away from it)
+    stay apart. The label is the geometric median of the mixture, joint by joint, which lies in the
+    heavier mode where the mean would lie between them; then its limbs are given the candidates'
+    lengths (``limbs``).
 
     Parameters
     ----------
-    joints_2d : (n, 13, 2) pixels, read where annotated; annotated : (n, 13).
+    bank, matches
+        The candidates of n people.
+    joints_2d : (n, 13, 2)
+        Pixels, read where annotated.
+    annotated : (n, 13)
+    penalty : (n, k), optional
+        Of the candidates' cameras (``camera_prior.camera_penalties``).
+
+    Returns
+    -------
+    Posterior
     """
+    cost = np.zeros(matches.pose_row.shape) if penalty is None else penalty
     blocks = [slice(i, i + _BLOCK) for i in range(0, max(len(matches), 1), _BLOCK)]
-    parts = [_posterior(bank, matches.take(b), joints_2d[b], annotated[b]) for b in blocks]
+    parts = [_posterior(bank, matches.take(b), joints_2d[b], annotated[b], cost[b]) for b in blocks]
     columns = [f.name for f in fields(Posterior)]
     return Posterior(**{c: np.concatenate([getattr(p, c) for p in parts]) for c in columns})
 
@@ -105,21 +111,20 @@ def _posterior(
     matches: Matches,
     joints_2d: NDArray[np.floating],
     annotated: NDArray[np.bool_],
+    penalty: Array,
 ) -> Posterior:
-    found, there = candidate_poses(bank, matches)
-    candidates = turned(found, joints_2d, annotated)
-    error = perspective_error(candidates, joints_2d[:, None], annotated[:, None])
-    error = np.where(there, error, np.inf)
-    weight = candidate_weights(error)
+    matched, valid = candidate_poses(bank, matches)
+    candidates, error = perspective_candidates(bank, matches, joints_2d, annotated)
+    weight = candidate_weights(error, penalty)
     mean = _weighted(weight, candidates)
-    away = (candidates - mean[:, None]).reshape(*there.shape, -1)
-    covariance = INFLATION * _LOCAL * (away.swapaxes(1, 2) @ (weight[..., None] * away))
+    deviation = (candidates - mean[:, None]).reshape(*valid.shape, -1)
+    covariance = INFLATION * _LOCAL * (deviation.swapaxes(1, 2) @ (weight[..., None] * deviation))
     covariance += SPREAD_M**2 * np.eye(N_JOINTS * 3) + turn_covariance(mean)
     corrected = observe(candidates, mean, covariance, joints_2d, annotated)
-    corrected = np.where(there[..., None, None], centred(corrected), 0.0)
-    middle = _geometric_median(corrected, weight)
-    pose = keep_limb_lengths(middle, candidates, corrected, weight)
-    reach = np.where(there, _mean_distance(found - found[:, :1]), 0.0).max(axis=1)
+    corrected = np.where(valid[..., None, None], centred(corrected), 0.0)
+    median = _geometric_median(corrected, weight)
+    pose = keep_limb_lengths(median, candidates, corrected, weight)
+    reach = np.where(valid, _mean_distance(matched - matched[:, :1]), 0.0).max(axis=1)
     return Posterior(
         pose=pose,
         poses=corrected,
@@ -130,9 +135,9 @@ def _posterior(
     )
 
 
-def mixture(found: Posterior, lifted: Array) -> Array:
-    """Weighted mean (n, 13, 3) of the posterior's label and of a lifting network's poses."""
-    return (1 - LIFTED) * found.pose + LIFTED * lifted
+def mixture(estimate: Posterior, lifted: Array) -> Array:
+    """Return the weighted mean (n, 13, 3) of a posterior's label and a lifting network's poses."""
+    return (1 - LIFTED) * estimate.pose + LIFTED * lifted
 
 
 def modes(poses: Array, weight: Array) -> list[tuple[float, Array]]:
@@ -158,43 +163,46 @@ def modes(poses: Array, weight: Array) -> list[tuple[float, Array]]:
     return sorted(result, key=lambda mode: -mode[0])
 
 
-def candidate_weights(error_norm: Array) -> Array:
-    """Weights (n, k), summing to 1: exp(-error_norm^2 / 2 SIGMA^2), 0 where it is infinite."""
-    # Of the best one, so that a person whom nothing explains well has weights too.
-    better = error_norm.min(axis=1, keepdims=True) ** 2
-    weight = np.exp((better - error_norm**2) / (2 * SIGMA**2))
+def candidate_weights(error_norm: Array, penalty: Array) -> Array:
+    """Return the weights (n, k) of candidates, summing to 1.
+
+    They are ``exp(-(error_norm^2 + penalty) / 2 SIGMA^2)``, and 0 where ``error_norm`` is infinite.
+    """
+    cost = error_norm**2 + penalty
+    # Relative to the best one, so that a person whom no candidate explains well has weights too.
+    weight = np.exp((cost.min(axis=1, keepdims=True) - cost) / (2 * SIGMA**2))
     result: Array = weight / weight.sum(axis=1, keepdims=True)
     return result
 
 
 def _weighted(weight: Array, values: Array) -> Array:
-    """Mean (n, a, b) of values (n, k, a, b)."""
+    """Return the weighted mean (n, a, b) of values (n, k, a, b)."""
     mean: Array = np.einsum("nk,nkab->nab", weight, values)
     return mean
 
 
-def _mean_distance(away: Array) -> Array:
-    result: Array = np.linalg.norm(away, axis=-1).mean(axis=-1)
+def _mean_distance(difference: Array) -> Array:
+    result: Array = np.linalg.norm(difference, axis=-1).mean(axis=-1)
     return result
 
 
 def _geometric_median(poses: Array, weight: Array) -> Array:
-    """Joint by joint, the point (n, 13, 3) with the least weighted distance to those of the poses.
+    """Return the geometric median (n, 13, 3) of poses (n, k, 13, 3), joint by joint.
 
-    Weiszfeld's iteration, the distance smoothed by the bank's spread, so that a lone heavy
+    Weiszfeld's iteration, with the distance smoothed by ``SPREAD_M``, so that a lone heavy
     candidate does not capture it.
     """
-    middle = _weighted(weight, poses)
+    median = _weighted(weight, poses)
     for _ in range(10):
-        squared = ((poses - middle[:, None]) ** 2).sum(axis=-1)
+        squared = ((poses - median[:, None]) ** 2).sum(axis=-1)
         pull = weight[..., None] / np.sqrt(squared + SPREAD_M**2)
         pull /= pull.sum(axis=1, keepdims=True)
-        middle = np.einsum("nkj,nkjc->njc", pull, poses)
-    return middle
+        median = np.einsum("nkj,nkjc->njc", pull, poses)
+    return median
 
 
 def _localisation() -> Array:
-    """Factors (39, 39) of covariances: exp(-limbs between two joints / REACH)."""
+    """Return the factors (39, 39) of covariances: exp(-limbs between two joints / REACH)."""
     apart = np.full((N_JOINTS, N_JOINTS), np.inf)
     np.fill_diagonal(apart, 0)
     for a, b in (*LIMBS, ("head", "r_shoulder"), ("head", "l_shoulder")):

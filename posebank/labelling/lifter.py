@@ -1,15 +1,16 @@
-"""A 2D-to-3D lifting network: what a user would pick instead of matching, and a help to it.
+"""A 2D-to-3D lifting network, which the estimator ``mixture`` combines with the posterior.
 
 The residual MLP of Martinez et al. (ICCV 2017), trained on the bank's poses seen through random
-perspective cameras, with noise and random hidden joints. It needs torch, which is imported when it
-is used.
+perspective cameras, with noise and random hidden joints. Half of the cameras are those of the
+prior ``photographs`` and half are uniformly distributed, so that one network serves every data set
+and every camera prior. It needs torch, which is imported when it is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from posebank.errors import ArtefactError, SourceError
 from posebank.geometry.cameras import CameraLimits, sample_rotations
 from posebank.geometry.centring import centre_on
 from posebank.mocap.npz_arrays import NpzArrays
+from posebank.labelling.camera_prior import preset_prior, sample_cameras
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import PoseBank
 
@@ -34,8 +36,19 @@ _MAX_WIDTH = 1 << 14
 class LifterSettings:
     """Training of the network.
 
-    noise : standard deviation of the annotation noise, metres at the body. max_hidden : joints
-    hidden at most. distance_m, limits : cameras.
+    Attributes
+    ----------
+    width : int
+        Units of each layer.
+    steps, batch, learning_rate
+        Of the optimiser.
+    noise : float
+        Standard deviation of the annotation noise, metres at the body.
+    max_hidden : int
+        Largest number of hidden joints.
+    distance_m : tuple of float
+        Smallest and largest distance of the camera.
+    seed, threads : int
     """
 
     width: int = 512
@@ -45,13 +58,12 @@ class LifterSettings:
     noise: float = 0.034
     max_hidden: int = 9
     distance_m: tuple[float, float] = (3.0, 8.0)
-    limits: CameraLimits = field(default_factory=CameraLimits)
     seed: int = 0
     threads: int = 2
 
 
 def network(width: int) -> torch.nn.Module:
-    """Input 26 + 13 (joints and which are annotated), two residual blocks, output 39."""
+    """Return a network of 39 inputs (joints and mask), two residual blocks and 39 outputs."""
     import torch  # noqa: PLC0415
 
     class Block(torch.nn.Module):
@@ -84,7 +96,7 @@ def network(width: int) -> torch.nn.Module:
 def lifter_input(
     joints_2d: NDArray[np.floating], annotated: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Network input (n, 39): joints centred and scaled over the annotated ones, and the mask."""
+    """Return the network input (n, 39): joints centred and scaled over the annotated, the mask."""
     image, _ = centre_on(joints_2d, annotated)
     count = np.maximum(annotated.sum(axis=1), 1)[:, None, None]
     size = np.sqrt((image**2).sum(axis=(1, 2), keepdims=True) / count)
@@ -94,7 +106,7 @@ def lifter_input(
 
 @contextmanager
 def _own_torch(settings: LifterSettings) -> Iterator[None]:
-    """Torch's threads and seed as the settings say, and as they were afterwards."""
+    """Set torch's threads and seed, and restore them afterwards."""
     import torch  # noqa: PLC0415
 
     threads = torch.get_num_threads()
@@ -112,7 +124,17 @@ def train_lifter(
 ) -> torch.nn.Module:
     """Train the network on a bank; the same for a seed on one machine.
 
-    progress : called with steps done and in all.
+    Parameters
+    ----------
+    bank : PoseBank
+    settings : LifterSettings
+    progress : callable, optional
+        Called with the number of steps done and of all steps.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode, float64.
     """
     with _own_torch(settings):
         return _train(bank, settings, progress)
@@ -133,16 +155,16 @@ def _train(
     net.train()
     for step in range(settings.steps):
         rows = rng.integers(0, len(bank), settings.batch)
-        rotation = sample_rotations(settings.batch, settings.limits, rng)
-        seen = np.einsum("njd,ncd->njc", poses[rows], rotation)
+        rotation = _random_cameras(settings.batch, rng)
+        camera_joints = np.einsum("njd,ncd->njc", poses[rows], rotation)
         distance = rng.uniform(*settings.distance_m, (settings.batch, 1))
-        factor = distance / np.maximum(seen[..., 2] + distance, 0.3)
-        image = seen[..., :2] * factor[..., None]
+        factor = distance / np.maximum(camera_joints[..., 2] + distance, 0.3)
+        image = camera_joints[..., :2] * factor[..., None]
         image = image + rng.normal(0, settings.noise, image.shape)
         hidden = rng.integers(0, settings.max_hidden + 1, (settings.batch, 1))
         rank = np.argsort(np.argsort(rng.random((settings.batch, N_JOINTS)), axis=1), axis=1)
         x = torch.from_numpy(lifter_input(image, rank >= hidden))
-        y = torch.from_numpy(seen.reshape(settings.batch, -1).astype(np.float32))
+        y = torch.from_numpy(camera_joints.reshape(settings.batch, -1).astype(np.float32))
         loss = (net(x) - y).reshape(settings.batch, N_JOINTS, 3).norm(dim=-1).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -153,10 +175,19 @@ def _train(
     return _ready(net)
 
 
-def _ready(net: torch.nn.Module) -> torch.nn.Module:
-    """The network as ``lift`` uses it; float64, so that a label owes nothing to who else is seen.
+def _random_cameras(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return n cameras (n, 3, 3), the first half uniformly distributed."""
+    photographs = preset_prior("photographs")
+    assert photographs is not None
+    uniform = sample_rotations(n // 2, CameraLimits.free(), rng)
+    return np.concatenate([uniform, sample_cameras(photographs, n - n // 2, rng)])
 
-    The order of float32 sums depends on the number of people.
+
+def _ready(net: torch.nn.Module) -> torch.nn.Module:
+    """Return the network in evaluation mode and float64.
+
+    The order of float32 sums depends on the number of people, so that in float32 a label would
+    depend on the other people of its partition.
     """
     return net.eval().double()
 
@@ -199,7 +230,21 @@ def load_lifter(path: Path) -> torch.nn.Module:
 def lift(
     net: torch.nn.Module, joints_2d: NDArray[np.floating], annotated: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """3D poses (n, 13, 3) in metres, camera axes, body-centred, of 2D ones (n, 13, 2)."""
+    """Estimate 3D poses from 2D poses.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Of ``train_lifter``.
+    joints_2d : (n, 13, 2)
+        Pixels, read where annotated.
+    annotated : (n, 13)
+
+    Returns
+    -------
+    (n, 13, 3)
+        Metres, camera axes, body-centred.
+    """
     import torch  # noqa: PLC0415
 
     with torch.no_grad():

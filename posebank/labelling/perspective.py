@@ -1,4 +1,4 @@
-"""Poses in the perspective camera that labels are made with (``completion.project``)."""
+"""Candidate poses in the perspective camera that labels are made with (``completion.project``)."""
 
 from __future__ import annotations
 
@@ -9,22 +9,80 @@ from scipy.spatial.transform import Rotation
 from posebank.geometry.centring import centre_on
 from posebank.geometry.perspective import depth_ratio
 from posebank.labelling.completion import DISTANCE_M, fit_camera, project
+from posebank.types import Matches, PoseBank
 
 Array = NDArray[np.float64]
 Annotated = NDArray[np.bool_]
 
 SPREAD_M = 0.04
-"""How far a joint may be from every mixture of candidates: the bank has not all poses."""
+"""Standard deviation of a joint about every mixture of candidates: the bank lacks some poses."""
 NOISE_M = 0.05
-"""Noise of an annotated joint at the body, errors of the camera's model included."""
+"""Noise of an annotated joint, metres at the body, with the errors of the camera model."""
 TURN = 0.1
-"""How far, in radians about each axis, the camera of a candidate may be off."""
+"""Standard deviation of the rotation of a candidate's camera about each axis, radians."""
 FREE = 0.5
 """Standard deviation of the shift (metres) and of the log scale of an image: next to unknown."""
+_BLOCK = 128  # people at a time, to bound the memory
+
+
+def candidate_poses(bank: PoseBank, matches: Matches) -> tuple[Array, NDArray[np.bool_]]:
+    """Return every candidate in the axes of its camera.
+
+    Returns
+    -------
+    poses : (n, k, 13, 3)
+        Metres, camera axes, body-centred, 0 where there is no candidate.
+    valid : (n, k)
+        Whether there is a candidate.
+    """
+    valid = matches.pose_row >= 0
+    joints = bank.joints_3d[np.where(valid, matches.pose_row, 0)].astype(np.float64)
+    poses = np.einsum("nkjd,nkcd->nkjc", joints, matches.rotation)
+    return np.where(valid[..., None, None], poses, 0.0), valid
+
+
+def perspective_candidates(
+    bank: PoseBank, matches: Matches, joints_2d: NDArray[np.floating], annotated: Annotated
+) -> tuple[Array, Array]:
+    """Return every candidate turned to where it fits best in perspective.
+
+    Parameters
+    ----------
+    bank, matches
+        The candidates of n people.
+    joints_2d : (n, 13, 2)
+        Pixels, read where annotated.
+    annotated : (n, 13)
+
+    Returns
+    -------
+    poses : (n, k, 13, 3)
+        Metres, camera axes, body-centred.
+    error_norm : (n, k)
+        Of each pose in the perspective camera, infinite where there is no candidate.
+    """
+    poses = np.empty((*matches.pose_row.shape, *bank.joints_3d.shape[1:]))
+    error = np.empty(matches.pose_row.shape)
+    for start in range(0, len(matches), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        candidates, valid = candidate_poses(bank, matches.take(rows))
+        poses[rows] = turned(candidates, joints_2d[rows], annotated[rows])
+        residual = perspective_error(poses[rows], joints_2d[rows, None], annotated[rows, None])
+        error[rows] = np.where(valid, residual, np.inf)
+    return poses, error
 
 
 def perspective_error(poses: Array, joints_2d: NDArray[np.floating], annotated: Annotated) -> Array:
-    """``error_norm`` (...) of poses (..., 13, 3) in the perspective camera."""
+    """Return the ``error_norm`` (...) of poses (..., 13, 3) in the perspective camera.
+
+    Parameters
+    ----------
+    poses : (..., 13, 3)
+        Metres, camera axes, body-centred.
+    joints_2d : (..., 13, 2)
+        Pixels, read where annotated.
+    annotated : (..., 13)
+    """
     image = project(poses)
     scale, shift = fit_camera(joints_2d, annotated, image)
     residual = joints_2d - scale[..., None, None] * image - shift[..., None, :]
@@ -36,33 +94,40 @@ def perspective_error(poses: Array, joints_2d: NDArray[np.floating], annotated: 
 
 
 def turned(poses: Array, joints_2d: NDArray[np.floating], annotated: Annotated) -> Array:
-    """Turn candidates, each a little, to where they fit best in perspective.
+    """Turn each candidate a little, to where it fits best in perspective.
 
-    Their cameras were chosen without perspective. One Gauss-Newton step over the rotation, the
-    shift and the scale of the image, with ``TURN`` about each axis expected and the errors of the
-    pose and of the annotation in the way.
+    The candidates' cameras were chosen without perspective. This is one Gauss-Newton step over the
+    rotation, the shift and the scale of the image, with a standard deviation of ``TURN`` about each
+    axis and of ``SPREAD_M + NOISE_M`` of each joint.
 
     Parameters
     ----------
-    poses : (n, k, 13, 3) metres, camera axes, body-centred.
-    joints_2d : (n, 13, 2) pixels, read where annotated; annotated : (n, 13).
+    poses : (n, k, 13, 3)
+        Metres, camera axes, body-centred.
+    joints_2d : (n, 13, 2)
+        Pixels, read where annotated.
+    annotated : (n, 13)
+
+    Returns
+    -------
+    (n, k, 13, 3)
     """
-    away = _innovation(poses, joints_2d[:, None], annotated[:, None])
+    innovation = _innovation(poses, joints_2d[:, None], annotated[:, None])
     by_joint = slope_of_projection(poses) * annotated[:, None, :, None, None]
     free = _image_freedom(project(poses), annotated[:, None])
     slope = np.concatenate([TURN * (by_joint @ _turn_directions(poses)), free], axis=-1)
     slope = slope.reshape(*poses.shape[:2], -1, slope.shape[-1])
     transposed = slope.swapaxes(-1, -2)
-    total = transposed @ slope + (SPREAD_M + NOISE_M) ** 2 * np.eye(slope.shape[-1])
-    right = transposed @ away.reshape(*poses.shape[:2], -1, 1)
-    angles = TURN * np.linalg.solve(total, right)[..., :3, 0]
+    normal = transposed @ slope + (SPREAD_M + NOISE_M) ** 2 * np.eye(slope.shape[-1])
+    right = transposed @ innovation.reshape(*poses.shape[:2], -1, 1)
+    angles = TURN * np.linalg.solve(normal, right)[..., :3, 0]
     rotation = Rotation.from_rotvec(angles.reshape(-1, 3)).as_matrix()
     result: Array = poses @ rotation.reshape(*poses.shape[:2], 3, 3).swapaxes(-1, -2)
     return result
 
 
 def turn_covariance(poses: Array) -> Array:
-    """Covariance (n, 39, 39) of poses (n, 13, 3) turned by ``TURN`` about each axis."""
+    """Return the covariance (n, 39, 39) of poses (n, 13, 3) turned by ``TURN`` about each axis."""
     directions = TURN * _turn_directions(poses).reshape(len(poses), -1, 3)
     result: Array = directions @ directions.swapaxes(-1, -2)
     return result
@@ -75,38 +140,46 @@ def observe(
     joints_2d: NDArray[np.floating],
     annotated: Annotated,
 ) -> Array:
-    """Correct poses by the annotated joints as a Kalman filter does.
+    """Correct poses by the annotated joints, as a Kalman filter does.
+
+    The shift and the scale of the image are free.
 
     Parameters
     ----------
-    poses : (n, k, 13, 3) means of normal distributions.
-    about : (n, 13, 3) where the projection is made linear.
-    covariance : (n, 39, 39) of each of the n x k.
-    joints_2d : (n, 13, 2) pixels, read where annotated; annotated : (n, 13).
+    poses : (n, k, 13, 3)
+        Means of normal distributions.
+    about : (n, 13, 3)
+        Where the projection is made linear.
+    covariance : (n, 39, 39)
+        Of each of the n x k distributions.
+    joints_2d : (n, 13, 2)
+        Pixels, read where annotated.
+    annotated : (n, 13)
 
     Returns
     -------
-    (n, k, 13, 3): the means given the annotated joints. The shift and the scale of the image are
-    free.
+    (n, k, 13, 3)
+        The means given the annotated joints.
     """
     n = len(poses)
     slope = slope_of_projection(about) * annotated[..., None, None]
     joint = np.arange(slope.shape[1])
     blocks = np.zeros((n, len(joint), 2, len(joint), 3))
     blocks[:, joint, :, joint] = np.moveaxis(slope, 1, 0)
-    seen = blocks.reshape(n, 2 * len(joint), 3 * len(joint))
+    observation = blocks.reshape(n, 2 * len(joint), 3 * len(joint))
     free = _image_freedom(project(about), annotated).reshape(n, 2 * len(joint), -1)
-    both = seen @ covariance
-    total = both @ seen.swapaxes(-1, -2) + free @ free.swapaxes(-1, -2)
+    cross = observation @ covariance
+    total = cross @ observation.swapaxes(-1, -2) + free @ free.swapaxes(-1, -2)
     total += NOISE_M**2 * np.eye(2 * len(joint))
-    gain = np.linalg.solve(total, both)
-    away = _innovation(poses, joints_2d[:, None], annotated[:, None])
-    moved: Array = poses + (away.reshape(*poses.shape[:2], -1) @ gain).reshape(poses.shape)
-    return moved
+    gain = np.linalg.solve(total, cross)
+    innovation = _innovation(poses, joints_2d[:, None], annotated[:, None])
+    step = innovation.reshape(*poses.shape[:2], -1) @ gain
+    corrected: Array = poses + step.reshape(poses.shape)
+    return corrected
 
 
 def slope_of_projection(poses: Array) -> Array:
-    """Derivatives (..., 13, 2, 3) of ``project`` by the joint."""
+    """Return the derivatives (..., 13, 2, 3) of ``project`` with respect to the joint."""
     image = project(poses)
     nearer = 1 / depth_ratio(poses, DISTANCE_M)[..., 0]
     slope = np.zeros((*image.shape, 3))
@@ -116,9 +189,9 @@ def slope_of_projection(poses: Array) -> Array:
 
 
 def _innovation(poses: Array, joints_2d: NDArray[np.floating], annotated: Annotated) -> Array:
-    """What annotated joints are away from projected ones, metres at the body; (..., 13, 2).
+    """Return annotated minus projected joints (..., 13, 2), metres at the body.
 
-    0 where not annotated, and all of a pose that no image of positive size fits.
+    They are 0 where a joint is not annotated, and for a pose that no image of positive size fits.
     """
     image = project(poses)
     scale, shift = fit_camera(joints_2d, annotated, image)
@@ -128,12 +201,12 @@ def _innovation(poses: Array, joints_2d: NDArray[np.floating], annotated: Annota
 
 
 def _turn_directions(poses: Array) -> Array:
-    """How the joints (..., 13, 3) move when turned about x, y, z: (..., 13, 3, 3)."""
+    """Return the derivatives (..., 13, 3, 3) of joints with respect to turns about x, y, z."""
     return np.stack([np.cross(axis, poses) for axis in np.eye(3)], axis=-1)
 
 
 def _image_freedom(image: Array, annotated: Annotated) -> Array:
-    """How annotated joints (..., 13, 2) move with the scale and shift: (..., 13, 2, 3)."""
+    """Return the spread (..., 13, 2, 3) of annotated joints by log scale and shift."""
     shift = np.broadcast_to(np.eye(2), (*image.shape, 2))
     both = np.concatenate([image[..., None], shift], axis=-1)
     result: Array = FREE * both * annotated[..., None, None]

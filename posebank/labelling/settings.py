@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from posebank.errors import SettingsError
 
 ESTIMATORS = ("nearest", "posterior", "mixture")
+CAMERAS = ("fitted", "photographs", "level", "any")
+"""Names of the camera priors; with ``any``, which is none, all cameras are alike."""
 
 
 @dataclass(frozen=True)

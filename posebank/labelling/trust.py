@@ -1,19 +1,23 @@
 """Trust: the probability that a label's 3D pose is right to within 150 mm.
 
-The mean joint error of a label, in millimetres and unaligned, is modelled as log-normal: its log is
-linear in the logs of six things that are known without the truth. The coefficients below were
-fitted by ``benchmarks/bench_labels.py`` on CMU subjects, each left out of the bank in turn, some of
-them people whom the bank does not explain (seen by any camera, or matched with a few clips), and
-are tested there on HDM05 actors that neither the bank nor the fit has seen.
+The logarithm of the mean joint error (unaligned) is predicted by a linear regression on the
+logarithms of features that are known without the truth, and the prediction is turned into a
+probability by isotonic regression. The models in ``trust_models.json`` are fitted by
+``benchmarks/bench_labels.py trust --fit`` to CMU and HDM05 actors, each left out of the bank, seen
+by level, rolled and any cameras; how good they are for actors left out of the fit is in
+docs/matching.md.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from posebank.labelling.estimators import Posterior
 from posebank.skeleton import N_JOINTS
@@ -24,63 +28,112 @@ Array = NDArray[np.float64]
 TRUSTED_MM = 150.0
 FEATURES = ("error_norm", "margin", "missing", "uncertain_mm", "reach_mm", "effective")
 RESIDUAL_MM = 200.0
-"""What an ``error_norm`` of 1 adds to the spread: candidates that agree may all be wrong."""
+"""Uncertainty that an ``error_norm`` of 1 adds: candidates that agree may all be wrong."""
+_KNOTS = 33  # of the probability, which is linear between them
+_LEAST = 0.01  # no label is certainly right or wrong
+_MODELS = Path(__file__).with_name("trust_models.json")
 
 
 @dataclass(frozen=True)
 class TrustModel:
-    """log(error in mm) ~ Normal(coefficients . [1, log features], sigma)."""
+    """A model of the error of labels.
+
+    Attributes
+    ----------
+    coefficients : tuple of float
+        Of ``[1, log features]``, for the logarithm of the error in millimetres.
+    expected : tuple of float
+        Predicted logarithms, increasing.
+    probability : tuple of float
+        Of an error below 150 mm at each of them, decreasing; linear in between.
+    """
 
     coefficients: tuple[float, ...]
-    sigma: float
+    expected: tuple[float, ...]
+    probability: tuple[float, ...]
 
     def expected_mm(self, features: Array) -> Array:
-        """Median error (n,) in millimetres that features (n, 6) let expect."""
-        result: Array = np.exp(_design(features) @ np.array(self.coefficients))
-        return result
+        """Return the predicted error (n,) in millimetres for features (n, 6)."""
+        return np.asarray(np.exp(self._predict(features)))
 
     def trust(self, features: Array) -> Array:
-        """Probability (n,) of an error below 150 mm."""
-        result: Array = ndtr(np.log(TRUSTED_MM / self.expected_mm(features)) / self.sigma)
-        return result
+        """Return the probability (n,) of an error below 150 mm for features (n, 6)."""
+        return np.asarray(np.interp(self._predict(features), self.expected, self.probability))
+
+    def _predict(self, features: Array) -> Array:
+        return np.asarray(self.coefficients[0] + _logs(features) @ self.coefficients[1:])
 
 
-MODELS = {
-    "nearest": TrustModel((1.1849, 0.1326, -0.1475, 0.031, 0.8334, 0.1692, -0.2211), 0.4044),
-    "posterior": TrustModel((1.5438, 0.1258, -0.1144, 0.1145, 0.7775, 0.0824, -0.2098), 0.388),
-    "mixture": TrustModel((1.0987, 0.0926, -0.1317, 0.113, 0.7602, 0.1118, -0.1631), 0.3691),
-}
+@cache
+def load_models() -> Mapping[str, TrustModel]:
+    """Return the fitted models by estimator."""
+    stored = json.loads(_MODELS.read_text(encoding="utf-8"))
+    return {
+        name: TrustModel(**{key: tuple(values) for key, values in model.items()})
+        for name, model in stored.items()
+    }
 
 
-def _design(features: Array) -> Array:
-    logs = np.log(np.maximum(features, 1e-3))
-    return np.column_stack([np.ones(len(features)), logs])
+def save_models(models: Mapping[str, TrustModel]) -> None:
+    """Write models by estimator into the package."""
+    lines = [f' "{name}": {json.dumps(asdict(model))}' for name, model in models.items()]
+    _MODELS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
-def trust_features(matches: Matches, found: Posterior) -> Array:
-    """What the trust model looks at, (n, 6).
+def trust_features(matches: Matches, estimate: Posterior) -> Array:
+    """Return the features (n, 6) of the trust model.
 
-    The best ``error_norm`` in perspective; the margin to the worst candidate's; missing joints + 1;
-    the spread of ``Posterior``, together with the residual; its reach; how many candidates share
-    the weight.
+    They are the best ``error_norm`` in perspective; the margin to that of the worst candidate; the
+    number of missing joints plus 1; the spread of the posterior together with the residual; its
+    reach; and the effective number of candidates.
+
+    Parameters
+    ----------
+    matches : Matches
+    estimate : Posterior
+        Of these matches.
     """
-    best = found.error_norm.min(axis=1)
-    worst = np.where(np.isfinite(found.error_norm), found.error_norm, 0.0).max(axis=1)
+    best = estimate.error_norm.min(axis=1)
+    finite = np.isfinite(estimate.error_norm)
+    worst = np.where(finite, estimate.error_norm, 0.0).max(axis=1)
     return np.column_stack(
         [
             best,
             worst - best,
             N_JOINTS + 1 - matches.n_annotated,
-            np.hypot(found.spread_mm, RESIDUAL_MM * best),
-            found.reach_mm,
-            1 / (found.weight**2).sum(axis=1),
+            np.hypot(estimate.spread_mm, RESIDUAL_MM * best),
+            estimate.reach_mm,
+            1 / (estimate.weight**2).sum(axis=1),
         ]
     )
 
 
 def fit_trust(features: Array, errors_mm: Array) -> TrustModel:
-    """Least squares of log error on log features; sigma is the residual's standard deviation."""
-    design, target = _design(features), np.log(errors_mm)
-    coefficients = np.linalg.lstsq(design, target, rcond=None)[0]
-    sigma = float(np.std(target - design @ coefficients))
-    return TrustModel(tuple(round(float(c), 4) for c in coefficients), round(sigma, 4))
+    """Fit a model to the errors of labels whose truth is known.
+
+    Parameters
+    ----------
+    features : (n, 6)
+        Of ``trust_features``.
+    errors_mm : (n,)
+        Mean joint errors, millimetres.
+    """
+    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - only a fit needs it
+    from sklearn.linear_model import LinearRegression  # noqa: PLC0415
+
+    regression = LinearRegression().fit(_logs(features), np.log(errors_mm))
+    coefficients = np.round([regression.intercept_, *regression.coef_], 4)
+    predicted = coefficients[0] + _logs(features) @ coefficients[1:]
+    isotonic = IsotonicRegression(
+        y_min=_LEAST, y_max=1 - _LEAST, increasing=False, out_of_bounds="clip"
+    ).fit(predicted, errors_mm < TRUSTED_MM)
+    # At the means of equal parts of the people, so that no step of few people stands out.
+    parts = np.array_split(np.sort(predicted), _KNOTS)
+    expected = np.array([part.mean() for part in parts if len(part)])
+    probability = np.array([isotonic.predict(part).mean() for part in parts if len(part)])
+    return TrustModel(*(tuple(map(float, np.round(v, 4)))
+                        for v in (coefficients, expected, probability)))  # fmt: skip
+
+
+def _logs(features: Array) -> Array:
+    return np.asarray(np.log(np.maximum(features, 1e-3)))

@@ -1,210 +1,285 @@
-"""The truth benchmark: MoCap people seen through perspective cameras, whose 3D pose is known.
-
-The people are poses of subjects that are not in the bank, seen from 3 to 8 m, with annotation noise
-and hidden joints; they are matched and labelled as any annotated person is.
-"""
+"""The truth benchmark: errors of the labels of people whose 3D pose is known."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from posebank.errors import SettingsError
-from posebank.geometry.cameras import CameraLimits, sample_rotations
-from posebank.geometry.joint_errors import mpjpe
-from posebank.geometry.perspective import see_from
+from posebank.geometry.camera_prior import CameraPrior
+from posebank.geometry.cameras import CameraLimits
+from posebank.geometry.procrustes import align
+from posebank.labelling.camera_prior import (
+    GIVEN,
+    calibration_people,
+    fit_cameras,
+    match_datasets,
+    preset_prior,
+)
+from posebank.labelling.known_people import KnownPeople, TruthSettings, simulate_people
 from posebank.labelling.labels import label
-from posebank.labelling.settings import LabelSettings
-from posebank.matching.matcher import match
+from posebank.labelling.settings import ESTIMATORS, LabelSettings
 from posebank.matching.settings import MatchSettings
-from posebank.skeleton import N_JOINTS, JointState, is_annotated
+from posebank.skeleton import is_annotated
 from posebank.types import People, PoseBank
 
 if TYPE_CHECKING:
     import torch
 
-PERSON_PX = 200.0
-HIDING = ("random", "truncated", "people")
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class TruthSettings:
-    """How MoCap people are seen.
+class Way:
+    """A way to label people.
 
-    n_people : people per number of hidden joints.
-    hidden : numbers of hidden joints.
-    hiding : ``random`` joints; ``truncated``: those lowest in the image, as its border cuts people
-        off; ``people``: as joints are missing together in annotated people, who are given.
-    noise_px : standard deviation of each annotated coordinate for a person 200 px tall.
-    distance_m : nearest and farthest camera.
-    limits : cameras.
+    Attributes
+    ----------
+    name : str
+        Of the row in the table.
+    settings : MatchSettings
+        Of matching; its prior is that of ``camera``.
+    camera : str
+        One of ``CAMERAS``.
+    estimators : tuple of str
     """
 
-    n_people: int = 300
-    hidden: tuple[int, ...] = (0, 2, 4, 6, 8)
-    hiding: str = "random"
-    noise_px: float = 4.0
-    distance_m: tuple[float, float] = (3.0, 8.0)
-    limits: CameraLimits = field(default_factory=CameraLimits)
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.hiding not in HIDING:
-            raise SettingsError(f"hiding: expected one of {', '.join(HIDING)}, found {self.hiding}")
-        if not all(0 <= h <= N_JOINTS - 4 for h in self.hidden):
-            raise SettingsError(f"hidden: expected 0 to {N_JOINTS - 4} joints, found {self.hidden}")
-        if not 1.5 <= self.distance_m[0] <= self.distance_m[1]:
-            raise SettingsError(f"distance_m: expected 1.5 <= near <= far, found {self.distance_m}")
+    name: str
+    settings: MatchSettings = field(default_factory=MatchSettings)
+    camera: str = "fitted"
+    estimators: tuple[str, ...] = ("posterior",)
 
 
-@dataclass(frozen=True)
-class SeenPeople:
-    """People whose pose is known.
-
-    people : as annotated. joints_3d : (n, 13, 3) metres, camera axes, body-centred.
-    joints_2d : (n, 13, 2) pixels, every joint, without noise.
-    """
-
-    people: People
-    joints_3d: NDArray[np.float64]
-    joints_2d: NDArray[np.float64]
-
-
-def without_subjects(bank: PoseBank, subjects: Sequence[str]) -> tuple[PoseBank, PoseBank]:
-    """Divide a bank: the poses of other subjects, and the (not mirrored) poses of these.
-
-    subjects : ``dataset/subject``.
-
-    Raises
-    ------
-    SettingsError
-        If the bank has no such subject.
-    """
-    names = np.array([f"{d}/{s}" for d, s in zip(bank.dataset, bank.subject, strict=True)])
-    unknown = sorted(set(subjects) - set(names))
-    if unknown:
-        raise SettingsError(
-            f"subjects: expected some of {', '.join(sorted(set(names)))}, found {unknown[0]}"
-        )
-    out = np.isin(names, list(subjects))
-    return bank.take(~out), bank.take(out & ~bank.mirrored)
+PAPER = Way(
+    "paper",
+    MatchSettings(matcher="views", k=1, limits=CameraLimits()),
+    "any",
+    ("nearest",),
+)
+"""The paper's way: the nearest of 128 random views."""
+LIMITS = Way("limits", MatchSettings(limits=CameraLimits()), "any")
+"""Every camera between -30 and 60 degrees of elevation and within 20 of roll, all alike: the
+default before camera priors."""
 
 
-def see_people(
-    held_out: PoseBank,
-    hidden: int,
-    settings: TruthSettings,
-    patterns: NDArray[np.bool_] | None = None,
-) -> SeenPeople:
-    """Poses of the bank seen through random perspective cameras, ``hidden`` joints not annotated.
-
-    The camera looks at the body centre; a metre at the body centre is 200 / 1.7 pixels.
+def way_of_camera(camera: str, settings: MatchSettings, estimators: Sequence[str]) -> Way:
+    """Return the way to label with a camera prior, or with ``limits``.
 
     Parameters
     ----------
-    patterns : (m, 13) which joints people have, for hiding as in ``people``.
-
-    Raises
-    ------
-    SettingsError
-        If no pattern lacks so many joints.
+    camera : str
+        One of ``CAMERAS``, ``given`` for the prior of the settings, or ``limits``.
+    settings : MatchSettings
+        Of matching, apart from the cameras.
+    estimators : sequence of str
     """
-    rng = np.random.default_rng([settings.seed, hidden, HIDING.index(settings.hiding)])
-    n = min(settings.n_people, len(held_out))
-    rows = np.sort(rng.choice(len(held_out), n, replace=False))
-    rotation = sample_rotations(n, settings.limits, rng)
-    joints = np.einsum("njd,ncd->njc", held_out.joints_3d[rows].astype(np.float64), rotation)
-    distance = rng.uniform(*settings.distance_m, n)
-    exact = (PERSON_PX / 1.7) * see_from(joints, distance[:, None, None]) + 500.0
-    noisy = exact + rng.normal(0, settings.noise_px, exact.shape)
-    order = np.argsort(rng.random((n, N_JOINTS)), axis=1)
-    if settings.hiding == "truncated":
-        order = np.argsort(-exact[..., 1], axis=1)
-    if settings.hiding == "people":
-        order = _as_in_people(patterns, hidden, n, rng)
-    state = np.full((n, N_JOINTS), JointState.VISIBLE, np.uint8)
-    np.put_along_axis(state, order[:, :hidden], np.uint8(JointState.MISSING), axis=1)
-    people = People.from_joints(
-        noisy,
-        state,
-        person_id=(f"truth/{hidden}/{i}" for i in held_out.pose_id[rows]),
-        dataset="truth",
-        split="test",
-        image_width=1000,
-        image_height=1000,
-    )
-    return SeenPeople(people, joints, exact)
-
-
-def _as_in_people(
-    patterns: NDArray[np.bool_] | None, hidden: int, n: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
-    """Joints (n, 13) in an order that begins with those that a random person lacks."""
-    alike = np.empty((0, N_JOINTS), bool) if patterns is None else patterns
-    alike = alike[(~alike).sum(axis=1) == hidden]
-    if not len(alike):
-        raise SettingsError(
-            f"hiding: expected people who lack {hidden} of {N_JOINTS} joints, found none"
-        )
-    return np.argsort(alike[rng.integers(0, len(alike), n)], axis=1, kind="stable")
+    if camera == "limits":
+        return replace(LIMITS, settings=replace(settings, limits=CameraLimits(), prior=None),
+                       estimators=tuple(estimators))  # fmt: skip
+    prior = settings.prior if camera == GIVEN else None
+    return Way(camera, replace(settings, prior=prior), camera, tuple(estimators))
 
 
 def pose_errors_mm(
     estimate: NDArray[np.floating], truth: NDArray[np.floating]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean joint distance (n,) in millimetres, body-centred: unaligned, and rigidly aligned."""
-    return mpjpe(estimate, truth, root="none"), mpjpe(estimate, truth, align="rigid")
+) -> tuple[Array, Array]:
+    """Return the mean joint distances of body-centred poses, millimetres.
+
+    Parameters
+    ----------
+    estimate : (n, 13, 3)
+        Metres.
+    truth : (n, 13, 3)
+        Metres, NaN for joints that were not measured and do not count.
+
+    Returns
+    -------
+    unaligned, aligned : (n,)
+        ``aligned`` after the best rotation and translation.
+    """
+    measured = np.isfinite(truth).all(axis=-1)
+    known = np.where(measured[..., None], truth, 0.0)
+    count = measured.sum(axis=-1)
+    aligned = align(estimate, known, scale=False, weights=measured.astype(np.float64))
+    plain, rigid = (
+        1000 * (measured * np.linalg.norm(poses - known, axis=-1)).sum(axis=-1) / count
+        for poses in (np.asarray(estimate, np.float64), aligned)
+    )
+    return plain, rigid
+
+
+def priors_of(way: Way, bank: PoseBank, people: People) -> dict[str, CameraPrior]:
+    """Return the camera priors of a way by data set.
+
+    Parameters
+    ----------
+    way : Way
+    bank : PoseBank
+    people : People
+        People that a fitted prior is fitted to.
+    """
+    datasets = sorted(set(people.dataset))
+    if way.camera == "fitted":
+        return {
+            dataset: fit_cameras(bank, calibration_people(people, dataset), way.settings).prior
+            for dataset in datasets
+        }
+    prior = way.settings.prior if way.camera == GIVEN else preset_prior(way.camera)
+    return {} if prior is None else dict.fromkeys(datasets, prior)
+
+
+def label_errors(
+    bank: PoseBank,
+    known: KnownPeople,
+    way: Way,
+    priors: Mapping[str, CameraPrior],
+    lifter: torch.nn.Module | None = None,
+) -> pd.DataFrame:
+    """Label people whose pose is known and compare.
+
+    Parameters
+    ----------
+    bank : PoseBank
+    known : KnownPeople
+    way : Way
+    priors : Mapping of str to CameraPrior
+        Camera priors by data set.
+    lifter : torch.nn.Module, optional
+        As of ``label``.
+
+    Returns
+    -------
+    DataFrame
+        A row for each labelled person and estimator: person_id, dataset, estimator, error_mm (mean
+        joint distance, body-centred), aligned_mm (after rotation and translation), completion_px
+        (mean distance of the joints filled in, NaN where none was), trust, error_norm.
+    """
+    matches, _ = match_datasets(bank, known.people, way.settings, priors)
+    row = {person: i for i, person in enumerate(known.people.person_id)}
+    rows = np.array([row[person] for person in matches.person_id], np.intp)
+    missing = ~is_annotated(known.people.state[rows])
+    tables = []
+    for estimator in way.estimators:
+        labels = label(bank, known.people, matches, LabelSettings(estimator), lifter, priors)
+        plain, aligned = pose_errors_mm(labels.joints_3d, known.joints_3d[rows])
+        distance = np.linalg.norm(labels.joints_2d - known.joints_2d[rows], axis=-1)
+        filled = missing & np.isfinite(distance)
+        completion = np.where(filled, distance, 0.0).sum(axis=1) / np.maximum(filled.sum(axis=1), 1)
+        columns: dict[str, Any] = {
+            "person_id": labels.person_id,
+            "dataset": labels.dataset,
+            "way": way.name,
+            "estimator": estimator,
+            "error_mm": plain,
+            "aligned_mm": aligned,
+            "completion_px": np.where(filled.any(axis=1), completion, np.nan),
+            "trust": labels.trust,
+            "error_norm": labels.error_norm,
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def summarise_errors(errors: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return the means of ``label_errors`` by some of its columns.
+
+    Returns
+    -------
+    DataFrame
+        The columns ``by``, people, error_mm, aligned_mm, completion_px, in the order of appearance.
+    """
+    groups = errors.groupby(list(by), sort=False)
+    table = groups[["error_mm", "aligned_mm", "completion_px"]].mean()
+    table.insert(0, "people", groups.size())
+    return table.reset_index()
 
 
 def truth_benchmark(
     bank: PoseBank,
     held_out: PoseBank,
-    matchers: Sequence[MatchSettings],
-    estimators: Sequence[str],
+    ways: Sequence[Way],
     settings: TruthSettings,
     patterns: NDArray[np.bool_] | None = None,
     lifter: torch.nn.Module | None = None,
 ) -> pd.DataFrame:
-    """3D error and completion error of every matcher and estimator, by number of hidden joints.
+    """Measure the errors of labels of MoCap people who are not in the bank.
+
+    A fitted prior is fitted to people of the same cameras with all joints annotated.
 
     Parameters
     ----------
-    bank : poses of other subjects than ``held_out``.
-    matchers : each is combined with each of the estimators.
-    patterns : of ``see_people``. lifter : of ``label``.
+    bank : PoseBank
+        Poses of other subjects than ``held_out``.
+    held_out : PoseBank
+    ways : sequence of Way
+    settings : TruthSettings
+    patterns : (m, 13), optional
+        As of ``simulate_people``.
+    lifter : torch.nn.Module, optional
+        As of ``label``.
 
     Returns
     -------
-    One row per hidden count, matcher and estimator: error_mm (mean joint distance, body-centred),
-    aligned_mm (after rotation), completion_px (mean distance of the hidden joints, for a person of
-    200 px; None where none is hidden).
+    DataFrame
+        ``summarise_errors`` by seen_by, hidden, way and estimator.
     """
-    rows = []
+    complete = simulate_people(held_out, 0, replace(settings, hiding="random")).people
+    priors = {way.name: priors_of(way, bank, complete) for way in ways}
+    tables = []
     for hidden in settings.hidden:
-        seen = see_people(held_out, hidden, settings, patterns)
-        annotated = is_annotated(seen.people.state)
-        for asked in matchers:
-            matches, rejected = match(bank, seen.people, asked)
-            kept = ~np.isin(seen.people.person_id.astype(str), [r.where for r in rejected] or [""])
-            for name in estimators:
-                labels = label(bank, seen.people, matches, LabelSettings(name), lifter)
-                plain, aligned = pose_errors_mm(labels.joints_3d, seen.joints_3d[kept])
-                away = np.linalg.norm(labels.joints_2d - seen.joints_2d[kept], axis=-1)
-                miss = away[~annotated[kept]]
-                rows.append(
-                    {
-                        "hidden": hidden,
-                        "matcher": f"{asked.matcher} k={asked.k}",
-                        "estimator": name,
-                        "people": int(kept.sum()),
-                        "error_mm": float(plain.mean()),
-                        "aligned_mm": float(aligned.mean()),
-                        "completion_px": float(miss.mean()) if len(miss) else None,
-                    }
-                )
-    return pd.DataFrame(rows)
+        known = simulate_people(held_out, hidden, settings, patterns)
+        for way in ways:
+            table = label_errors(bank, known, way, priors[way.name], lifter)
+            tables.append(table.assign(seen_by=settings.seen_by, hidden=hidden))
+    errors = pd.concat(tables, ignore_index=True)
+    return summarise_errors(errors, ("seen_by", "hidden", "way", "estimator"))
+
+
+def view_benchmark(
+    bank: PoseBank,
+    known: KnownPeople,
+    ways: Sequence[Way],
+    lifter: torch.nn.Module | None = None,
+) -> pd.DataFrame:
+    """Measure the errors of labels of people whose 3D joints were measured.
+
+    Parameters
+    ----------
+    bank : PoseBank
+    known : KnownPeople
+        Of ``read_views``.
+    ways : sequence of Way
+    lifter : torch.nn.Module, optional
+        As of ``label``.
+
+    Returns
+    -------
+    DataFrame
+        ``summarise_errors`` by dataset, way and estimator.
+    """
+    tables = [
+        label_errors(bank, known, way, priors_of(way, bank, known.people), lifter) for way in ways
+    ]
+    errors = pd.concat(tables, ignore_index=True)
+    order = errors.sort_values("dataset", kind="stable")
+    return summarise_errors(order, ("dataset", "way", "estimator"))
+
+
+def benchmark_ways(cameras: Sequence[str], settings: MatchSettings, with_lifter: bool) -> list[Way]:
+    """Return the paper's way and every estimator with each of some cameras.
+
+    Parameters
+    ----------
+    cameras : sequence of str
+        As of ``way_of_camera``.
+    settings : MatchSettings
+        Of matching, apart from the cameras.
+    with_lifter : bool
+        Whether there is a network for ``mixture``.
+    """
+    estimators = [name for name in ESTIMATORS if with_lifter or name != "mixture"]
+    return [PAPER, *(way_of_camera(camera, settings, estimators) for camera in cameras)]

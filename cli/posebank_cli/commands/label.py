@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from posebank.labelling import ESTIMATORS, LabelSettings
+from posebank.labelling import CAMERAS, ESTIMATORS, LabelSettings
 from posebank_cli import options
 
 
@@ -26,12 +26,18 @@ from posebank_cli import options
     show_default=True,
     help="Training steps of the lifting network of mixture, which is trained once for a bank.",
 )
+@click.option(
+    "--camera",
+    type=click.Choice(CAMERAS),
+    help="Camera prior that weighs the candidates, by default that of matching.",
+)
 @options.cluster
 @options.as_json
 def label(
     workspace: Path,
     estimator: str,
     lifter_steps: int,
+    camera: str | None,
     workers: int,
     scheduler: str | None,
     as_json: bool,
@@ -44,4 +50,4 @@ def label(
 
     with options.runner(workers, scheduler) as runner:
         settings = LabelSettings(estimator=estimator, lifter_steps=lifter_steps)
-        options.show([label_people(workspace, settings, runner)], as_json)
+        options.show([label_people(workspace, settings, runner, camera)], as_json)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from posebank.labelling import CAMERAS
 from posebank.matching import DEVICES, MATCHERS, MatchSettings
 from posebank_cli import options
 from posebank_pipelines.camera_degrees import prior_from_degrees
@@ -34,6 +35,12 @@ from posebank_pipelines.camera_degrees import prior_from_degrees
     show_default=True,
     help="Where bounds are computed; auto is a GPU where there is one. The matches are the same.",
 )
+@click.option(
+    "--camera",
+    type=click.Choice(CAMERAS),
+    help="Camera prior: fitted to each data set (the default of viewfree), photographs, level, or "
+    "any (every camera alike).",
+)
 @options.camera
 @options.camera_prior
 @options.cluster
@@ -46,10 +53,11 @@ def match(
     workers: int,
     scheduler: str | None,
     as_json: bool,
+    camera: str | None,
     prior_elevation_deg: float | None,
     prior_elevation_spread_deg: float | None,
     prior_roll_spread_deg: float | None,
-    **camera: object,
+    **limits: object,
 ) -> None:
     """Match every annotated person of the workspace with its bank.
 
@@ -62,6 +70,6 @@ def match(
     prior = prior_from_degrees(
         prior_elevation_deg, prior_elevation_spread_deg, prior_roll_spread_deg
     )
-    settings = match_settings(workspace, matcher, k, device, prior, **camera)
+    settings = match_settings(workspace, matcher, k, device, prior, **limits)
     with options.runner(workers, scheduler) as runner:
-        options.show([match_people(workspace, settings, runner)], as_json)
+        options.show([match_people(workspace, settings, runner, camera)], as_json)

@@ -10,13 +10,14 @@ import click
 import numpy as np
 import pandas as pd
 
-from posebank.labelling.truth import HIDING, TruthSettings
+from posebank.labelling.known_people import HIDING, SEEN_BY, TRUTH_CAMERAS, TruthSettings
 from posebank_cli import options
 from posebank_pipelines.query import (
     QUERY_BY,
     query_banks,
     query_pose,
     query_truth,
+    query_views,
     query_workspace,
 )
 
@@ -34,8 +35,9 @@ _MEASURES = ("error_norm", "error_mm")
 )
 @click.option(
     "--truth",
-    metavar="SUBJECTS",
-    help="3D error of labels of MoCap people who are left out of the bank: DATASET/SUBJECT,...",
+    metavar="SUBJECTS|FILE",
+    help="3D error of labels of MoCap people who are left out of the bank, DATASET/SUBJECT,..., "
+    "or of people whose 3D joints were measured in views, a JSON file (see docs/matching.md).",
 )
 @click.option(
     "--people",
@@ -43,6 +45,22 @@ _MEASURES = ("error_norm", "error_mm")
     default=200,
     show_default=True,
     help="People of --truth for each number of hidden joints.",
+)
+@click.option(
+    "--seen-by",
+    type=click.Choice(list(SEEN_BY)),
+    multiple=True,
+    default=(TruthSettings.seen_by,),
+    show_default=True,
+    help="Cameras that see the MoCap people of --truth: elevation -30 to 60 and roll within 20 "
+    "degrees; level; any roll; any; or 70 % level and 30 % any roll. Repeat for several.",
+)
+@click.option(
+    "--camera",
+    type=click.Choice(TRUTH_CAMERAS),
+    multiple=True,
+    help="Camera prior of the labels of --truth, by default that of the workspace; limits: none, "
+    "elevation -30 to 60 and roll within 20 degrees. Repeat to compare several.",
 )
 @click.option(
     "--hiding",
@@ -73,6 +91,8 @@ def query(
     banks: tuple[str, ...],
     truth: str | None,
     people: int,
+    seen_by: tuple[str, ...],
+    camera: tuple[str, ...],
     hiding: str,
     lifter_steps: int | None,
     pose: str | None,
@@ -86,7 +106,8 @@ def query(
 
     \b
     Example: posebank query -w workspace --banks cmu --banks cmu,hdm05 --by dataset
-             posebank query -w workspace --truth hdm05/bd,hdm05/dg
+             posebank query -w workspace --truth hdm05/bd,hdm05/dg --seen-by level
+             posebank query -w workspace --truth views.json
              posebank query -w workspace --pose person.json --picture match.png
     """
     label: dict[str, Any] | None = None
@@ -96,9 +117,22 @@ def query(
             given = Path(pose).read_text() if pose.endswith(".json") else pose
             table, label = query_pose(workspace, given, k, picture)
         elif truth is not None:
-            subjects = truth.split(",")
             steps = lifter_steps or 0
-            table = query_truth(workspace, subjects, combinations, people, hiding, steps)
+            if truth.endswith(".json"):
+                views = Path(truth)
+                table, set_aside = query_views(workspace, views, combinations, steps, camera)
+                options.show_rejected(set_aside)
+            else:
+                table = query_truth(
+                    workspace,
+                    truth.split(","),
+                    combinations,
+                    people,
+                    hiding,
+                    steps,
+                    seen_by,
+                    camera,
+                )
         elif banks:
             table = query_banks(workspace, combinations, by, runner)
         else:

@@ -14,6 +14,13 @@ from posebank.labelling.lifter import LifterSettings
 from posebank.schemas import LABELS, to_table
 from posebank.types import texts
 from posebank.workspace import count_datasets, load_bank, match_rows, people_rows
+from posebank_pipelines.cameras import (
+    Priors,
+    camera_name,
+    camera_of_matches,
+    dataset_priors,
+    priors_of_matches,
+)
 from posebank_pipelines.partitions import Partition
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult
@@ -30,12 +37,18 @@ class _Rows:
 
 
 def _label_partition(
-    rows: _Rows, number: int, workspace: Path, staging: Path, settings: LabelSettings, matcher: str
+    rows: _Rows,
+    number: int,
+    workspace: Path,
+    staging: Path,
+    settings: LabelSettings,
+    matcher: str,
+    priors: Priors,
 ) -> Partition:
     people = people_rows(workspace, *rows.people)
     matches = match_rows(workspace, *rows.matches)
     net = read_lifter(workspace) if settings.estimator == "mixture" else None
-    labels = label(load_bank(workspace), people, matches, settings, net)
+    labels = label(load_bank(workspace), people, matches, settings, net, priors)
     provenance = texts(p if p == "measured" else f"{matcher} {p}" for p in labels.provenance)
     table = to_table(replace(labels, provenance=provenance), LABELS)
     part = write_part(staging, f"labels-{number:05d}.parquet", table, section="labels")
@@ -53,14 +66,26 @@ def _partitions(workspace: Path) -> list[_Rows]:
     return found
 
 
-def label_people(workspace: Path, settings: LabelSettings, runner: Runner) -> StageResult:
-    """Label every matched person of the workspace, training the lifter first where needed."""
+def label_people(
+    workspace: Path, settings: LabelSettings, runner: Runner, camera: str | None = None
+) -> StageResult:
+    """Label every matched person of the workspace, training the lifter first where needed.
+
+    Parameters
+    ----------
+    workspace : Path
+    settings : LabelSettings
+    runner : Runner
+    camera : str, optional
+        Camera prior that weighs the candidates, one of ``CAMERAS``; by default those that the
+        people were matched with.
+    """
     matched_with = settings_of_matches(workspace)
-    decided = deciding(settings)
+    camera = camera or camera_of_matches(workspace)
+    decided = deciding(settings) | {"camera": camera}
     reads = ["bank", "annotations", "matches"]
     if settings.estimator == "mixture":
-        # The people's cameras are thought to be those that they were matched with.
-        training = LifterSettings(steps=settings.lifter_steps, limits=matched_with.limits)
+        training = LifterSettings(steps=settings.lifter_steps)
         lifter(workspace, training, runner.progress)
         reads.append("lifter")
     else:
@@ -68,9 +93,20 @@ def label_people(workspace: Path, settings: LabelSettings, runner: Runner) -> St
     stage = Stage(workspace, "labels", decided, reads=reads)
     if stage.is_current:
         return stage.result()
+    if camera == camera_of_matches(workspace):
+        priors = priors_of_matches(workspace)
+    else:
+        every_camera = replace(matched_with, prior=None)
+        camera_name(every_camera, camera)
+        priors, _ = dataset_priors(workspace, every_camera, camera, runner)
     with stage.build() as build:
         done = build.partitions(
-            runner, _label_partition, _partitions(workspace), settings, matched_with.matcher
+            runner,
+            _label_partition,
+            _partitions(workspace),
+            settings,
+            matched_with.matcher,
+            priors,
         )
         labelled: Counter[str] = Counter()
         for partition in done:

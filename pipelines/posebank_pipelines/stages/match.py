@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from posebank.artefacts import find_manifest, read_manifest, write_part
 from posebank.deciding import deciding
 from posebank.geometry.camera_prior import CameraPrior
 from posebank.geometry.cameras import CameraLimits
-from posebank.matching import MatchSettings, ViewIndex, load_index, match
+from posebank.labelling.camera_prior import match_datasets
+from posebank.matching import MatchSettings, ViewIndex, load_index
 from posebank.matching.devices import device_name
 from posebank.schemas import matches_to_table
 from posebank.workspace import content, load_bank, people_rows
 from posebank_pipelines.camera_degrees import limits_of_matcher
+from posebank_pipelines.cameras import Priors, camera_name, dataset_priors, priors_to_manifest
 from posebank_pipelines.partitions import Partition, row_ranges
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult
@@ -30,13 +32,19 @@ def _index(folder: Path, bank_content: str) -> ViewIndex:
 
 
 def _match_partition(
-    rows: tuple[int, int], number: int, workspace: Path, staging: Path, settings: MatchSettings
+    rows: tuple[int, int],
+    number: int,
+    workspace: Path,
+    staging: Path,
+    settings: MatchSettings,
+    priors: Priors,
 ) -> Partition:
     bank = load_bank(workspace)
     views = (
         _index(workspace / "index", content(workspace, "bank")) if uses_index(settings) else None
     )
-    matches, rejected = match(bank, people_rows(workspace, *rows), settings, views)
+    people = people_rows(workspace, *rows)
+    matches, rejected = match_datasets(bank, people, settings, priors, views)
     table = matches_to_table(matches, bank.pose_id)
     part = write_part(staging, f"matches-{number:05d}.parquet", table, section="matches")
     stats = {
@@ -85,26 +93,42 @@ def settings_of_matches(workspace: Path) -> MatchSettings:
     manifest = find_manifest(workspace / "matches")
     if manifest is None:
         return MatchSettings()
-    decided = dict(manifest.sections["matches"].settings)
+    known = {field.name for field in fields(MatchSettings)}
+    kept = manifest.sections["matches"].settings
+    decided = {name: value for name, value in kept.items() if name in known}
     decided["limits"] = CameraLimits(**decided["limits"])
     if decided.get("prior") is not None:
         decided["prior"] = CameraPrior(**decided["prior"])
     return MatchSettings(**decided)
 
 
-def match_people(workspace: Path, settings: MatchSettings, runner: Runner) -> StageResult:
-    """Match the workspace's people against its bank, building the index first where needed."""
-    stage = Stage(
-        workspace, "matches", deciding(settings),
-        reads=["bank", "annotations"], seed=settings.seed,
-    )  # fmt: skip
+def match_people(
+    workspace: Path, settings: MatchSettings, runner: Runner, camera: str | None = None
+) -> StageResult:
+    """Match the workspace's people with its bank.
+
+    The index is built and the camera priors are fitted first, where the settings need them.
+
+    Parameters
+    ----------
+    workspace : Path
+    settings : MatchSettings
+    runner : Runner
+    camera : str, optional
+        As of ``camera_name``.
+    """
+    camera = camera_name(settings, camera)
+    decided = deciding(settings) | {"camera": camera}
+    stage = Stage(workspace, "matches", decided, reads=["bank", "annotations"], seed=settings.seed)
     if stage.is_current:
         return stage.result()
     if uses_index(settings):
         index(workspace, settings)
+    priors, cameras = dataset_priors(workspace, settings, camera, runner)
     with stage.build() as build:
+        build.settings["priors"] = priors_to_manifest(priors)
         rows = row_ranges(read_manifest(workspace / "annotations", "annotations").rows, _PARTITION)
-        done = build.partitions(runner, _match_partition, rows, settings)
+        done = build.partitions(runner, _match_partition, rows, settings, priors)
         whole = [partition.stats for partition in done if partition.parts]
         matched = sum(stats["matched"] for stats in whole)
         build.stats = {
@@ -114,5 +138,7 @@ def match_people(workspace: Path, settings: MatchSettings, runner: Runner) -> St
                 sum(stats["error_norm_sum"] for stats in whole) / matched if matched else None
             ),
             "device": ", ".join(sorted({stats["device"] for stats in whole})),
+            "camera": camera,
+            "cameras": cameras,
         }
     return stage.result()

@@ -6,14 +6,13 @@ from matching_oracle import people_from, random_bank, random_people
 from scipy.spatial.transform import Rotation
 
 from posebank.errors import ArtefactError, SettingsError
+from posebank.geometry.camera_prior import SIGMA
 from posebank.labelling import ESTIMATORS, LabelSettings, estimators, label
 from posebank.labelling.completion import complete, fit_camera, project
 from posebank.labelling.estimators import (
     INFLATION,
     LIFTED,
     REACH,
-    SIGMA,
-    candidate_poses,
     candidate_weights,
     modes,
     posterior,
@@ -26,17 +25,12 @@ from posebank.labelling.perspective import (
     NOISE_M,
     SPREAD_M,
     TURN,
+    candidate_poses,
     perspective_error,
     turned,
 )
 from posebank.labelling.trust import RESIDUAL_MM, fit_trust, trust_features
-from posebank.labelling.truth import (
-    TruthSettings,
-    pose_errors_mm,
-    see_people,
-    truth_benchmark,
-    without_subjects,
-)
+from posebank.labelling.truth import pose_errors_mm
 from posebank.matching import MatchSettings, match
 from posebank.skeleton import J, body_centre, centred, is_annotated
 
@@ -127,17 +121,17 @@ def test_posterior_honours_the_annotated_joints():
     pose = bank.joints_3d[2:3].astype(float) * [1, -1, -1]  # from the front, y down
     person = people_from(90 * project(pose) + 200, np.ones((1, 13)))
     matches, _ = match(bank, person, MatchSettings(k=1))
-    found = posterior(bank, matches, person.joints_2d, np.ones((1, 13), bool))
-    assert found.reach_mm[0] == 0
+    estimate = posterior(bank, matches, person.joints_2d, np.ones((1, 13), bool))
+    assert estimate.reach_mm[0] == 0
     seen = candidate_poses(bank, matches)[0][0, 0]
     # Matching is orthographic: its camera is off, and the annotated joints take it back.
-    errors = [pose_errors_mm(p, pose)[0][0] for p in (found.pose, seen[None])]
+    errors = [pose_errors_mm(p, pose)[0][0] for p in (estimate.pose, seen[None])]
     assert errors[0] < 0.7 * errors[1]
     everyone = np.ones((1, 13), bool)
-    off = [perspective_error(p, person.joints_2d, everyone)[0] for p in (found.pose, seen[None])]
+    off = [perspective_error(p, person.joints_2d, everyone)[0] for p in (estimate.pose, seen[None])]
     assert off[0] < 0.5 * off[1]
     assert perspective_error(pose, person.joints_2d, everyone)[0] < 1e-6
-    np.testing.assert_allclose(limb_lengths(found.pose), limb_lengths(pose), rtol=1e-6)
+    np.testing.assert_allclose(limb_lengths(estimate.pose), limb_lengths(pose), rtol=1e-6)
 
 
 def numerical_slope(function, at):
@@ -150,16 +144,16 @@ def test_mixture_is_the_bayes_estimate(matched):
     """Against the same linear model solved in information form, candidate by candidate."""
     bank, people, matches = matched
     seen = is_annotated(people.state)
-    found = posterior(bank, matches, people.joints_2d, seen)
-    poses, there = candidate_poses(bank, matches)
+    estimate = posterior(bank, matches, people.joints_2d, seen)
+    poses, valid = candidate_poses(bank, matches)
     poses = turned(poses, people.joints_2d, seen)
     apart = {(J["r_ankle"], J["r_hip"]): 2, (J["r_wrist"], J["l_shoulder"]): 3, (0, 0): 0}
     apart |= {(J["head"], J["r_hip"]): 2, (J["r_ankle"], J["l_wrist"]): 6}
     for i in range(len(matches)):
         error = perspective_error(poses[i], people.joints_2d[i][None], seen[i][None])
-        weight = np.where(there[i], np.exp(-(error**2) / (2 * SIGMA**2)), 0)
+        weight = np.where(valid[i], np.exp(-(error**2) / (2 * SIGMA**2)), 0)
         weight /= weight.sum()
-        np.testing.assert_allclose(found.weight[i], weight, atol=1e-12)
+        np.testing.assert_allclose(estimate.weight[i], weight, atol=1e-12)
         mean = np.tensordot(weight, poses[i], 1)
         away = (poses[i] - mean).reshape(len(weight), -1)
         # The limbs between two joints are checked above for some; here they are the library's.
@@ -183,13 +177,13 @@ def test_mixture_is_the_bayes_estimate(matched):
         shift = np.tile(np.eye(2), (len(at), 1))
         slope = np.hstack([slope, shift, at.reshape(-1, 1)])
         information += slope.T @ slope / NOISE_M**2
-        for c in np.flatnonzero(there[i]):
+        for c in np.flatnonzero(valid[i]):
             image = project(poses[i, c])
             scale, move = fit_camera(people.joints_2d[i], seen[i], image)
             off = ((people.joints_2d[i] - move) / scale - image)[seen[i]].ravel()
             step = np.linalg.solve(information, slope.T @ off / NOISE_M**2)
             expected = poses[i, c] + step[:39].reshape(13, 3)
-            np.testing.assert_allclose(found.poses[i, c], centred(expected), atol=1e-5)
+            np.testing.assert_allclose(estimate.poses[i, c], centred(expected), atol=1e-5)
 
 
 def test_turning_finds_the_camera_of_a_perspective_image():
@@ -278,11 +272,16 @@ def test_measured_3d_wins(matched):
 
 def test_weights_fall_with_the_error():
     error = np.array([[0.3, 0.1, np.inf], [0.2, 0.2, 0.4]])
-    weight = candidate_weights(error)
+    weight = candidate_weights(error, np.zeros((2, 3)))
     np.testing.assert_allclose(weight.sum(axis=1), 1)
     assert weight[0, 2] == 0
     assert weight[0, 0] / weight[0, 1] == pytest.approx(np.exp((0.01 - 0.09) / 0.02))
     assert weight[1, 0] == weight[1, 1]
+    penalty = np.array([[0.0, 0.08, 0.0], [0.0, 0.02, 0.0]])
+    weight = candidate_weights(error, penalty)
+    np.testing.assert_allclose(weight.sum(axis=1), 1)
+    assert weight[0, 0] == pytest.approx(0.5)  # 0.09 and 0.01 + 0.08
+    assert weight[1, 0] / weight[1, 1] == pytest.approx(np.e)
 
 
 def test_ambiguity_of_one_hypothesis_is_zero(matched):
@@ -315,56 +314,19 @@ def test_trust_model_recovers_its_own_law():
 
 def test_trust_features_of_a_match(matched):
     bank, people, matches = matched
-    found = posterior(bank, matches, people.joints_2d, is_annotated(people.state))
-    features = trust_features(matches, found)
-    finite = [row[np.isfinite(row)] for row in found.error_norm]
+    estimate = posterior(bank, matches, people.joints_2d, is_annotated(people.state))
+    features = trust_features(matches, estimate)
+    finite = [row[np.isfinite(row)] for row in estimate.error_norm]
     np.testing.assert_allclose(features[:, 0], [row.min() for row in finite])
     np.testing.assert_allclose(features[:, 1], [np.ptp(row) for row in finite])
     np.testing.assert_array_equal(features[:, 2], 1 + (people.state == 0).sum(axis=1))
-    poses, there = candidate_poses(bank, matches)
-    away = 1000 * np.linalg.norm(found.poses - found.pose[:, None], axis=-1).mean(axis=-1)
-    uncertain = (found.weight * away).sum(axis=1) ** 2 + (RESIDUAL_MM * features[:, 0]) ** 2
+    poses, valid = candidate_poses(bank, matches)
+    away = 1000 * np.linalg.norm(estimate.poses - estimate.pose[:, None], axis=-1).mean(axis=-1)
+    uncertain = (estimate.weight * away).sum(axis=1) ** 2 + (RESIDUAL_MM * features[:, 0]) ** 2
     np.testing.assert_allclose(features[:, 3] ** 2, uncertain)
     away = 1000 * np.linalg.norm(poses - poses[:, :1], axis=-1).mean(axis=-1)
-    np.testing.assert_allclose(features[:, 4], np.where(there, away, 0).max(axis=1))
+    np.testing.assert_allclose(features[:, 4], np.where(valid, away, 0).max(axis=1))
     assert ((features[:, 5] >= 1) & (features[:, 5] <= 5)).all()
-
-
-def test_seen_people_project_to_their_annotations():
-    bank = random_bank(11)
-    settings = TruthSettings(n_people=9, noise_px=0.0, distance_m=(400.0, 500.0))
-    seen = see_people(bank, 3, settings)
-    assert (is_annotated(seen.people.state).sum(axis=1) == 10).all()
-    # From afar the camera is orthographic: 200 px for 1.7 m.
-    expected = 200 / 1.7 * seen.joints_3d[..., :2] + 500
-    np.testing.assert_allclose(seen.joints_2d, expected, atol=1.0)
-    cut = see_people(bank, 3, replace(settings, hiding="truncated"))
-    low = np.where(cut.people.state == 0, np.inf, cut.joints_2d[..., 1]).min(axis=1)
-    assert (np.where(cut.people.state == 0, cut.joints_2d[..., 1], np.inf).min(axis=1) >= low).all()
-
-
-def test_joints_are_hidden_as_in_people():
-    bank = random_bank(11)
-    patterns = np.ones((3, 13), bool)
-    patterns[0, [2, 5]] = patterns[1, [7, 8]] = patterns[2, 4] = False
-    settings = TruthSettings(n_people=9, hiding="people")
-    seen = see_people(bank, 2, settings, patterns)
-    got = {tuple(np.flatnonzero(row)) for row in seen.people.state == 0}
-    assert got == {(2, 5), (7, 8)}
-    with pytest.raises(SettingsError, match="lack 3 of 13"):
-        see_people(bank, 3, settings, patterns)
-
-
-def test_truth_benchmark_divides_by_subject(lifter):
-    bank, out = without_subjects(random_bank(20), ["cmu/1"])
-    assert set(bank.subject) == {"0", "2"}
-    assert set(out.subject) == {"1"}
-    settings = TruthSettings(n_people=5, hidden=(0, 3))
-    matcher = MatchSettings(k=3)
-    table = truth_benchmark(bank, out, [matcher], ESTIMATORS, settings, lifter=lifter)
-    assert len(table) == 2 * len(ESTIMATORS)
-    assert (table["aligned_mm"] < table["error_mm"]).all()
-    assert table["completion_px"].notna().tolist() == [h > 0 for h in table["hidden"]]
 
 
 def test_pose_errors_by_hand():

@@ -2,6 +2,7 @@ import numpy as np
 import torch
 from matching_oracle import random_bank
 
+from posebank.labelling.known_people import TruthSettings, simulate_people
 from posebank.labelling.lifter import (
     LifterSettings,
     lift,
@@ -10,7 +11,7 @@ from posebank.labelling.lifter import (
     save_lifter,
     train_lifter,
 )
-from posebank.labelling.truth import TruthSettings, pose_errors_mm, see_people
+from posebank.labelling.truth import pose_errors_mm
 from posebank.skeleton import is_annotated
 
 
@@ -29,7 +30,7 @@ def test_input_ignores_place_size_and_missing_joints():
 def test_training_learns_and_repeats():
     bank = random_bank(60)
     settings = LifterSettings(width=64, steps=200, batch=128, learning_rate=5e-3, threads=1)
-    seen = see_people(bank, 2, TruthSettings(n_people=40))
+    seen = simulate_people(bank, 2, TruthSettings(n_people=40))
     annotated = is_annotated(seen.people.state)
     net = train_lifter(bank, settings)
     error = pose_errors_mm(lift(net, seen.people.joints_2d, annotated), seen.joints_3d)[0].mean()
@@ -45,7 +46,7 @@ def test_saved_network_is_the_same(tmp_path):
     bank = random_bank(9)
     net = train_lifter(bank, LifterSettings(width=16, steps=4, batch=8, threads=1))
     save_lifter(net, tmp_path / "weights.npz")
-    seen = see_people(bank, 3, TruthSettings(n_people=9))
+    seen = simulate_people(bank, 3, TruthSettings(n_people=9))
     asked = seen.people.joints_2d, is_annotated(seen.people.state)
     lifted = lift(net, *asked)
     np.testing.assert_array_equal(lift(load_lifter(tmp_path / "weights.npz"), *asked), lifted)
