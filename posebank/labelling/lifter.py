@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from posebank.errors import ArtefactError, SourceError
 from posebank.geometry.cameras import CameraLimits, sample_rotations
 from posebank.geometry.centring import centre_on
-from posebank.mocap.npz_arrays import NpzArrays
 from posebank.labelling.camera_prior import preset_prior, sample_cameras
+from posebank.mocap.npz_arrays import NpzArrays
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import PoseBank
 
