@@ -84,7 +84,8 @@ def test_simulated_cameras_are_within_their_limits(name):
         "any": (-90, 90, 180),
         "mixed": (-30, 60, 180),
     }[name]
-    assert within[0] - 1e-6 <= elevation.min() and elevation.max() <= within[1] + 1e-6
+    assert within[0] - 1e-6 <= elevation.min()
+    assert elevation.max() <= within[1] + 1e-6
     assert np.abs(roll).max() <= within[2] + 1e-6
     level = (np.abs(roll) <= 5) & (elevation >= -10) & (elevation <= 20)
     if name == "mixed":
@@ -179,7 +180,8 @@ def test_view_benchmark_counts_measured_joints_alone(tmp_path):
 
 def test_real_views(shared_data):
     known, rejected = read_views(shared_data / "real3d" / "views.json")
-    assert len(known.people) == 36 and not rejected
+    assert len(known.people) == 36
+    assert not rejected
     assert np.isfinite(known.joints_3d).all()
     lengths = np.linalg.norm(
         known.joints_3d[:, J["r_hip"]] - known.joints_3d[:, J["r_knee"]], axis=1
