@@ -291,7 +291,7 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
     of_limits, of_prior = map(get_type_hints, (limits_from_degrees, prior_from_degrees))
     hints = {name: hint for name, hint in (of_limits | of_prior).items() if name != "return"}
     table = dict(_only(raw.get("camera", {}), ["prior", *hints], "[camera]"))
-    named = table.pop("prior", None)
+    prior = table.pop("prior", None)
     camera = _only(table, list(hints), "[camera]")
     camera = {key: _typed(value, hints[key], f"[camera].{key}") for key, value in camera.items()}
     limits = {k: v for k, v in camera.items() if k in of_limits}
@@ -334,7 +334,7 @@ def _checked(raw: Mapping[str, Any], base: Path) -> RunConfig:
             if "evaluate" in raw
             else None
         ),
-        camera=None if named is None else _one_of(named, CAMERAS, "[camera].prior"),
+        camera=None if prior is None else _one_of(prior, CAMERAS, "[camera].prior"),
         integration=_settings(IntegrationSettings, raw.get("integration", {}), "[integration]"),
         splits=_splits(raw.get("split", "val")),
         run=run_name(raw.get("run", "default")),
