@@ -105,8 +105,8 @@ def preset_prior(name: str) -> CameraPrior | None:
 def _photographs(elevation: Array, roll: Array) -> Array:
     """Return the density (...) of the cameras of photographs, radians."""
     beyond = np.maximum(np.abs(roll) - np.radians(10), 0.0)
-    density: Array = _tailed(elevation, 10, 25, 0.05) * _tailed(beyond, 0, 10, 0.05)
-    return density
+    density = _tailed(elevation, 10, 25, 0.05) * _tailed(beyond, 0, 10, 0.05)
+    return np.asarray(density, np.float64)
 
 
 def _tailed(angle: Array, mean_deg: float, spread_deg: float, share: float) -> Array:
