@@ -117,7 +117,8 @@ def _tailed(angle: Array, mean_deg: float, spread_deg: float, share: float) -> A
 
 def _penalty(density: Array) -> Array:
     """Return the penalty of a density, rounded to what a manifest needs to keep."""
-    return np.round(-2 * SIGMA**2 * np.log(density / density.max()), 6) + 0.0
+    penalty = -2 * SIGMA**2 * np.log(density / density.max())
+    return np.asarray(np.round(penalty, 6) + 0.0, np.float64)
 
 
 def fit_camera_prior(bank: PoseBank, people: People, matches: Matches) -> CameraPrior:
