@@ -21,8 +21,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,12 @@ import numpy as np
 from posebank import artefacts
 from posebank.labelling import LabelSettings
 from posebank.matching import MatchSettings
+from posebank.mocap import BankSettings, ReadOptions
 from posebank.schemas import ANNOTATIONS, BANK, to_table
 from posebank.types import Records, texts
 from posebank.workspace import load_bank, load_people
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages.ingest import ingest
 from posebank_pipelines.stages.label import label_people
 from posebank_pipelines.stages.match import match_people
 
@@ -71,33 +74,37 @@ def _write(artefact: Path, kind: str, records: Records, schema: Any) -> None:
         artefacts.commit(staging, artefact, kind, parts, {kind: section})
 
 
-def hashes(workspace: Path) -> dict[str, str]:
-    """Content of what match and label made."""
-    return {k: artefacts.read_manifest(workspace / k, k).content for k in ("matches", "labels")}
+def hashes(workspace: Path, kinds: Iterable[str] = ("matches", "labels")) -> dict[str, str]:
+    """Content of what match and label made, or of other artefacts."""
+    return {k: artefacts.read_manifest(workspace / k, k).content for k in kinds}
 
 
-def do(workspace: Path, runner: Runner) -> None:
-    """Match and label."""
+def do(workspace: Path, runner: Runner, mocap: Path | None = None) -> None:
+    """Match and label, or ingest a folder of CMU clips."""
+    if mocap is not None:
+        ingest(workspace, "cmu", {mocap: ReadOptions()}, BankSettings(), runner)
+        return
     match_people(workspace, MATCHING, runner)
     label_people(workspace, LabelSettings(), runner)
 
 
 def clear(workspace: Path) -> None:
-    """Remove what match and label made, and what is left of them."""
+    """Remove what the stages made, and what is left of them, but what ``make_workspace`` wrote."""
     for path in workspace.iterdir():
         if path.name.split(".")[-1] in ("tmp", "old", "lock"):
             shutil.rmtree(path, ignore_errors=True)
             path.unlink(missing_ok=True)
-    for kind in ("index", "matches", "labels"):
+    made = [] if (workspace / "annotations").exists() else ["bank"]
+    for kind in ("index", "matches", "labels", *made):
         artefacts.remove(workspace / kind)
 
 
-def expected(workspace: Path) -> dict[str, str]:
+def expected(workspace: Path, mocap: Path | None = None) -> dict[str, str]:
     """Content after an undisturbed run in this process."""
     clear(workspace)
     with Runner(1) as runner:
-        do(workspace, runner)
-    found = hashes(workspace)
+        do(workspace, runner, mocap)
+    found = hashes(workspace, ("bank",) if mocap is not None else ("matches", "labels"))
     clear(workspace)
     return found
 
@@ -177,7 +184,7 @@ if __name__ == "__main__":
     workers = 1 if scheduler else int(sys.argv[3])
     try:
         with Runner(workers, scheduler, notify=tell, worker_timeout_s=60) as runner:
-            do(Path(sys.argv[2]), runner)
+            do(Path(sys.argv[2]), runner, *map(Path, sys.argv[4:]))
     except PosebankError as error:
         tell(f"Error: {error}")
         sys.exit(1)
@@ -188,13 +195,20 @@ if __name__ == "__main__":
 
 
 def _driver(
-    options: argparse.Namespace, workspace: Path, where: str, prefix: tuple[str, ...] = ()
+    options: argparse.Namespace,
+    workspace: Path,
+    where: str,
+    prefix: tuple[str, ...] = (),
+    mark: str = "",
 ) -> subprocess.Popen[str]:
     script = options.scratch / "driver.py"
     script.write_text(_DRIVER)
     here = str(Path(__file__).parent)
     command = [*prefix, sys.executable, str(script), here, str(workspace), where]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    if options.mocap is not None:
+        command.append(str(options.mocap))
+    environment = {**os.environ, "BENCH_FAULTS": mark}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def _finished(workspace: Path) -> int:
@@ -282,69 +296,83 @@ def scheduler(options: argparse.Namespace) -> None:
 # --- commands that are killed
 
 
-def _children(pid: int) -> set[int]:
-    found, waiting = set(), [pid]
-    while waiting:
-        parent = waiting.pop()
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
-                new = {int(child) for child in task.read_text().split()} - found
-            except OSError:
-                continue
-            found |= new
-            waiting += new
-    return found
+def _marked(mark: str) -> set[int]:
+    """Processes with this text in the environment that they were started with, still alive."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if mark.encode() in path.read_bytes():
+                found.add(int(path.parent.name))
+    return {pid for pid in found if _alive(pid)}
 
 
 def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
 def commands(options: argparse.Namespace) -> None:
-    """End a command with SIGKILL or SIGTERM at random points, then let it go on to the end."""
-    workspace = make_workspace(options.source, options.scratch / "commands", options.n_people)
-    wanted = expected(workspace)
+    """End a command with SIGKILL or SIGTERM at random points, then let it go on to the end.
+
+    With ``--mocap`` it is an ingest of this folder of CMU clips, otherwise match and label.
+    """
+    if options.mocap is not None:
+        workspace = options.scratch / "ingest"
+        workspace.mkdir(exist_ok=True)
+    else:
+        workspace = make_workspace(options.source, options.scratch / "commands", options.n_people)
+    wanted = expected(workspace, options.mocap)
     rng = random.Random(options.seed)
-    left_alive = half_written = 0
-    for number in range(options.kills):
-        sent = (signal.SIGKILL, signal.SIGTERM)[number % 2]
-        count = 2 + number // 2 % 2
-        driver = _driver(options, workspace, str(count))
-        time.sleep(rng.uniform(1, options.longest))
-        before = _finished(workspace)
-        children = _children(driver.pid)
-        driver.send_signal(sent)
-        end = time.monotonic() + (5 if sent == signal.SIGKILL else 60)
-        driver.wait()
-        _wait(lambda: not any(map(_alive, children)), end - time.monotonic())  # noqa: B023
-        alive = sum(map(_alive, children))
-        left_alive += alive
-        for kind in ("matches", "labels"):
+    total: Counter[str] = Counter()
+    longest = options.longest
+    while total["kills"] < options.kills:
+        sent = (signal.SIGKILL, signal.SIGTERM)[total["kills"] % 2]
+        count = 2 + total["kills"] // 2 % 2
+        mark = f"bench-faults-{os.getpid()}-{total['runs']}"
+        driver = _driver(options, workspace, str(count), mark=mark)
+        total["runs"] += 1
+        start = time.monotonic()
+        with suppress(subprocess.TimeoutExpired):
+            driver.wait(rng.uniform(0.2, longest))
+        if driver.poll() is not None:  # it was quicker
+            longest = min(longest, time.monotonic() - start)
+        else:
+            before, processes = _finished(workspace), len(_marked(mark))
+            driver.send_signal(sent)
+            sent_at = time.monotonic()
+            _wait(lambda: not _marked(mark), 60)  # noqa: B023
+            seconds = time.monotonic() - sent_at
+            driver.wait()
+            kept = _finished(workspace)
+            lost = max(0, before - kept) if not _done(workspace, wanted) else 0
+            total["kills"] += 1
+            total[f"{sent.name} at {processes} processes"] += 1
+            total["left after 5 s"] += seconds > 5
+            total["finished partitions lost"] += lost
+            print(
+                f"{total['kills']}: {sent.name} after {sent_at - start:.1f} s, {count} workers, "
+                f"{processes} processes, all ended after {seconds:.1f} s; {before} partitions "
+                f"finished before, {kept} after",
+                flush=True,
+            )
+        for kind in wanted:
             if artefacts.find_manifest(workspace / kind) is not None:
-                half_written += len(artefacts.verify(workspace / kind, kind))
-        print(
-            f"{number + 1}: {sent.name}, {count} workers, {len(children)} children, {alive} left, "
-            f"{before} partitions finished, {_finished(workspace)} kept", flush=True,
-        )  # fmt: skip
-        if all(artefacts.find_manifest(workspace / k) for k in ("matches", "labels")):
-            assert hashes(workspace) == wanted
+                total["half-written parts"] += len(artefacts.verify(workspace / kind, kind))
+        if _done(workspace, wanted):
+            total["completed by resuming"] += 1
+            total["other bytes"] += hashes(workspace, wanted) != wanted
             clear(workspace)
     with Runner(1) as runner:
-        do(workspace, runner)
-    print(
-        json.dumps(
-            {
-                "kills": options.kills,
-                "left_alive": left_alive,
-                "half_written": half_written,
-                "same_bytes": hashes(workspace) == wanted,
-                "left_over": [p.name for p in workspace.iterdir() if p.name.startswith(".")],
-            }
-        )
-    )
+        do(workspace, runner, options.mocap)
+    total["other bytes"] += hashes(workspace, wanted) != wanted
+    left = [p.name for p in workspace.iterdir() if p.name.startswith(".")]
+    print(json.dumps({**total, "left over at the end": left}))
+
+
+def _done(workspace: Path, kinds: Iterable[str]) -> bool:
+    return all(artefacts.find_manifest(workspace / kind) for kind in kinds)
 
 
 # --- two hosts
@@ -469,13 +497,14 @@ def main() -> None:
     experiments = {f.__name__: f for f in (memory, workers, scheduler, commands, hosts, readers)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiment", choices=experiments)
-    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--source", type=Path, help="workspace with a bank and annotations")
     parser.add_argument("--scratch", type=Path, required=True)
     parser.add_argument("--people", type=int, nargs="+", default=[2_000, 20_000, 100_000])
     parser.add_argument("--n-people", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--per-run", type=int, default=10)
     parser.add_argument("--points", type=int, default=5)
+    parser.add_argument("--mocap", type=Path, help="folder of CMU clips")
     parser.add_argument("--longest", type=float, default=20.0)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--replacements", type=int, default=200)

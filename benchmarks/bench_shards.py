@@ -40,13 +40,13 @@ from posebank.anchors import AnchorSettings, fit_anchors
 from posebank.annotations import read_annotations
 from posebank.export import export_webdataset
 from posebank.shards import (
-    IMAGE_COLUMNS,
     PoseShards,
     PoseStream,
     ShardSettings,
     collate_samples,
     plan_shards,
     shard_table,
+    write_shard,
 )
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import Labels, texts
@@ -74,12 +74,11 @@ def write(folder: Path, labels: Labels, images_per_row_group: int) -> Path:
     anchors = fit_anchors(labels.joints_3d, AnchorSettings(k=20, restarts=1))
     with artefacts.staging_folder(folder) as staging:
         parts = [
-            artefacts.write_part(
+            write_shard(
                 staging,
                 plan.name,
                 shard_table(labels.take(plan.rows), anchors, ROOTS, settings)[0],
-                row_group_rows=settings.images_per_row_group,
-                as_is=IMAGE_COLUMNS,
+                settings,
             )
             for plan in plan_shards(labels, settings)
         ]

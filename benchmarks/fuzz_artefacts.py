@@ -24,13 +24,13 @@ from posebank import artefacts
 from posebank.errors import PosebankError
 from posebank.schemas import BANK, LABELS, to_table
 from posebank.shards import (
-    IMAGE_COLUMNS,
     ShardFiles,
     ShardFilter,
     ShardSettings,
     describe_shards,
     plan_shards,
     shard_table,
+    write_shard,
 )
 from posebank.skeleton import N_JOINTS, centred
 from posebank.types import Labels, People, PoseBank
@@ -58,23 +58,22 @@ def make_workspace(folder: Path) -> None:
         rng.uniform(0, 24, (N, N_JOINTS, 2)), image=images, image_width=32, image_height=24
     )
     labels = Labels.from_people(people, poses, trust=rng.uniform(0, 1, N))
+    settings = ShardSettings(images_per_row_group=10)
     tables = {
-        "bank": [("own.parquet", to_table(PoseBank.from_joints(poses), BANK), ())],
-        "labels": [("labels-00000.parquet", to_table(labels, LABELS), ())],
-        "shards": [
-            (
-                plan.name,
-                shard_table(labels.take(plan.rows), None, roots, ShardSettings())[0],
-                IMAGE_COLUMNS,
-            )
-            for plan in plan_shards(labels, ShardSettings())
-        ],
+        "bank": {"own.parquet": to_table(PoseBank.from_joints(poses), BANK)},
+        "labels": {"labels-00000.parquet": to_table(labels, LABELS)},
+        "shards": {
+            plan.name: shard_table(labels.take(plan.rows), None, roots, settings)[0]
+            for plan in plan_shards(labels, settings)
+        },
     }
     for kind, parts in tables.items():
         with artefacts.staging_folder(folder / kind) as staging:
             written = [
-                artefacts.write_part(staging, name, table, row_group_rows=10, as_is=as_is)
-                for name, table, as_is in parts
+                write_shard(staging, name, table, settings)
+                if kind == "shards"
+                else artefacts.write_part(staging, name, table, row_group_rows=10)
+                for name, table in parts.items()
             ]
             sections = {"": artefacts.Section("x", {"k": 1}, {"source": "y"})}
             artefacts.commit(staging, folder / kind, kind, written, sections)

@@ -10,12 +10,12 @@ from PIL import Image
 from posebank import artefacts
 from posebank.anchors import AnchorSettings, fit_anchors
 from posebank.shards import (
-    IMAGE_COLUMNS,
     ShardSettings,
     dataset_card,
     plan_shards,
     shard_table,
     write_anchors,
+    write_shard,
 )
 from posebank.skeleton import N_JOINTS, J, centred
 from posebank.types import Anchors, Labels, People
@@ -102,12 +102,7 @@ def write_shards(
             table, some = shard_table(labels.take(plan.rows), anchors, roots, settings)
             rejected += some
             if table.num_rows:
-                rows = settings.images_per_row_group
-                parts.append(
-                    artefacts.write_part(
-                        staging, plan.name, table, row_group_rows=rows, as_is=IMAGE_COLUMNS
-                    )
-                )
+                parts.append(write_shard(staging, plan.name, table, settings))
         card = staging / "dataset_card.md"
         card.write_text(dataset_card(labels, anchors, rejected=rejected), encoding="utf-8")
         beside = (card, write_anchors(staging, anchors))

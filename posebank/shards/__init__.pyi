@@ -16,6 +16,6 @@ from .plan import plan_shards as plan_shards
 from .read import ShardFiles as ShardFiles
 from .read import ShardFilter as ShardFilter
 from .stream import PoseStream as PoseStream
-from .write import IMAGE_COLUMNS as IMAGE_COLUMNS
 from .write import shard_table as shard_table
 from .write import write_anchors as write_anchors
+from .write import write_shard as write_shard

@@ -1,7 +1,7 @@
 """Reading shards with pyarrow: filters pushed down, images one row group at a time.
 
-A filter drops images by the few small columns that it needs; image bytes are read only for what is
-left. The statistics in the files' footers are not used: damaged ones would end the process.
+A filter drops row groups by what their file's footer says of them, then images by the few small
+columns that it needs; image bytes are read only for what is left.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from posebank.artefacts import check_present, part_path, read_manifest
 from posebank.errors import ArtefactError, SettingsError
 from posebank.parquet import damage_in, open_parquet
 from posebank.schemas import SHARD_PERSON, column_array
+from posebank.shards.groups import RowGroup, read_row_groups
 
 _LABEL_COLUMNS = ("image_id", "image", "dataset", "image_width", "image_height")
 _PERSON = "people.list.element."
@@ -47,6 +48,15 @@ class ShardFilter:
     def of_people(self) -> bool:
         """Whether people are filtered, not only images."""
         return self.min_trust > 0 or self.min_annotated > 0
+
+    def may_keep(self, group: RowGroup) -> bool:
+        """Whether a row group may have images that are kept."""
+        return (
+            (self.split is None or self.split in group.splits)
+            and (self.datasets is None or not group.datasets.isdisjoint(self.datasets))
+            and group.max_trust >= float(np.float32(self.min_trust))
+            and group.max_annotated >= self.min_annotated
+        )
 
     def keeps(self, trust: NDArray[Any], n_annotated: NDArray[Any]) -> NDArray[np.bool_]:
         """Which people are kept."""
@@ -190,10 +200,12 @@ class ShardFiles:
         self._check_names(keep)
         found: list[tuple[int, int, int, NDArray[np.int64]]] = []
         for part in range(len(self.names)):
-            file = self._file(part)
+            file, described = self._file(part), self._row_groups(part)
             after = 0
             for group in range(file.num_row_groups):
                 before, after = after, after + file.metadata.row_group(group).num_rows
+                if described is not None and not keep.may_keep(described[group]):
+                    continue
                 rows = self._matching_rows(part, group, keep)
                 if len(rows):
                     found.append((part, group, before, rows))
@@ -217,13 +229,25 @@ class ShardFiles:
             for part in range(len(self.names)):
                 if names <= here:
                     break
-                groups = range(self._file(part).num_row_groups)
-                here |= set(self._read(part, groups, [column]).column(column).to_pylist())
+                here |= self._names(part, column)
             if not names <= here:
                 raise SettingsError(
                     f"{self.folder}: expected a {column} among {', '.join(sorted(here))}, found "
                     f"{', '.join(sorted(names - here))}"
                 )
+
+    def _names(self, part: int, column: str) -> set[str]:
+        """Return the splits or the data sets of a part."""
+        described = self._row_groups(part)
+        if described is None:
+            groups = range(self._file(part).num_row_groups)
+            return set(self._read(part, groups, [column]).column(column).to_pylist())
+        of_groups = ((g.splits if column == "split" else g.datasets) for g in described)
+        return set().union(*of_groups)
+
+    def _row_groups(self, part: int) -> list[RowGroup] | None:
+        with damage_in(self.folder / self.names[part]), self._alone():
+            return read_row_groups(self._file(part).metadata)
 
     def _matching_rows(self, part: int, group: int, keep: ShardFilter) -> NDArray[np.int64]:
         file = self._file(part)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyarrow.feather import write_feather
 
 from posebank.anchors import assign
+from posebank.artefacts import Part, write_part
 from posebank.errors import PosebankError, Rejected, SourceError
 from posebank.geometry.boxes import boxes_around
 from posebank.images import (
@@ -24,15 +25,14 @@ from posebank.images import (
     upright_file,
 )
 from posebank.schemas import ANCHORS, SHARD_PERSON, SHARDS, column_from, to_table
+from posebank.shards.groups import with_row_groups
 from posebank.shards.plan import ShardSettings, group_by_image, image_id
 from posebank.skeleton import is_annotated, mirrored_3d
 from posebank.types import Anchors, Labels, Records, Texts
 
 _POSE_ID = re.compile(r"(?P<dataset>[^/]+)/(?P<clip>.+):(?P<frame>\d+)(?P<mirrored>m?)")
 
-IMAGE_COLUMNS = ("image_file.bytes",)
-"""Columns of a shard that hold files which are compressed already."""
-
+_IMAGE_COLUMNS = ("image_file.bytes",)  # hold files that are compressed already
 _ANCHORS_FILE = "anchors.feather"
 
 
@@ -116,6 +116,30 @@ def shard_table(
         for f in SHARDS
     ]
     return pa.Table.from_arrays(arrays, schema=SHARDS), rejected
+
+
+def write_shard(
+    staging: Path, name: str, table: pa.Table, settings: ShardSettings, section: str = ""
+) -> Part:
+    """Write the rows of one shard as a part of an artefact.
+
+    Parameters
+    ----------
+    staging : folder that ``posebank.artefacts.staging_folder`` gave.
+    name : file name of the shard.
+    table : its rows, from ``shard_table``.
+    settings : how many rows are read at a time.
+    section : section of the artefact that it belongs to.
+    """
+    rows = settings.images_per_row_group
+    return write_part(
+        staging,
+        name,
+        with_row_groups(table, rows),
+        section=section,
+        row_group_rows=rows,
+        as_is=_IMAGE_COLUMNS,
+    )
 
 
 def write_anchors(folder: Path, anchors: Anchors) -> Path:

@@ -12,12 +12,12 @@ from posebank import artefacts
 from posebank.deciding import deciding
 from posebank.errors import ArtefactError
 from posebank.shards import (
-    IMAGE_COLUMNS,
     ShardPlan,
     ShardSettings,
     plan_shards,
     shard_table,
     write_anchors,
+    write_shard,
 )
 from posebank.shards.card import dataset_card, hub_readme
 from posebank.shards.plan import image_id
@@ -47,15 +47,7 @@ def _write_shard(
     table, rejected = shard_table(labels, anchors, image_roots(workspace), settings)
     if table.num_rows == 0:
         return Partition(rejected=rejected)
-    part = artefacts.write_part(
-        staging,
-        plan.name,
-        table,
-        section="shards",
-        row_group_rows=settings.images_per_row_group,
-        as_is=IMAGE_COLUMNS,
-    )
-    return Partition([part], rejected)
+    return Partition([write_shard(staging, plan.name, table, settings, "shards")], rejected)
 
 
 def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageResult:
