@@ -149,6 +149,7 @@ class ShardFiles:
         self.names = [part.name for part in self._parts]
         self.content = manifest.content
         self.columns = [*_LABEL_COLUMNS, *(_PERSON + name for name in person_columns)]
+        self._described: dict[int, list[RowGroup] | None] = {}
         self._close()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -246,8 +247,10 @@ class ShardFiles:
         return set().union(*of_groups)
 
     def _row_groups(self, part: int) -> list[RowGroup] | None:
-        with damage_in(self.folder / self.names[part]), self._alone():
-            return read_row_groups(self._file(part).metadata)
+        if part not in self._described:
+            with damage_in(self.folder / self.names[part]), self._alone():
+                self._described[part] = read_row_groups(self._file(part).metadata)
+        return self._described[part]
 
     def _matching_rows(self, part: int, group: int, keep: ShardFilter) -> NDArray[np.int64]:
         file = self._file(part)
