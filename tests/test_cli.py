@@ -210,23 +210,26 @@ def test_progress_bar_says_what_time_is_left(capsys, monkeypatch):
     bar = progress.Bars()
     # The run goes on at 300 of 500: those were done before, and count for nothing.
     for done in (300, 301, 500):
-        bar("train", done, 500)
+        bar("train", done, 500, "steps")
     lines = capsys.readouterr().err.split("\r")[1:]
     assert [line.split("]")[1].split() for line in lines] == [
-        ["300/500"], ["301/500", "33:10", "left"], ["500/500"],
+        ["300/500", "steps"], ["301/500", "steps", "33:10", "left"], ["500/500", "steps"],
     ]  # fmt: skip
 
 
-def test_progress_without_a_terminal_is_a_line_a_minute(capsys, monkeypatch):
+def test_progress_without_a_terminal_is_a_line_at_the_start_and_one_a_minute(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress, "monotonic", lambda: now[0])
     lines = progress.Lines()
-    for done in range(1, 9):  # one of 4,000 every 20 s
+    for done in range(8):  # one of 4,000 every 20 s
+        lines("match", 1000 + done, 5000, "people")
         now[0] += 20
-        lines("train", 1000 + done, 5000)
+    lines("cmu.zip", 4096, 0)  # a download whose size the server does not say
     assert capsys.readouterr().err.splitlines() == [
-        "train: 1,003 of 5,000, 22:12:20 left",
-        "train: 1,006 of 5,000, 22:11:20 left",
+        "match: 1,000 of 5,000 people",
+        "match: 1,003 of 5,000 people, 22:12:20 left",
+        "match: 1,006 of 5,000 people, 22:11:20 left",
+        "cmu.zip: 4,096",
     ]
 
 

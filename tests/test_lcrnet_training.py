@@ -69,7 +69,7 @@ def test_killed_and_resumed_run_has_the_same_losses_and_weights(figures, whole_r
     assert read_checkpoint(tmp_path / "checkpoint.pt")["iteration"] == 3
     seen = []
     train(*figures, tmp_path, tiny(), resume=True, progress=lambda d, _: seen.append(d))
-    assert seen == [4, 5, 6]
+    assert seen == [3, 4, 5, 6]
     pd.testing.assert_frame_equal(losses(tmp_path), losses(whole_run), check_exact=True)
     expected = read_checkpoint(whole_run / "checkpoint.pt")["model"]
     found = read_checkpoint(tmp_path / "checkpoint.pt")["model"]

@@ -15,6 +15,7 @@ from posebank_pipelines.partitions import Partition, each_partition, row_ranges
 from posebank_pipelines.runner import Runner
 
 ROWS = row_ranges(11, 3)
+SIZES = [last - first for first, last in ROWS]
 
 
 def square(rows, number, workspace, staging, calls, fail):
@@ -50,6 +51,7 @@ def do(folders, fail=None, inputs=None, told=None, strict=False):
     done = each_partition(
         Runner(1, notify=notify), "square", square, ROWS, calls, fail or {},
         workspace=workspace, staging=staging, inputs=inputs, strict=strict,
+        sizes=SIZES, unit="rows",
     )  # fmt: skip
     return list(done)
 

@@ -59,7 +59,14 @@ def test_progress_reaches_the_total():
     seen = []
     with Runner(1, progress=lambda *args: seen.append(args)) as runner:
         runner.map("square", square, [4, 5], 0)
-    assert seen == [("square", 1, 2), ("square", 2, 2)]
+    assert seen == [("square", 0, 2, ""), ("square", 1, 2, ""), ("square", 2, 2, "")]
+
+
+def test_progress_counts_the_units_of_the_items():
+    seen = []
+    with Runner(1, progress=lambda *args: seen.append(args[1:])) as runner:
+        list(runner.imap("x", square, [4, 5], 0, sizes=[1024, 30], unit="people", finished=2048))
+    assert seen == [(2048, 3102, "people"), (3072, 3102, "people"), (3102, 3102, "people")]
 
 
 def test_error_of_a_task_arrives_whole(two_workers):

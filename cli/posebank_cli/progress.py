@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from time import monotonic
 
-Progress = Callable[[str, int, int], None]
-"""Called as progress(label, done, total)."""
+from posebank_pipelines.runner import Progress
 
 _WIDTH = 30
 _LINE_EVERY_S = 60.0
 
 
 def progress() -> Progress:
-    """Return a progress bar on a terminal, and a line a minute elsewhere."""
+    """Return progress bars on a terminal, and lines elsewhere: one at the start, one a minute."""
     return Bars() if sys.stderr.isatty() else Lines()
 
 
@@ -41,32 +39,37 @@ class Bars:
     def __init__(self) -> None:
         self._estimate = _Estimate()
 
-    def __call__(self, label: str, done: int, total: int) -> None:
+    def __call__(self, label: str, done: int, total: int, unit: str = "", /) -> None:
         """Draw the bar over the one before."""
         left = self._estimate.left(label, done, total)
         filled = _WIDTH * done // max(total, 1)
-        bar = f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {done:,}/{total:,}"
+        bar = f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {_count(done, total, unit, '/')}"
         end = "\n" if done >= total else ""
         sys.stderr.write(f"\r{label:<20} {bar}  {left:<14}{end}")
         sys.stderr.flush()
 
 
 class Lines:
-    """At most a line a minute, so that the log of a batch job shows that work goes on."""
+    """A line when work begins, then one a minute: the log of a batch job shows that it goes on."""
 
     def __init__(self) -> None:
         self._estimate = _Estimate()
-        self._last = monotonic()
+        self._last: dict[str, float] = {}  # label -> time of its last line
 
-    def __call__(self, label: str, done: int, total: int) -> None:
-        """Print a line if the last one is a minute ago."""
+    def __call__(self, label: str, done: int, total: int, unit: str = "", /) -> None:
+        """Print the first call of a label, and another if the last line is a minute ago."""
         left = self._estimate.left(label, done, total)
         now = monotonic()
-        if now - self._last < _LINE_EVERY_S:
-            return
-        self._last = now
-        sys.stderr.write(f"{label}: {done:,} of {total:,}{', ' if left else ''}{left}\n")
-        sys.stderr.flush()
+        if now - self._last.get(label, -_LINE_EVERY_S) >= _LINE_EVERY_S:
+            self._last[label] = now
+            count = _count(done, total, unit, " of ")
+            sys.stderr.write(f"{label}: {count}{', ' if left else ''}{left}\n")
+            sys.stderr.flush()
+
+
+def _count(done: int, total: int, unit: str, between: str) -> str:
+    """``3/8 people``; without the total where it is not known, as of some downloads."""
+    return f"{done:,}{between + f'{total:,}' if total else ''} {unit}".rstrip()
 
 
 def _clock(seconds: float) -> str:

@@ -125,6 +125,8 @@ def each_partition(
     workspace: Path,
     staging: Path,
     inputs: Mapping[str, str],
+    sizes: Sequence[int],
+    unit: str,
     light: bool = False,
     strict: bool = False,
 ) -> Iterator[Partition]:
@@ -139,6 +141,7 @@ def each_partition(
     common : further arguments, the same for every partition.
     workspace, staging : folder of the artefacts, and folder to write parts into.
     inputs : kind -> content of the artefacts that the tasks read.
+    sizes, unit : how many people (or other units) each item has, for progress.
     light : see ``Runner.imap``.
     strict : stop at the first partition that fails on its own data.
 
@@ -161,8 +164,9 @@ def each_partition(
     # Workers have other working directories.
     task = _Task(label, function, common, workspace.absolute(), staging.absolute(), inputs, strict)
     results = runner.imap(
-        label, task, [(n, items[n]) for n in missing], light=light, finished=len(done)
-    )
+        label, task, [(n, items[n]) for n in missing], light=light,
+        sizes=[sizes[n] for n in missing], unit=unit, finished=sum(sizes[n] for n in done),
+    )  # fmt: skip
     failed: list[Rejected] = []
     for number in range(len(items)):
         partition = done[number] if number in done else next(results)

@@ -81,7 +81,7 @@ def predict(
     predictor = Predictor.from_checkpoint(checkpoint)
     predictions, rejected = predict_images(
         predictor, paths, integration=integration, settings=settings,
-        progress=lambda done, total: progress("predict", done, total),
+        progress=lambda done, total: progress("predict", done, total, "images"),
     )  # fmt: skip
     if len(rejected) == len(paths):
         raise SourceError(rejected[0].where, rejected[0].reason)
@@ -96,6 +96,6 @@ def predict(
         chosen = (predictions.image_id == str(path)) & (predictions.score >= min_score)
         files.append(output / f"{done:05d}-{path.stem}.png")
         prediction_picture(path, predictions.take(chosen), files[-1])
-        progress("pictures", done, len(good))
+        progress("draw", done, len(good), "images")
     shown = int((predictions.score >= min_score).sum())
     return PredictResult(len(good), len(predictions), shown, tuple(files), tuple(rejected))

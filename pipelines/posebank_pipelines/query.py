@@ -28,8 +28,9 @@ from posebank.matching import (
 from posebank.report import match_picture
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
 from posebank.types import Matches, People, PoseBank
-from posebank.workspace import content, load_bank, load_matches, load_people
+from posebank.workspace import content, load_bank, load_matches, load_people, people_rows
 from posebank_pipelines.cameras import Priors, camera_of_matches, priors_of_matches
+from posebank_pipelines.partitions import row_ranges
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages.match import match_settings, settings_of_matches, uses_index
 
@@ -52,11 +53,14 @@ def _bank_of(workspace: Path, names: Sequence[str]) -> PoseBank:
 
 
 def _match_part(
-    start: int, workspace: Path, names: Sequence[str], settings: MatchSettings, priors: Priors
+    rows: tuple[int, int],
+    workspace: Path,
+    names: Sequence[str],
+    settings: MatchSettings,
+    priors: Priors,
 ) -> Matches:
-    bank = _bank_of(workspace, names)
-    people = load_people(workspace).take(slice(start, start + _PARTITION))
-    return match_datasets(bank, people, settings, priors)[0]
+    people = people_rows(workspace, *rows)
+    return match_datasets(_bank_of(workspace, names), people, settings, priors)[0]
 
 
 def query_banks(
@@ -71,11 +75,12 @@ def query_banks(
     people = load_people(workspace)
     tables = []
     for names in combinations:
-        starts = list(range(0, len(people), _PARTITION))
-        parts = runner.map(
-            f"match {','.join(names)}", _match_part, starts, workspace, names, settings, priors
-        )
-        table = matching_error(Matches.concat(parts), people, by, _bank_of(workspace, names))
+        rows = row_ranges(len(people), _PARTITION)
+        parts = runner.imap(
+            f"match {','.join(names)}", _match_part, rows, workspace, names, settings, priors,
+            sizes=[last - first for first, last in rows], unit="people",
+        )  # fmt: skip
+        table = matching_error(Matches.concat(list(parts)), people, by, _bank_of(workspace, names))
         table.insert(0, "banks", ",".join(names))
         tables.append(table)
     first = tables[0].set_index(by)["error_norm_mean"]

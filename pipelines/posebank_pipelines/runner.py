@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from importlib.util import find_spec
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from posebank.errors import PosebankError, SettingsError
 from posebank_pipelines.processes import held_back, start_fork, start_fork_server
@@ -26,8 +26,17 @@ if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
 
 T = TypeVar("T")
-Progress = Callable[[str, int, int], None]
-"""Called as progress(label, done, total)."""
+
+
+class Progress(Protocol):
+    """Shows how far the work is: ``progress("match", 1_024, 6_000, "people")``.
+
+    The first call of a label comes before its work, with what is done already.
+    """
+
+    def __call__(self, label: str, done: int, total: int, unit: str = "", /) -> None:
+        """Show that ``done`` of ``total`` units are done."""
+
 
 # On macOS the system's own libraries do not survive a fork.
 _CAN_FORK = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
@@ -39,7 +48,7 @@ _LOST_WORKERS = 3  # times that a task's worker may be lost before it counts as 
 _RESUME = "the finished partitions are kept: run the same command again to go on"
 
 
-def silent(label: str, done: int, total: int) -> None:
+def silent(label: str, done: int, total: int, unit: str = "", /) -> None:
     """Report nothing."""
 
 
@@ -54,7 +63,7 @@ class Runner:
     ----------
     workers : worker processes on this machine; 1 runs everything in this process.
     scheduler : address of a running Dask scheduler; it takes the place of local workers.
-    progress : called after every finished task.
+    progress : called before the first task and after every finished one.
     notify : called with a line for the user: the dashboard, what is waited for.
     connect_timeout : how long to wait for the scheduler's answer.
     worker_timeout_s : how long to wait while the cluster at ``scheduler`` has no worker.
@@ -117,6 +126,8 @@ class Runner:
         items: Sequence[Any],
         *common: Any,
         light: bool = False,
+        sizes: Sequence[int] | None = None,
+        unit: str = "",
         finished: int = 0,
     ) -> Iterator[T]:
         """Do as ``map``, one result after the other, while later ones are being made.
@@ -129,16 +140,23 @@ class Runner:
         common : further arguments, the same for every task.
         light : the function uses no OpenMP, no GPU and no threads. Local workers are then forks
             of this process, which start in a hundredth of a second; a Dask worker takes two.
-        finished : tasks that need not be done again; progress counts them.
+        sizes : how many units each item has, for progress; one by default.
+        unit : what progress counts, such as ``people``.
+        finished : units that need not be done again; progress counts them.
         """
+        sizes = [1] * len(items) if sizes is None else sizes
+        done, total = finished, finished + sum(sizes)
+        if items:
+            self.progress(label, done, total, unit)
         if self.scheduler is None and (self.workers == 1 or len(items) < 2):
             results: Iterator[T] = (function(item, *common) for item in items)
         elif self.scheduler is None and light and _CAN_FORK:
             results = self._on_forks(function, items, common)
         else:
             results = self._on_cluster(label, function, items, common)
-        for done, result in enumerate(results, finished + 1):
-            self.progress(label, done, finished + len(items))
+        for size, result in zip(sizes, results, strict=True):
+            done += size
+            self.progress(label, done, total, unit)
             yield result
 
     def on_workers(self, function: Callable[[], T]) -> list[T]:

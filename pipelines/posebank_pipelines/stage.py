@@ -8,7 +8,7 @@ A stage function reads
     if stage.is_current:
         return stage.result()
     with stage.build() as build:
-        done = build.partitions(runner, _label_partition, rows, settings)
+        done = build.partitions(runner, _match_partition, rows, settings, sizes=n, unit="people")
         build.stats = {"people": sum(partition.stats["people"] for partition in done)}
     return stage.result()
 """
@@ -108,6 +108,8 @@ class Build:
         function: Callable[..., Partition],
         items: Sequence[Any],
         *common: Any,
+        sizes: Sequence[int],
+        unit: str,
     ) -> list[Partition]:
         """Do the partitions that an earlier run has not finished; add what they produced.
 
@@ -117,8 +119,9 @@ class Build:
         function : called as ``function(item, number, workspace, staging, *common)``.
         items : what each partition works on, such as (first row, row after the last).
         common : further arguments, the same for every partition.
+        sizes, unit : how many people (or other units) each item has, for progress.
         """
-        done = list(self.each_partition(runner, function, items, *common))
+        done = list(self.each_partition(runner, function, items, *common, sizes=sizes, unit=unit))
         self.parts += [part for partition in done for part in partition.parts]
         self.rejected = [*self.rejected, *(r for partition in done for r in partition.rejected)]
         return done
@@ -129,6 +132,8 @@ class Build:
         function: Callable[..., Partition],
         items: Sequence[Any],
         *common: Any,
+        sizes: Sequence[int],
+        unit: str,
         light: bool = False,
         strict: bool = False,
     ) -> Iterator[Partition]:
@@ -143,7 +148,8 @@ class Build:
             label += f" {stage.section}"
         return each_partition(
             runner, label, function, items, *common,
-            workspace=stage.workspace, staging=self.staging, light=light, strict=strict,
+            workspace=stage.workspace, staging=self.staging, sizes=sizes, unit=unit,
+            light=light, strict=strict,
             inputs={kind: stage.inputs[kind] for kind in stage.reads},
         )  # fmt: skip
 

@@ -153,6 +153,8 @@ def _train(
     )
     poses = bank.joints_3d.astype(np.float64)
     net.train()
+    if progress:
+        progress(0, settings.steps)
     for step in range(settings.steps):
         rows = rng.integers(0, len(bank), settings.batch)
         rotation = _random_cameras(settings.batch, rng)

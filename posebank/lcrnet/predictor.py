@@ -260,12 +260,14 @@ def _predict_many(
 ) -> dict[str, Predictions]:
     """Predict named images (H, W, 3) in batches; the poses come in the order of the images."""
     found: dict[int, dict[str, Predictions]] = {}
+    progress(0, n_images)
     for batch in _batches(images, predictor.model.settings):
         numbers, names, pixels = zip(*batch, strict=True)
         each = predictor.predict_each(integrations, pixels, names, settings=settings)
         found.update(zip(numbers, each, strict=True))
         progress(len(found), n_images)
-    progress(n_images, n_images)
+    if len(found) < n_images:  # some could not be read
+        progress(n_images, n_images)
     ordered = [found[number] for number in sorted(found)]
     return {
         name: Predictions.concat([_nothing(), *(poses[name] for poses in ordered)])

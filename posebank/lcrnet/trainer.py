@@ -201,6 +201,8 @@ def _loop(
     )
     writer = SummaryWriter(str(run / "tensorboard"), purge_step=training.iteration)
     training.network.train()
+    if progress and among.is_first:
+        progress(training.iteration, settings.iterations)
     for examples in loader:
         rate = learning_rate(training.iteration, settings)
         set_learning_rate(training.optimizer, rate)

@@ -192,7 +192,7 @@ def _predict(
 
     def found(split: str) -> dict[str, Predictions]:
         def told(done: int, total: int) -> None:
-            progress(f"predict {split}", done, total)
+            progress(f"predict {split}", done, total, "images")
 
         return predict_shards(
             predictor, workspace / "shards", split,

@@ -154,9 +154,11 @@ def ingest(
         # order of the files, and only what is kept is held in memory.
         distinct = DistinctPoses(settings.min_distance_mm)
         rejected, stats, kept = list(set_aside), [], []
+        batches = _batches(clips)
         for batch in build.each_partition(
-            runner, _read_batch, _batches(clips), settings, strict, light=True, strict=strict
-        ):
+            runner, _read_batch, batches, settings, strict,
+            sizes=[len(sources) for sources in batches], unit="clips", light=True, strict=strict,
+        ):  # fmt: skip
             rejected += batch.rejected
             stats += msgspec.convert(batch.stats.get("clips", []), list[ClipStats])
             for part in batch.parts:

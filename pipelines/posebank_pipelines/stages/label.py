@@ -100,14 +100,11 @@ def label_people(
         camera_name(every_camera, camera)
         priors, _ = dataset_priors(workspace, every_camera, camera, runner)
     with stage.build() as build:
+        rows = _partitions(workspace)
         done = build.partitions(
-            runner,
-            _label_partition,
-            _partitions(workspace),
-            settings,
-            matched_with.matcher,
-            priors,
-        )
+            runner, _label_partition, rows, settings, matched_with.matcher, priors,
+            sizes=[last - first for first, last in (r.matches for r in rows)], unit="people",
+        )  # fmt: skip
         labelled: Counter[str] = Counter()
         for partition in done:
             labelled.update(partition.stats.get("labelled", {}))

@@ -24,7 +24,9 @@ def lifter(workspace: Path, settings: LifterSettings, progress: Progress) -> Non
     if not stage.is_current:
         with stage.build() as build:
             net = train_lifter(
-                load_bank(workspace), settings, lambda done, total: progress("lifter", done, total)
+                load_bank(workspace),
+                settings,
+                lambda done, total: progress("train lifter", done, total, "steps"),
             )
             save_lifter(net, build.staging / _WEIGHTS)
             build.adopt([build.staging / _WEIGHTS])

@@ -128,7 +128,10 @@ def match_people(
     with stage.build() as build:
         build.settings["priors"] = priors_to_manifest(priors)
         rows = row_ranges(read_manifest(workspace / "annotations", "annotations").rows, _PARTITION)
-        done = build.partitions(runner, _match_partition, rows, settings, priors)
+        sizes = [last - first for first, last in rows]
+        done = build.partitions(
+            runner, _match_partition, rows, settings, priors, sizes=sizes, unit="people"
+        )
         whole = [partition.stats for partition in done if partition.parts]
         matched = sum(stats["matched"] for stats in whole)
         build.stats = {

@@ -71,7 +71,8 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
         return stage.result()
     with stage.build() as build:
         plans = plan_shards(keys, settings)
-        build.partitions(runner, _write_shard, plans, settings)
+        sizes = [len(plan.rows) for plan in plans]
+        build.partitions(runner, _write_shard, plans, settings, sizes=sizes, unit="people")
         if not build.parts:
             first = build.rejected[0] if build.rejected else None
             reason = f"{first.where}: {first.reason}" if first else "there are no labels"

@@ -47,7 +47,7 @@ def train_network(
             folder,
             settings,
             resume=True,
-            progress=lambda done, total: progress("train", done, total),
+            progress=lambda done, total: progress(f"train {name}", done, total, "iterations"),
         )
         if among.is_first:
             stage.finish_in_place(asdict(result))
