@@ -148,7 +148,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def write_text_atomic(path: Path, text: str) -> None:
     """Write a text file so that a reader sees the old content or the new, never a part."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 @contextmanager
@@ -265,7 +265,7 @@ def _leaves(schema: pa.Schema) -> list[str]:
 
 def adopt_part(staging: Path, path: Path, *, rows: int = 0, section: str = "") -> Part:
     """Describe a file already written into the staging folder (an index, a card)."""
-    return Part(str(path.relative_to(staging)), rows, file_sha256(path), section)
+    return Part(path.relative_to(staging).as_posix(), rows, file_sha256(path), section)
 
 
 def keep_parts(artefact: Path, staging: Path, manifest: Manifest, sections: set[str]) -> list[Part]:

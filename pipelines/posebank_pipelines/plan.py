@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import socket
 import sys
 from collections.abc import Iterable, Mapping
@@ -23,6 +22,11 @@ from posebank.artefacts import find_manifest, write_text_atomic
 from posebank.errors import PosebankError
 from posebank_pipelines.config import RunConfig
 from posebank_pipelines.stage import OutOfDate, planning
+
+try:
+    import resource
+except ImportError:  # Windows does not tell
+    resource = None  # type: ignore[assignment]
 
 _PARTITIONED = ("ingest", "match", "label", "shards")
 """Stages whose work is shared by the workers."""
@@ -40,14 +44,15 @@ class Rate:
     core_seconds : time, multiplied by the workers that shared the work.
     rows : rows that were made.
     disk_bytes : size of what was made.
-    peak_mb : peak memory of the process, or of the largest worker where there were some.
+    peak_mb : peak memory of the process, or of the largest worker where there were some; None
+        where the system does not tell it.
     """
 
     amount: float
     core_seconds: float
     rows: int
     disk_bytes: int
-    peak_mb: float
+    peak_mb: float | None
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def plan(
                 "to make",
                 made,
                 round(rate.core_seconds * factor / share, 3),
-                round(rate.peak_mb),
+                None if rate.peak_mb is None else round(rate.peak_mb),
                 round(rate.disk_bytes * factor / 1e6, 3),
             )
         )
@@ -222,9 +227,16 @@ def measured(
     rows : rows that were made.
     folder : the artefact.
     """
+    share = workers if stage in _PARTITIONED else 1
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Rate(amount, seconds * share, rows, size, _peak_mb())
+
+
+def _peak_mb() -> float | None:
+    """Peak memory of this process or of the largest that it waited for; None on Windows."""
+    if resource is None:
+        return None
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there
     processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     peak = max(resource.getrusage(process).ru_maxrss for process in processes)
-    share = workers if stage in _PARTITIONED else 1
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Rate(amount, seconds * share, rows, size, round(peak * unit / 1e6, 1))
+    return round(peak * unit / 1e6, 1)

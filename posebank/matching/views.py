@@ -214,7 +214,8 @@ def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_cont
         "seed": settings.seed,
         "bank_content": bank_content,
     }
-    (folder / _DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
+    text = json.dumps(description, indent=1)
+    (folder / _DESCRIPTION).write_text(text, encoding="utf-8", newline="\n")
     return float(np.mean(recalls))
 
 

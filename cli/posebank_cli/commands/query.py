@@ -114,7 +114,7 @@ def query(
     combinations = [b.split(",") for b in banks]
     with options.runner(workers, scheduler) as runner:
         if pose is not None:
-            given = Path(pose).read_text() if pose.endswith(".json") else pose
+            given = Path(pose).read_text("utf-8") if pose.endswith(".json") else pose
             table, label = query_pose(workspace, given, k, picture)
         elif truth is not None:
             steps = lifter_steps or 0

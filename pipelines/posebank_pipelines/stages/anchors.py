@@ -92,7 +92,7 @@ def _write_report(
         n: json.loads(t.to_json(orient="records", double_precision=2)) for n, t in tables.items()
     }
     file = staging / COVERAGE
-    file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    file.write_text(json.dumps(rows, indent=1), encoding="utf-8", newline="\n")
     titles = [
         f"{name}\n{mm:.0f} mm" for name, mm in zip(rare["id"], rare["distance_mm"], strict=True)
     ]

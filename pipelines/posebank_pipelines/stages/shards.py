@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -111,13 +112,13 @@ def _write_beside(
     )
     files = [build.staging / "dataset_card.md", build.staging / "README.md"]
     for path, text in zip(files, (card, hub_readme(card, inside)), strict=True):
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
     return files + ([write_anchors(build.staging, anchors)] if anchors is not None else [])
 
 
 def _below_root(where: str, roots: Mapping[str, Path]) -> str:
     """The place of an image without the folders of this machine."""
     for dataset, root in roots.items():
-        if where.startswith(f"{root}/"):
-            return f"{dataset}/{where.removeprefix(f'{root}/')}"
+        if where.startswith(f"{root}{os.sep}"):
+            return f"{dataset}/{where.removeprefix(f'{root}{os.sep}')}"
     return where

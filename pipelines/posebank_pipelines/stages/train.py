@@ -9,6 +9,7 @@ from pathlib import Path
 
 from posebank.artefacts import write_text_atomic
 from posebank.deciding import deciding
+from posebank.files import read_json
 from posebank.lcrnet import TrainSettings, processes, train
 from posebank.workspace import load_anchors
 from posebank_pipelines.runner import Progress, silent
@@ -58,7 +59,7 @@ def train_network(
 def _prepare(folder: Path, stamp: str, settings: TrainSettings) -> None:
     """Keep what a run of the same settings and inputs left, and nothing else."""
     started = folder / _STARTED
-    if started.exists() and json.loads(started.read_text())["fingerprint"] == stamp:
+    if started.exists() and read_json(started)["fingerprint"] == stamp:
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
