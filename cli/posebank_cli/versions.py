@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from posebank import __version__
 
 _PACKAGES = (
-    "numpy", "scipy", "numba", "pyarrow", "scikit-learn", "faiss-gpu", "faiss-cpu", "dask", "torch",
+    "numpy", "scipy", "numba", "pyarrow", "faiss-gpu", "faiss-cpu", "dask", "torch",
     "torchvision",
 )  # fmt: skip
 
