@@ -16,6 +16,7 @@ help: ## list the targets
 		| awk -F'|' '{printf "  %-12s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml
+	@echo "Installing 8 GB of packages into $(VENV): 3 to 10 minutes, without a word."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	$(BIN)/python -m posebank.warm_up  # else the first match waits for it

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from posebank import labelling, matching
+from posebank.errors import PosebankWarning
 from posebank.images import read_image
 from posebank.labelling import LabelSettings
 from posebank.matching import MatchSettings
 from posebank.types import Labels, Matches, People, PoseBank
+from posebank.warm_up import NOTICE, is_warm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,6 +48,8 @@ def match(bank: PoseBank, people: People, **settings: Any) -> Matches:
     >>> pb.match(data.bank, data.people, k=5)
     <Matches: 6 people, 5 candidates each, mean error 0.0...>
     """
+    if not is_warm():
+        warnings.warn(NOTICE, PosebankWarning, stacklevel=2)
     matches, rejected = matching.match(bank, people, MatchSettings(**settings))
     for item in rejected:
         warnings.warn(f"{item.where} is not matched: {item.reason}", stacklevel=2)

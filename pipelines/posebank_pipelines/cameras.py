@@ -82,7 +82,10 @@ def dataset_priors(
     datasets = sorted(set(people.dataset))
     if camera == "fitted":
         chosen = [calibration_people(people, dataset) for dataset in datasets]
-        done = runner.map("cameras", _fit, chosen, workspace, settings)
+        done = runner.imap(
+            "fit cameras", _fit, chosen, workspace, settings,
+            sizes=[len(some) for some in chosen], unit="people",
+        )  # fmt: skip
         fitted = dict(zip(datasets, done, strict=True))
         priors = {name: one.prior for name, one in fitted.items()}
         fitted_to = {name: {"people": one.n_people} for name, one in fitted.items()}

@@ -15,6 +15,7 @@ from posebank.labelling.camera_prior import match_datasets
 from posebank.matching import MatchSettings, ViewIndex, load_index
 from posebank.matching.devices import device_name
 from posebank.schemas import matches_to_table
+from posebank.warm_up import NOTICE, is_warm, warm_up
 from posebank.workspace import content, load_bank, people_rows
 from posebank_pipelines.camera_degrees import limits_of_matcher
 from posebank_pipelines.cameras import Priors, camera_name, dataset_priors, priors_to_manifest
@@ -124,6 +125,9 @@ def match_people(
         return stage.result()
     if uses_index(settings):
         index(workspace, settings)
+    if settings.matcher == "viewfree" and runner.scheduler is None and not is_warm():
+        runner.notify(NOTICE)
+        warm_up()  # here, so that not every worker compiles it
     priors, cameras = dataset_priors(workspace, settings, camera, runner)
     with stage.build() as build:
         build.settings["priors"] = priors_to_manifest(priors)
