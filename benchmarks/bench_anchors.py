@@ -32,10 +32,15 @@ from posebank.mocap.bank import BankSettings, poses_from_clip
 from posebank.types import PoseBank
 
 METHODS = (
-    "posebank tolerance 1e-3", "posebank tolerance 1e-4", "posebank", "posebank tolerance 1e-6",
-    "faiss 25", "faiss 100", "faiss 300",
+    "posebank tolerance 1e-3",
+    "posebank tolerance 1e-4",
+    "posebank",
+    "posebank tolerance 1e-6",
+    "faiss 25",
+    "faiss 100",
+    "faiss 300",
     "scikit-learn",
-)  # fmt: skip
+)
 
 
 def make_poses(n: int) -> np.ndarray:
@@ -54,9 +59,12 @@ def cluster(method: str, points: np.ndarray, k: int) -> np.ndarray:
         return kmeans(points, k, seed=0, **tolerance).centers
     if method.startswith("faiss"):
         found = faiss.Kmeans(
-            points.shape[1], k, niter=int(method.split()[1]), seed=1,
+            points.shape[1],
+            k,
+            niter=int(method.split()[1]),
+            seed=1,
             max_points_per_centroid=len(points),
-        )  # fmt: skip
+        )
         found.train(points)
         return found.centroids
     return KMeans(k, n_init=1, random_state=0).fit(points).cluster_centers_

@@ -214,8 +214,11 @@ def _forms_of_others(
     hrnet = folder / "hrnet"
     hrnet.mkdir()
     valid = af.write_mpii_json(hrnet / "valid.json", joints, visible, False)
-    arrays = {"pos_gt_src": joints.transpose(1, 2, 0), "jnt_missing": np.zeros((16, 3)),
-              "headboxes_src": np.arange(12.0).reshape(2, 2, 3)}  # fmt: skip
+    arrays = {
+        "pos_gt_src": joints.transpose(1, 2, 0),
+        "jnt_missing": np.zeros((16, 3)),
+        "headboxes_src": np.arange(12.0).reshape(2, 2, 3),
+    }
     savemat(hrnet / "gt_valid.mat", arrays)
     add("mpii", valid)
     add("mpii", hrnet / "gt_valid.mat")
@@ -226,8 +229,10 @@ def _forms_of_others(
     )
     savemat(folder / "annolist.mat", {"annolist": annolist})
     add("mpii", folder / "annolist.mat")
-    found = [{"image_id": 1, "score": 0.5, "keypoints": coco_forms.person(form, 1, 1)["keypoints"]}
-             for form in ("COCO 17", "COCO-WholeBody 133")]  # fmt: skip
+    found = [
+        {"image_id": 1, "score": 0.5, "keypoints": coco_forms.person(form, 1, 1)["keypoints"]}
+        for form in ("COCO 17", "COCO-WholeBody 133")
+    ]
     (folder / "results.json").write_text(json.dumps(found))
     add("predictions", folder / "results.json")
     return files
@@ -320,10 +325,12 @@ def forms() -> dict[str, Any]:
             result = read_annotations(kind, source)
             joints = (result.people.state > 0).sum(axis=1)
             results[f"{kind} {path.relative_to(name)}"] = {
-                "in_file": result.stats["people_in_file"], "read": len(result.people),
-                "joints": joints.max(initial=0), "set_aside": result.stats.get("set_aside", {}),
+                "in_file": result.stats["people_in_file"],
+                "read": len(result.people),
+                "joints": joints.max(initial=0),
+                "set_aside": result.stats.get("set_aside", {}),
                 "notes": [n for n in result.notes if "images are not there" not in n],
-            }  # fmt: skip
+            }
     return json.loads(json.dumps(results, default=int))
 
 

@@ -70,10 +70,18 @@ def h36m_like(true: np.ndarray, pred: np.ndarray) -> tuple[GroundTruth, Predicti
     )
     empty = texts([""] * n)
     truth = GroundTruth(
-        names, texts(map(str, range(n))), texts(["h36m"] * n), (200 * true[..., :2]),
-        np.ones((n, N_JOINTS), np.uint8), true, np.full((n, 4), np.nan, np.float32),
-        np.ones(n, np.int8), empty, empty, empty,
-    )  # fmt: skip
+        names,
+        texts(map(str, range(n))),
+        texts(["h36m"] * n),
+        (200 * true[..., :2]),
+        np.ones((n, N_JOINTS), np.uint8),
+        true,
+        np.full((n, 4), np.nan, np.float32),
+        np.ones(n, np.int8),
+        empty,
+        empty,
+        empty,
+    )
     return truth, Predictions(names, 200 * pred[..., :2], pred, np.ones(n, np.float32))
 
 

@@ -391,8 +391,21 @@ def hosts(options: argparse.Namespace) -> None:
     try:
         _run("ip", "netns", "add", "pb1")
         _run("ip", "netns", "add", "pb2")
-        _run("ip", "link", "add", "pbv1", "netns", "pb1", "type", "veth", "peer", "name", "pbv2",
-             "netns", "pb2")  # fmt: skip
+        _run(
+            "ip",
+            "link",
+            "add",
+            "pbv1",
+            "netns",
+            "pb1",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "pbv2",
+            "netns",
+            "pb2",
+        )
         for name, address in (("1", "10.99.0.1/24"), ("2", "10.99.0.2/24")):
             inside = ("ip", "netns", "exec", f"pb{name}", "ip")
             _run(*inside, "addr", "add", address, "dev", f"pbv{name}")
@@ -471,8 +484,16 @@ def readers(options: argparse.Namespace) -> None:
             errors += 1
         else:
             whole, mixed = whole + (len(seen) == 1), mixed + (len(seen) != 1)
-    print(json.dumps({"replacements": options.replacements, "one_version": whole,
-                      "clear_errors": errors, "mixed": mixed}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "replacements": options.replacements,
+                "one_version": whole,
+                "clear_errors": errors,
+                "mixed": mixed,
+            }
+        )
+    )
 
 
 def _shards_of_trust(source: Path, folder: Path, trust: float, images: int) -> None:

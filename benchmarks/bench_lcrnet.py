@@ -134,13 +134,17 @@ def networks(backbone, n_images, repeats, device):
         labels.append(torch.randint(1, N_ANCHOR_POSES + 1, (3,), device=device))
     targets = [
         ImageTargets(
-            box, label, torch.arange(3, device=device),
+            box,
+            label,
+            torch.arange(3, device=device),
             box[:, None, :2] + torch.rand(3, 13, 2, device=device) * 50,
-            poses[:3].to(device), torch.ones(3, 13, device=device),
-            torch.ones(3, device=device), torch.zeros(0, 4, device=device),
+            poses[:3].to(device),
+            torch.ones(3, 13, device=device),
+            torch.ones(3, device=device),
+            torch.zeros(0, 4, device=device),
         )
         for box, label in zip(boxes, labels, strict=True)
-    ]  # fmt: skip
+    ]
     unit = [image / 255 for image in images]
     their_targets = [
         {"boxes": box, "labels": label} for box, label in zip(boxes, labels, strict=True)
@@ -153,14 +157,19 @@ def networks(backbone, n_images, repeats, device):
         )
         if settings.optimizer == "adamw"
         else torch.optim.SGD(
-            theirs.parameters(), settings.learning_rate, settings.momentum,
-            weight_decay=settings.weight_decay, fused=True,
+            theirs.parameters(),
+            settings.learning_rate,
+            settings.momentum,
+            weight_decay=settings.weight_decay,
+            fused=True,
         ),
         "theirs_plain": torch.optim.SGD(
-            theirs.parameters(), settings.learning_rate, settings.momentum,
+            theirs.parameters(),
+            settings.learning_rate,
+            settings.momentum,
             weight_decay=settings.weight_decay,
         ),
-    }  # fmt: skip
+    }
     for step in steps.values():
         for group in step.param_groups:
             group["lr"] = 1e-6

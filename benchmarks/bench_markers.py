@@ -71,8 +71,10 @@ def _repeated(times: int) -> tuple[bytes, NDArray[np.float64], NDArray[np.float6
     """The sample several times over: as a file, its rotations and its translations."""
     with np.load(SAMPLE, allow_pickle=False) as arrays:
         n = len(arrays["poses"])
-        long = {k: np.concatenate([v] * times) if v.ndim and len(v) == n else v
-                for k, v in arrays.items()}  # fmt: skip
+        long = {
+            k: np.concatenate([v] * times) if v.ndim and len(v) == n else v
+            for k, v in arrays.items()
+        }
     stream = io.BytesIO()
     np.savez(stream, **long)
     return stream.getvalue(), long["poses"][:, :66], long["trans"]
@@ -81,8 +83,10 @@ def _repeated(times: int) -> tuple[bytes, NDArray[np.float64], NDArray[np.float6
 def main() -> None:
     data, turns, translation = _repeated(100)
     body, n_frames = average_adult(), len(turns)
-    walk, long_walk = WALK.read_bytes(), c3d_with(walker(70_000), MARKERS, trial=(1, 70_000),
-                                                  header_last=65535)  # fmt: skip
+    walk, long_walk = (
+        WALK.read_bytes(),
+        c3d_with(walker(70_000), MARKERS, trial=(1, 70_000), header_last=65535),
+    )
     report(
         "bench_markers",
         {

@@ -254,11 +254,14 @@ def a_million(n_people: int = 2000) -> dict[str, Any]:
     start = time.perf_counter()
     ms, _ = cpu_ms(big, some, settings)
     return {
-        "people": len(some), "k": settings.k, "s": time.perf_counter() - start,
-        "cpu_ms_per_person": ms, "projected_50000_s_on_2_cores": 50_000 * ms / 1000 / 2,
+        "people": len(some),
+        "k": settings.k,
+        "s": time.perf_counter() - start,
+        "cpu_ms_per_person": ms,
+        "projected_50000_s_on_2_cores": 50_000 * ms / 1000 / 2,
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
         "peak_before_gb": before / 1e6,
-    }  # fmt: skip
+    }
 
 
 def float32_rate() -> float:
@@ -292,12 +295,15 @@ def on_gpu(n_people: int = 50_000) -> dict[str, Any]:
     # Six products over 13 joints for each pair, once for the first limits and once below them.
     operations = 2 * 2 * 6 * 13 * len(big) * len(some)
     return {
-        "device": device, "people": len(some), "s": s,
+        "device": device,
+        "people": len(some),
+        "s": s,
         "part_of_float32_rate": operations / s / float32_rate(),
         "error_norm_mean": float(found.error_norm[:, 0].mean()),
-        "same_as_cpu": all(np.array_equal(getattr(a, x.name), getattr(b, x.name))
-                           for x in fields(a)),
-    }  # fmt: skip
+        "same_as_cpu": all(
+            np.array_equal(getattr(a, x.name), getattr(b, x.name)) for x in fields(a)
+        ),
+    }
 
 
 MODES = {"exact": exact, "curve": curve, "time": times, "million": a_million, "gpu": on_gpu}

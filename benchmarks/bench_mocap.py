@@ -243,10 +243,14 @@ def near_duplicates() -> dict[str, Any]:
     slow = time.perf_counter() - start
     fast = seconds(lambda: drop_near_duplicates(some, 50.0))
     return {
-        "poses": len(bank), "kept": len(kept), "seconds": round(taken, 2),
-        "subset": len(some), "subset_kept": len(drop_near_duplicates(some, 50.0)),
-        "subset_kept_exhaustive": exhaustive, "times_faster_than_exhaustive": round(slow / fast, 1),
-    }  # fmt: skip
+        "poses": len(bank),
+        "kept": len(kept),
+        "seconds": round(taken, 2),
+        "subset": len(some),
+        "subset_kept": len(drop_near_duplicates(some, 50.0)),
+        "subset_kept_exhaustive": exhaustive,
+        "times_faster_than_exhaustive": round(slow / fast, 1),
+    }
 
 
 def _exhaustive(poses: np.ndarray, limit: float) -> int:

@@ -245,9 +245,11 @@ def main() -> None:
         }
         if chosen.workers:
             options: dict[str, Any] = {
-                "num_workers": chosen.workers, "collate_fn": collate_samples, "batch_size": 8,
+                "num_workers": chosen.workers,
+                "collate_fn": collate_samples,
+                "batch_size": 8,
                 "persistent_workers": True,  # `rate` takes an epoch after the workers' start
-            }  # fmt: skip
+            }
             loose = LooseFiles(labels, with_pillow)
             # As torchvision's detection references have it: every image travels by itself.
             by_itself = {**options, "collate_fn": lambda batch: [dict(s) for s in batch]}

@@ -70,13 +70,15 @@ def compare() -> dict[str, Any]:
         rows.append(
             {
                 "joint": name,
-                "c3d_mean_mm": round(c.mean(), 1), "c3d_max_mm": round(c.max(), 1),
+                "c3d_mean_mm": round(c.mean(), 1),
+                "c3d_max_mm": round(c.max(), 1),
                 "c3d_bias_mm": [round(float(v)) for v in (bias[j, 0], bias[j, 1], -bias[j, 2])],
                 "bvh_as_written_mm": round(r.mean(), 2),
-                "bvh_mean_mm": round(b.mean(), 2), "bvh_max_mm": round(b.max(), 2),
+                "bvh_mean_mm": round(b.mean(), 2),
+                "bvh_max_mm": round(b.max(), 2),
                 "why_c3d": WHY_C3D[name.split("_")[-1]],
             }
-        )  # fmt: skip
+        )
     return {"frames": len(amc.frames), "rows": rows}
 
 

@@ -38,9 +38,23 @@ from posebank.types import Labels, People, PoseBank
 N = 30
 OUTCOMES = ("clear error", "equal values", "other values", "traceback")
 CRAFTED: tuple[Any, ...] = (
-    None, -1, 10**30, float("inf"), float("nan"), True, "", "x" * 5000, [], {}, [[]], {"a": None},
-    "/etc/passwd", "../bank/own.parquet", "a/../../b.parquet", "\0",
-)  # fmt: skip
+    None,
+    -1,
+    10**30,
+    float("inf"),
+    float("nan"),
+    True,
+    "",
+    "x" * 5000,
+    [],
+    {},
+    [[]],
+    {"a": None},
+    "/etc/passwd",
+    "../bank/own.parquet",
+    "a/../../b.parquet",
+    "\0",
+)
 
 
 def make_workspace(folder: Path) -> None:

@@ -46,9 +46,26 @@ from posebank.mocap.sources import ClipSource, as_motion_clip, discover, read_da
 SLOW_S = 2.0
 MEMORY = 6 << 30
 NUMBERS = (
-    b"1e999", b"-1e308", b"nan", b"inf", b"0", b"-1", b"1e-320", b"99999999999999999999", b"65535",
-    b"0x10", b"1,5", b"--1", b"", b"\xff", b"2147483648", b"1e400", b"6", b"3", b"\xc2\xbd",
-)  # fmt: skip
+    b"1e999",
+    b"-1e308",
+    b"nan",
+    b"inf",
+    b"0",
+    b"-1",
+    b"1e-320",
+    b"99999999999999999999",
+    b"65535",
+    b"0x10",
+    b"1,5",
+    b"--1",
+    b"",
+    b"\xff",
+    b"2147483648",
+    b"1e400",
+    b"6",
+    b"3",
+    b"\xc2\xbd",
+)
 
 
 _BVH_FORMS = ("Mixamo through Blender", "LAFAN1", "3ds Max Biped", "Perception Neuron", "MakeHuman")
@@ -103,11 +120,12 @@ def _c3d_files() -> list[bytes]:
             for as_float in (True, False)
         ),
         c3d_with(points, MARKERS, analog=(3, 4), header_analog=3),
-        c3d_with(points, MARKERS, labels_per_parameter=7, header_last=65535, frames=65535,
-                 trial=(1, 6)),
+        c3d_with(
+            points, MARKERS, labels_per_parameter=7, header_last=65535, frames=65535, trial=(1, 6)
+        ),
         c3d_with(gaps, MARKERS, units=None, y_screen=None, x_screen=None),
         c3d_with(two, [f"{who}:{m}" for who in "AB" for m in MARKERS], prefixes=["A:", "B:"]),
-    ]  # fmt: skip
+    ]
 
 
 def _amass_files() -> dict[str, list[bytes]]:
@@ -152,8 +170,12 @@ def _h36m_files(rng: np.random.Generator) -> dict[str, list[bytes]]:
         np.savez(npz, positions_3d=np.array({"S1": {"Walking": poses / 1000}}, dtype=object))
         with zipfile.ZipFile(npz) as packed:
             member = packed.read("positions_3d.npy")
-        return {"cdf": [cdf.read_bytes()], "h5": [h5.read_bytes()], "npz": [npz.read_bytes()],
-                "npy": [member]}  # fmt: skip
+        return {
+            "cdf": [cdf.read_bytes()],
+            "h5": [h5.read_bytes()],
+            "npz": [npz.read_bytes()],
+            "npy": [member],
+        }
 
 
 def _flip(data: bytearray, rng: np.random.Generator) -> None:
@@ -207,9 +229,15 @@ def _splice(data: bytearray, rng: np.random.Generator) -> None:
 
 
 MUTATIONS: list[Callable[[bytearray, np.random.Generator], None]] = [
-    _flip, _cut_end, _remove_lines, _shuffle_lines,
-    _replace_number, _encode, _header_bytes, _splice,
-]  # fmt: skip
+    _flip,
+    _cut_end,
+    _remove_lines,
+    _shuffle_lines,
+    _replace_number,
+    _encode,
+    _header_bytes,
+    _splice,
+]
 
 
 def mutated(
@@ -349,10 +377,13 @@ def fuzz(first: int, n_cases: int, workers: int, kinds: Sequence[str] = ()) -> d
             failures.append(f"case {at.value}: the process ended with {child.exitcode}")
         child.join()
     return {
-        "cases": sum(counts.values()), "outcomes": dict(sorted(counts.items())),
-        "failures": len(failures), "first_failures": failures[:10],
-        "slowest_case_s": round(slowest, 3), "peak_memory_mb": round(memory),
-    }  # fmt: skip
+        "cases": sum(counts.values()),
+        "outcomes": dict(sorted(counts.items())),
+        "failures": len(failures),
+        "first_failures": failures[:10],
+        "slowest_case_s": round(slowest, 3),
+        "peak_memory_mb": round(memory),
+    }
 
 
 def main() -> None:

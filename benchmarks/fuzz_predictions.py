@@ -69,9 +69,12 @@ def make_workspace(folder: Path) -> People:
     """Write a workspace with a few annotated people in it."""
     joints = np.random.default_rng(0).uniform(10, 200, (N_PEOPLE, N_JOINTS, 2))
     people = People.from_joints(
-        joints, dataset="mpii", split="val", image=[f"{i:03d}.jpg" for i in range(N_PEOPLE)],
+        joints,
+        dataset="mpii",
+        split="val",
+        image=[f"{i:03d}.jpg" for i in range(N_PEOPLE)],
         head_box=[40, 20, 70, 60],
-    )  # fmt: skip
+    )
     target = folder / "annotations"
     with artefacts.staging_folder(target) as staging:
         part = artefacts.write_part(staging, "mpii.parquet", to_table(people, ANNOTATIONS))
@@ -103,9 +106,8 @@ def main() -> None:
             damaged.write_bytes(mutated(whole[number % 4 == 3], rng))
             try:
                 evaluate_predictions(
-                    workspace, [damaged], EvaluationSettings(bootstrap=0),
-                    truth="annotations",
-                )  # fmt: skip
+                    workspace, [damaged], EvaluationSettings(bootstrap=0), truth="annotations"
+                )
                 outcomes["scored"] += 1
             except PosebankError as error:
                 outcomes["one clear error"] += 1

@@ -6,9 +6,19 @@ import importlib
 from pathlib import Path
 
 PACKAGES = (
-    "mocap", "annotations", "matching", "labelling", "anchors", "shards", "export", "lcrnet",
-    "evaluation", "report", "demo", "fetch",
-)  # fmt: skip
+    "mocap",
+    "annotations",
+    "matching",
+    "labelling",
+    "anchors",
+    "shards",
+    "export",
+    "lcrnet",
+    "evaluation",
+    "report",
+    "demo",
+    "fetch",
+)
 MODULES = ("skeleton", "types", "workspace", "images", "errors")
 
 

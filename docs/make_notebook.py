@@ -25,17 +25,21 @@ def notebook() -> dict[str, Any]:
             )
     return {
         "cells": [cell for cell in cells if cell["source"]],
-        "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python",
-                                    "name": "python3"}},
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
+        },
         "nbformat": 4,
         "nbformat_minor": 5,
-    }  # fmt: skip
+    }
 
 
 def _cell(kind: str, source: str, number: int) -> dict[str, Any]:
     cell: dict[str, Any] = {
-        "cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": source,
-    }  # fmt: skip
+        "cell_type": kind,
+        "id": f"cell-{number}",
+        "metadata": {},
+        "source": source,
+    }
     return {**cell, "outputs": [], "execution_count": None} if kind == "code" else cell
 
 

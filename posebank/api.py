@@ -33,9 +33,12 @@ def match(bank: PoseBank, people: People, **settings: Any) -> Matches:
 
     Parameters
     ----------
-    bank : the poses to match with.
-    people : annotated people.
-    **settings : fields of ``posebank.matching.MatchSettings``, such as ``k`` and ``matcher``.
+    bank : PoseBank
+        The poses to match with.
+    people : People
+        Annotated people.
+    **settings : Any
+        Fields of ``posebank.matching.MatchSettings``, such as ``k`` and ``matcher``.
 
     Returns
     -------
@@ -63,10 +66,14 @@ def label(
 
     Parameters
     ----------
-    bank : the poses that the people are matched with.
-    people : annotated people.
-    matches : of these people, from ``match``; made here with its defaults if not given.
-    **settings : fields of ``posebank.labelling.LabelSettings``, such as ``estimator``.
+    bank : PoseBank
+        The poses that the people are matched with.
+    people : People
+        Annotated people.
+    matches : Matches or None
+        Matches of these people; by default those of ``match`` with its default settings.
+    **settings : Any
+        Fields of ``posebank.labelling.LabelSettings``, such as ``estimator``.
 
     Returns
     -------
@@ -90,9 +97,12 @@ def plot_label(labels: Labels, row: int = 0, image: Path | str | ArrayLike | Non
 
     Parameters
     ----------
-    labels : labels, of which ``row`` is drawn.
-    row : row of the label.
-    image : path of the image, or its pixels (height, width, 3); the 2D pose is drawn on grey
+    labels : Labels
+        Labels, one of which is drawn.
+    row : int
+        Row of the label.
+    image : Path or str or ArrayLike or None
+        Path of the image, or its pixels (height, width, 3); the 2D pose is drawn on grey
         without one.
 
     Returns

@@ -157,9 +157,12 @@ def staging_folder(artefact: Path, section: str = "", key: str = "") -> Iterator
 
     Parameters
     ----------
-    artefact : folder of the artefact.
-    section : section that is made.
-    key : fingerprint of what is made. A folder of the same section and key with a journal of
+    artefact : Path
+        Folder of the artefact.
+    section : str
+        Section of the artefact.
+    key : str
+        Fingerprint of what is made. A folder of the same section and key with a journal of
         finished partitions is taken up where it was left.
 
     Raises
@@ -230,12 +233,18 @@ def write_part(
 
     Parameters
     ----------
-    staging : folder that ``staging_folder`` gave.
-    name : file name of the part.
-    table : its rows.
-    section : section that it belongs to.
-    row_group_rows : rows that are read at a time.
-    as_is : columns to store neither compressed nor through a dictionary: files that are
+    staging : Path
+        Folder that ``staging_folder`` gave.
+    name : str
+        File name of the part.
+    table : pa.Table
+        Its rows.
+    section : str
+        Section that it belongs to.
+    row_group_rows : int
+        Rows that are read at a time.
+    as_is : sequence of str
+        Columns to store neither compressed nor through a dictionary: files that are
         compressed already, and are read faster this way.
     """
     path = staging / name
@@ -523,10 +532,14 @@ def read_rows(
 
     Parameters
     ----------
-    artefact : folder of the artefact.
-    kind : its kind.
-    start, stop : first row, and the row after the last; None is the end.
-    columns : names of the columns to read; None is all.
+    artefact : Path
+        Folder of the artefact.
+    kind : str
+        Its kind.
+    start, stop : int
+        First row, and the row after the last; None is the end.
+    columns : sequence of str or None
+        Names of the columns to read; None is all.
 
     Raises
     ------

@@ -22,8 +22,10 @@ def deciding(settings: Any, only: Mapping[str, Any] | None = None) -> dict[str, 
 
     Parameters
     ----------
-    settings : a settings dataclass; settings inside it are treated alike.
-    only : take only the fields with this metadata (``OF_VIEWS``); None takes all but
+    settings : Any
+        A settings dataclass; a settings dataclass inside it is treated in the same way.
+    only : mapping or None
+        Take only the fields with this metadata (``OF_VIEWS``); None takes all but
         ``SPEED_ONLY``.
 
     Examples

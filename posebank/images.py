@@ -107,8 +107,10 @@ def decode_image(data: bytes | NDArray[np.uint8], where: str | Path) -> NDArray[
 
     Parameters
     ----------
-    data : the file's bytes, or an array (n_bytes,) of them.
-    where : the name of the image in error messages.
+    data : bytes or array
+        The file's bytes, or an array (n_bytes,) of them.
+    where : str or Path
+        The name of the image in error messages.
 
     Returns
     -------

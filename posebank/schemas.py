@@ -84,116 +84,195 @@ _PERSON = [
     _field("image", _STR, "image file as named by the source"),
     _field("image_width", pa.int32(), "0 where the image is not at hand", unit="px"),
     _field("image_height", pa.int32(), "0 where the image is not at hand", unit="px"),
-    _field("joints_2d", _F32, "2D joints; (0, 0) where state is 0", shape=_2D, unit="px",
-           frame="image"),
-    _field("state", pa.uint8(), "0 missing, 1 visible, 2 occluded, 3 completed",
-           shape=(N_JOINTS,)),
+    _field(
+        "joints_2d", _F32, "2D joints; (0, 0) where state is 0", shape=_2D, unit="px", frame="image"
+    ),
+    _field("state", pa.uint8(), "0 missing, 1 visible, 2 occluded, 3 completed", shape=(N_JOINTS,)),
     _field("head_box", _F32, "x1 y1 x2 y2", shape=(4,), unit="px", frame="image", nullable=True),
     _field("scale", _F32, "person height / 200 px", nullable=True),
     _field("single_person", pa.bool_(), "member of MPII's single-person protocol", nullable=True),
     _field("group_id", _STR, "group of people", nullable=True),
     _field("video_id", _STR, "video the image is from", nullable=True),
-]  # fmt: skip
+]
 
-BANK = _schema("bank", [
-    _field("pose_id", _STR, "unique pose: dataset/clip:frame, m for mirrored"),
-    _field("dataset", _STR, "MoCap data set"),
-    _field("subject", _STR, "actor"),
-    _field("clip", _STR, "clip"),
-    _field("frame", pa.int32(), "frame number in the source"),
-    _field("time_s", _F32, "time in the clip", unit="s"),
-    _field("mirrored", pa.bool_(), "left and right exchanged"),
-    _field("joints_3d", _F32, "3D joints, body-centred", shape=_3D, unit="m", frame="world"),
-    _field("source_sha256", _STR, "hash of the source file"),
-])  # fmt: skip
+BANK = _schema(
+    "bank",
+    [
+        _field("pose_id", _STR, "unique pose: dataset/clip:frame, m for mirrored"),
+        _field("dataset", _STR, "MoCap data set"),
+        _field("subject", _STR, "actor"),
+        _field("clip", _STR, "clip"),
+        _field("frame", pa.int32(), "frame number in the source"),
+        _field("time_s", _F32, "time in the clip", unit="s"),
+        _field("mirrored", pa.bool_(), "left and right exchanged"),
+        _field("joints_3d", _F32, "3D joints, body-centred", shape=_3D, unit="m", frame="world"),
+        _field("source_sha256", _STR, "hash of the source file"),
+    ],
+)
 
-ANNOTATIONS = _schema("annotations", [
-    *_PERSON,
-    _field("joints_3d", _F32, "measured 3D joints, body-centred", shape=_3D, unit="m",
-           frame="camera", nullable=True),
-])  # fmt: skip
+ANNOTATIONS = _schema(
+    "annotations",
+    [
+        *_PERSON,
+        _field(
+            "joints_3d",
+            _F32,
+            "measured 3D joints, body-centred",
+            shape=_3D,
+            unit="m",
+            frame="camera",
+            nullable=True,
+        ),
+    ],
+)
 
 _PER_RANK = "one value a rank, best first"
 
-MATCHES = _schema("matches", [
-    _field("person_id", _STR, "unique person"),
-    _field("n_annotated", pa.int32(), "annotated joints"),
-    _field("gap", pa.float64(), "certificate of the best cost; null is unknown", nullable=True),
-    _field("pose_id", _STR, "best match in the bank: dataset/clip:frame, m for mirrored"),
-    _field("scale", pa.float64(), "camera scale of the best match", unit="px/m"),
-    _field("translation", pa.float64(), "camera translation of the best match", shape=(2,),
-           unit="px"),
-    _field("error_mm", pa.float64(), "RMS residual / scale of the best match", unit="mm"),
-    _field("pose_row", pa.list_(pa.int32()), f"rows in the bank; {_PER_RANK}"),
-    _field("rotation", pa.list_(_F32), "unit quaternions x y z w, world to camera axes; four "
-           "values a rank, best first"),
-    _field("error_norm", pa.list_(_F32), f"RMS residual / RMS size of the query; {_PER_RANK}"),
-])  # fmt: skip
+MATCHES = _schema(
+    "matches",
+    [
+        _field("person_id", _STR, "unique person"),
+        _field("n_annotated", pa.int32(), "annotated joints"),
+        _field("gap", pa.float64(), "certificate of the best cost; null is unknown", nullable=True),
+        _field("pose_id", _STR, "best match in the bank: dataset/clip:frame, m for mirrored"),
+        _field("scale", pa.float64(), "camera scale of the best match", unit="px/m"),
+        _field(
+            "translation",
+            pa.float64(),
+            "camera translation of the best match",
+            shape=(2,),
+            unit="px",
+        ),
+        _field("error_mm", pa.float64(), "RMS residual / scale of the best match", unit="mm"),
+        _field("pose_row", pa.list_(pa.int32()), f"rows in the bank; {_PER_RANK}"),
+        _field(
+            "rotation",
+            pa.list_(_F32),
+            "unit quaternions x y z w, world to camera axes; four values a rank, best first",
+        ),
+        _field("error_norm", pa.list_(_F32), f"RMS residual / RMS size of the query; {_PER_RANK}"),
+    ],
+)
 
-LABELS = _schema("labels", [
-    *_PERSON,
-    _field("joints_3d", _F32, "3D joints, body-centred", shape=_3D, unit="m", frame="camera"),
-    _field("camera_rotation", _F32, "world to camera axes, of the matched pose", shape=(3, 3)),
-    _field("camera_scale", _F32, "scale s of the camera: x_image = s * x_camera + translation",
-           unit="px/m"),
-    _field("camera_translation", _F32, "translation of the camera", shape=(2,), unit="px",
-           frame="image"),
-    _field("error_norm", _F32, "RMS residual of the match / RMS size of the annotated joints"),
-    _field("error_mm", _F32, "RMS residual of the match / camera scale", unit="mm"),
-    _field("trust", _F32, "probability that the mean 3D joint error is below 150 mm; 1 where it "
-           "was measured"),
-    _field("ambiguity_mm", _F32, "spread of 3D among near-equal hypotheses", unit="mm"),
-    _field("pose_id", _STR, "best match in the bank: dataset/clip:frame, m for mirrored"),
-    _field("provenance", _STR, "matcher and estimator; measured where the 3D was measured"),
-])  # fmt: skip
+LABELS = _schema(
+    "labels",
+    [
+        *_PERSON,
+        _field("joints_3d", _F32, "3D joints, body-centred", shape=_3D, unit="m", frame="camera"),
+        _field("camera_rotation", _F32, "world to camera axes, of the matched pose", shape=(3, 3)),
+        _field(
+            "camera_scale",
+            _F32,
+            "scale s of the camera: x_image = s * x_camera + translation",
+            unit="px/m",
+        ),
+        _field(
+            "camera_translation",
+            _F32,
+            "translation of the camera",
+            shape=(2,),
+            unit="px",
+            frame="image",
+        ),
+        _field("error_norm", _F32, "RMS residual of the match / RMS size of the annotated joints"),
+        _field("error_mm", _F32, "RMS residual of the match / camera scale", unit="mm"),
+        _field(
+            "trust",
+            _F32,
+            "probability that the mean 3D joint error is below 150 mm; 1 where it was measured",
+        ),
+        _field("ambiguity_mm", _F32, "spread of 3D among near-equal hypotheses", unit="mm"),
+        _field("pose_id", _STR, "best match in the bank: dataset/clip:frame, m for mirrored"),
+        _field("provenance", _STR, "matcher and estimator; measured where the 3D was measured"),
+    ],
+)
 
-ANCHORS = _schema("anchors", [
-    _field("anchor_id", pa.int32(), "row number"),
-    _field("kind", _STR, "full or upper"),
-    _field("pose_2d", _F32, "2D anchor-pose relative to its box", shape=_2D, frame="box"),
-    _field("pose_3d", _F32, "3D anchor-pose, body-centred", shape=_3D, unit="m", frame="camera"),
-    _field("count", pa.int64(), "poses in the cluster"),
-])  # fmt: skip
+ANCHORS = _schema(
+    "anchors",
+    [
+        _field("anchor_id", pa.int32(), "row number"),
+        _field("kind", _STR, "full or upper"),
+        _field("pose_2d", _F32, "2D anchor-pose relative to its box", shape=_2D, frame="box"),
+        _field(
+            "pose_3d", _F32, "3D anchor-pose, body-centred", shape=_3D, unit="m", frame="camera"
+        ),
+        _field("count", pa.int64(), "poses in the cluster"),
+    ],
+)
 
-PREDICTIONS = _schema("predictions", [
-    _field("image_id", _STR, "image the pose was found in"),
-    _field("joints_2d", _F32, "2D joints", shape=_2D, unit="px", frame="image"),
-    _field("joints_3d", _F32, "3D joints, body-centred", shape=_3D, unit="m", frame="camera"),
-    _field("score", _F32, "score of the pose"),
-])  # fmt: skip
+PREDICTIONS = _schema(
+    "predictions",
+    [
+        _field("image_id", _STR, "image the pose was found in"),
+        _field("joints_2d", _F32, "2D joints", shape=_2D, unit="px", frame="image"),
+        _field("joints_3d", _F32, "3D joints, body-centred", shape=_3D, unit="m", frame="camera"),
+        _field("score", _F32, "score of the pose"),
+    ],
+)
 
-SHARD_PERSON = pa.struct([
-    _field("person_id", _STR, "unique person"),
-    _field("box", _F32, "x1 y1 x2 y2 around all joints, margin included", shape=(4,), unit="px",
-           frame="image"),
-    *[f for f in LABELS if f.name not in
-      ("person_id", "dataset", "split", "image", "image_width", "image_height")],
-    _field("mocap_dataset", _STR, "MoCap data set of the best match", nullable=True),
-    _field("mocap_clip", _STR, "its clip", nullable=True),
-    _field("mocap_frame", pa.int32(), "its frame in the clip's file", nullable=True),
-    _field("mocap_mirrored", pa.bool_(), "whether left and right were exchanged in it",
-           nullable=True),
-    _field("n_annotated", pa.int32(), "joints in state 1 or 2"),
-    _field("anchor_id", pa.int32(), "closest full-body anchor-pose (anchors.feather), by mean "
-           "joint distance; null where there are no anchor-poses", nullable=True),
-    _field("anchor_id_flipped", pa.int32(), "the same for the mirrored pose", nullable=True),
-])  # fmt: skip
+SHARD_PERSON = pa.struct(
+    [
+        _field("person_id", _STR, "unique person"),
+        _field(
+            "box",
+            _F32,
+            "x1 y1 x2 y2 around all joints, margin included",
+            shape=(4,),
+            unit="px",
+            frame="image",
+        ),
+        *[
+            f
+            for f in LABELS
+            if f.name
+            not in ("person_id", "dataset", "split", "image", "image_width", "image_height")
+        ],
+        _field("mocap_dataset", _STR, "MoCap data set of the best match", nullable=True),
+        _field("mocap_clip", _STR, "its clip", nullable=True),
+        _field("mocap_frame", pa.int32(), "its frame in the clip's file", nullable=True),
+        _field(
+            "mocap_mirrored",
+            pa.bool_(),
+            "whether left and right were exchanged in it",
+            nullable=True,
+        ),
+        _field("n_annotated", pa.int32(), "joints in state 1 or 2"),
+        _field(
+            "anchor_id",
+            pa.int32(),
+            "closest full-body anchor-pose (anchors.feather), by mean "
+            "joint distance; null where there are no anchor-poses",
+            nullable=True,
+        ),
+        _field("anchor_id_flipped", pa.int32(), "the same for the mirrored pose", nullable=True),
+    ]
+)
 
 _HUGGINGFACE = {"info": {"features": {"image_file": {"_type": "Image"}}}}
 """What makes Hugging Face ``datasets`` show the images as images."""
 
-SHARDS = _schema("shards", [
-    _field("image_id", _STR, "dataset/image"),
-    _field("dataset", _STR, "annotation data set"),
-    _field("split", _STR, "train, val or test"),
-    _field("image", _STR, "image file as named by the source"),
-    _field("image_width", pa.int32(), "width", unit="px"),
-    _field("image_height", pa.int32(), "height", unit="px"),
-    _field("image_file", pa.struct([("bytes", pa.binary()), ("path", _STR)]),
-           "the original file's bytes, or its path where it is not embedded", nullable=True),
-    _field("n_people", pa.int32(), "labelled people in the image"),
-    pa.field("people", pa.list_(pa.field("item", SHARD_PERSON, nullable=False)), nullable=False),
-], {"huggingface": json.dumps(_HUGGINGFACE)})  # fmt: skip
+SHARDS = _schema(
+    "shards",
+    [
+        _field("image_id", _STR, "dataset/image"),
+        _field("dataset", _STR, "annotation data set"),
+        _field("split", _STR, "train, val or test"),
+        _field("image", _STR, "image file as named by the source"),
+        _field("image_width", pa.int32(), "width", unit="px"),
+        _field("image_height", pa.int32(), "height", unit="px"),
+        _field(
+            "image_file",
+            pa.struct([("bytes", pa.binary()), ("path", _STR)]),
+            "the original file's bytes, or its path where it is not embedded",
+            nullable=True,
+        ),
+        _field("n_people", pa.int32(), "labelled people in the image"),
+        pa.field(
+            "people", pa.list_(pa.field("item", SHARD_PERSON, nullable=False)), nullable=False
+        ),
+    ],
+    {"huggingface": json.dumps(_HUGGINGFACE)},
+)
 
 SCHEMAS = {
     schema.metadata[b"posebank.kind"].decode(): schema

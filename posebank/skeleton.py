@@ -17,25 +17,50 @@ from numpy.typing import NDArray
 SKELETON_NAME = "lcrnet13"
 
 JOINT_NAMES: tuple[str, ...] = (
-    "r_ankle", "l_ankle", "r_knee", "l_knee", "r_hip", "l_hip",
-    "r_wrist", "l_wrist", "r_elbow", "l_elbow", "r_shoulder", "l_shoulder", "head",
-)  # fmt: skip
+    "r_ankle",
+    "l_ankle",
+    "r_knee",
+    "l_knee",
+    "r_hip",
+    "l_hip",
+    "r_wrist",
+    "l_wrist",
+    "r_elbow",
+    "l_elbow",
+    "r_shoulder",
+    "l_shoulder",
+    "head",
+)
 N_JOINTS = len(JOINT_NAMES)
 J: Mapping[str, int] = {name: index for index, name in enumerate(JOINT_NAMES)}
 
 LIMBS: tuple[tuple[str, str], ...] = (
-    ("r_ankle", "r_knee"), ("r_knee", "r_hip"), ("l_ankle", "l_knee"), ("l_knee", "l_hip"),
-    ("r_wrist", "r_elbow"), ("r_elbow", "r_shoulder"),
-    ("l_wrist", "l_elbow"), ("l_elbow", "l_shoulder"),
-    ("r_hip", "l_hip"), ("r_shoulder", "l_shoulder"),
-    ("r_hip", "r_shoulder"), ("l_hip", "l_shoulder"),
-)  # fmt: skip
+    ("r_ankle", "r_knee"),
+    ("r_knee", "r_hip"),
+    ("l_ankle", "l_knee"),
+    ("l_knee", "l_hip"),
+    ("r_wrist", "r_elbow"),
+    ("r_elbow", "r_shoulder"),
+    ("l_wrist", "l_elbow"),
+    ("l_elbow", "l_shoulder"),
+    ("r_hip", "l_hip"),
+    ("r_shoulder", "l_shoulder"),
+    ("r_hip", "r_shoulder"),
+    ("l_hip", "l_shoulder"),
+)
 
 TORSO: tuple[str, ...] = ("r_hip", "l_hip", "r_shoulder", "l_shoulder")
 UPPER_BODY: tuple[str, ...] = (
-    "r_hip", "l_hip", "r_wrist", "l_wrist", "r_elbow", "l_elbow",
-    "r_shoulder", "l_shoulder", "head",
-)  # fmt: skip
+    "r_hip",
+    "l_hip",
+    "r_wrist",
+    "l_wrist",
+    "r_elbow",
+    "l_elbow",
+    "r_shoulder",
+    "l_shoulder",
+    "head",
+)
 LOWER_LIMBS: tuple[str, ...] = ("r_ankle", "l_ankle", "r_knee", "l_knee")
 
 
@@ -106,9 +131,12 @@ def remap(
 
     Parameters
     ----------
-    points : (..., n_source, d)
-    source_names : the n_source names, in order.
-    mapping : ``lcrnet13`` name -> source name, for all 13 joints.
+    points : array (..., n_source, d)
+        Points of the source.
+    source_names : sequence of str
+        Names of the n_source points, in order.
+    mapping : mapping
+        ``lcrnet13`` name -> source name, for all 13 joints.
 
     Returns
     -------

@@ -182,13 +182,21 @@ class PoseBank(Records):
 
         Parameters
         ----------
-        joints_3d : (n, 13, 3) metres, y up, relative to the body centre.
-        pose_id : unique texts; ``dataset/clip:frame``, with ``m`` for a mirrored pose, by default.
-        dataset, subject, clip : where the poses are from.
-        frame : (n,) frame numbers; 0 to n - 1 by default.
-        time_s : (n,) seconds from the start of the clip.
-        mirrored : (n,) whether left and right were exchanged.
-        source_sha256 : hash of the source file.
+        joints_3d : ArrayLike (n, 13, 3), metres
+            Y up, relative to the body centre.
+        pose_id : sequence of str or None
+            Unique texts; ``dataset/clip:frame``, with ``m`` for a mirrored pose, by
+            default.
+        dataset, subject, clip : TextColumn
+            Where the poses are from.
+        frame : ArrayLike (n,) or None
+            Frame numbers; 0 to n - 1 by default.
+        time_s : ArrayLike (n,)
+            Seconds from the start of the clip.
+        mirrored : ArrayLike (n,)
+            Whether left and right were exchanged.
+        source_sha256 : TextColumn
+            Hash of the source file.
 
         Examples
         --------
@@ -286,13 +294,25 @@ class People(Records):
 
         Parameters
         ----------
-        joints_2d : (n, 13, 2) pixels; NaN where a joint is missing, if ``state`` is not given.
-        state : (n, 13) ``JointState``; by default every joint with finite coordinates is visible.
-        person_id : unique texts; ``dataset/image/row`` by default.
-        dataset, split, image, group_id, video_id : texts, see ``People``.
-        image_width, image_height : (n,) pixels; 0 is unknown.
-        head_box : (n, 4); scale : (n,); joints_3d : (n, 13, 3). NaN is unknown.
-        single_person : (n,); -1 is unknown.
+        joints_2d : ArrayLike (n, 13, 2), pixels
+            NaN where a joint is missing, if ``state`` is not given.
+        state : ArrayLike (n, 13) or None
+            ``JointState``; by default every joint with finite coordinates is visible.
+        person_id : sequence of str or None
+            Unique texts; ``dataset/image/row`` by default.
+        dataset, split, image, group_id, video_id : TextColumn
+            Texts, see ``People``.
+        image_width, image_height : ArrayLike (n,), pixels
+            0 is unknown.
+        head_box : ArrayLike (n, 4)
+            Head box, x1 y1 x2 y2 in pixels; NaN where unknown.
+        scale : ArrayLike (n,)
+            Size of the person as the source states it; NaN where unknown.
+        single_person : ArrayLike (n,)
+            1 if the data set marks the person for the single-person protocol, 0 if not, -1
+            unknown.
+        joints_3d : ArrayLike (n, 13, 3)
+            Measured 3D joints, metres, camera axes; NaN where unknown.
 
         Examples
         --------
@@ -342,14 +362,19 @@ class People(Records):
 
         Parameters
         ----------
-        xy : (n, n_keypoints, 2) pixels; (n_keypoints, 2) is one person. A keypoint with NaN is
-            missing.
-        names : the keypoints' names, in their order, in any common spelling (``left_wrist``,
-            ``LWrist``, ...). By default the skeleton is known from the number of keypoints: COCO
-            (17), OpenPose (18 and 25), MPII (16), Halpe (26) and WholeBody (133).
-        visible : (n, n_keypoints) false where a keypoint is missing; a confidence is compared
-            with 0. All are visible by default.
-        **columns : further columns, as for ``from_joints``.
+        xy : ArrayLike (n, n_keypoints, 2), pixels
+            Keypoints of people; an array (n_keypoints, 2) is one person. A keypoint with NaN
+            is missing.
+        names : sequence of str or None
+            The keypoints' names, in their order, in any common spelling
+            (``left_wrist``, ``LWrist``, ...). By default the skeleton is known from the
+            number of keypoints: COCO (17), OpenPose (18 and 25), MPII (16), Halpe (26)
+            and WholeBody (133).
+        visible : ArrayLike (n, n_keypoints) or None
+            False where a keypoint is missing; a confidence is compared with 0. All are
+            visible by default.
+        **columns : Any
+            Further columns, as for ``from_joints``.
 
         Raises
         ------
@@ -536,12 +561,17 @@ class Labels(Records):
 
         Parameters
         ----------
-        people : their annotations.
-        joints_3d : (n, 13, 3) metres, camera axes, relative to the body centre.
-        joints_2d, state : completed; those of ``people`` by default.
-        camera_rotation, camera_scale, camera_translation : the camera; by default it looks along
-            the world's z axis and a metre is a pixel.
-        error_norm, error_mm, trust, ambiguity_mm, pose_id, provenance : see ``Labels``.
+        people : People
+            Their annotations.
+        joints_3d : ArrayLike (n, 13, 3), metres
+            Camera axes, relative to the body centre.
+        joints_2d, state : ArrayLike or None
+            Completed; those of ``people`` by default.
+        camera_rotation, camera_scale, camera_translation : ArrayLike or None
+            The camera; by default it looks along the world's z axis and a metre is a
+            pixel.
+        error_norm, error_mm, trust, ambiguity_mm, pose_id, provenance : ArrayLike
+            See ``Labels``.
 
         Examples
         --------

@@ -111,17 +111,26 @@ def write_mpii_json(path: Path, joints: np.ndarray, visible: np.ndarray, older: 
         if older:
             people.append(
                 {
-                    "dataset": "MPI", "isValidation": float(i % 2), "img_paths": f"{i}.jpg",
-                    "objpos": [100.0, 120.0], "scale_provided": 2.5,
-                    "joint_self": [[x, y, s] for (x, y), s in zip(xy.tolist(), v.tolist(),
-                                                                 strict=True)],
+                    "dataset": "MPI",
+                    "isValidation": float(i % 2),
+                    "img_paths": f"{i}.jpg",
+                    "objpos": [100.0, 120.0],
+                    "scale_provided": 2.5,
+                    "joint_self": [
+                        [x, y, s] for (x, y), s in zip(xy.tolist(), v.tolist(), strict=True)
+                    ],
                 }
-            )  # fmt: skip
+            )
         else:
             people.append(
-                {"image": f"{i}.jpg", "center": [100.0, 120.0], "scale": 2.5,
-                 "joints": xy.tolist(), "joints_vis": v.tolist()}
-            )  # fmt: skip
+                {
+                    "image": f"{i}.jpg",
+                    "center": [100.0, 120.0],
+                    "scale": 2.5,
+                    "joints": xy.tolist(),
+                    "joints_vis": v.tolist(),
+                }
+            )
     path.write_text(json.dumps({"root": people} if older else people))
     return path
 
@@ -140,10 +149,16 @@ def coco_person(number: int, image: int, points: dict[str, tuple[float, float, i
         at = 3 * COCO_NAMES.index(name)
         keypoints[at : at + 3] = value
     return {
-        "id": number, "image_id": image, "category_id": 1, "iscrowd": 0, "area": 5.0,
-        "bbox": [1.0, 2.0, 30.0, 40.0], "keypoints": keypoints,
-        "num_keypoints": len(points), **more,
-    }  # fmt: skip
+        "id": number,
+        "image_id": image,
+        "category_id": 1,
+        "iscrowd": 0,
+        "area": 5.0,
+        "bbox": [1.0, 2.0, 30.0, 40.0],
+        "keypoints": keypoints,
+        "num_keypoints": len(points),
+        **more,
+    }
 
 
 def write_coco(path: Path, people: list[dict[str, Any]]) -> Path:
@@ -232,16 +247,30 @@ def write_cdf(path: Path, values: np.ndarray) -> Path:
     path.unlink(missing_ok=True)
     file = cdfwrite.CDF(path)
     spec = {
-        "Variable": "Pose", "Data_Type": 45, "Num_Elements": 1, "Rec_Vary": True,
-        "Dim_Sizes": list(values.shape), "Var_Type": "zVariable",
-    }  # fmt: skip
+        "Variable": "Pose",
+        "Data_Type": 45,
+        "Num_Elements": 1,
+        "Rec_Vary": True,
+        "Dim_Sizes": list(values.shape),
+        "Var_Type": "zVariable",
+    }
     file.write_var(spec, var_data=values[None].astype(np.float64))
     file.close()
     return path
 
 
-_TOKENS = (b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\0\0\0\x80", b"NaN,", b"1e99",
-           b"null", b'-1,"', b"[[[[", b"\x0e\0\0\0")  # fmt: skip
+_TOKENS = (
+    b"\xff\xff\xff\x7f",
+    b"\xff\xff\xff\xff",
+    b"\0\0\0\0",
+    b"\0\0\0\x80",
+    b"NaN,",
+    b"1e99",
+    b"null",
+    b'-1,"',
+    b"[[[[",
+    b"\x0e\0\0\0",
+)
 
 
 def mutated(data: bytes, rng: np.random.Generator) -> bytes:

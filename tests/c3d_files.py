@@ -12,20 +12,42 @@ MARKERS = [side + name for side in "LR" for name in _PLACES]
 OTHER_NAMES = {
     "Plug-in Gait": {"FWT": "*ASI", "BWT": "*PSI"},
     "Helen Hayes": {
-        "FWT": "*.ASIS", "BWT": "*.PSIS", "KNE": "*.Knee", "ANK": "*.Ankle", "HEE": "*.Heel",
-        "TOE": "*.Toe", "SHO": "*.Shoulder", "ELB": "*.Elbow", "WRA": "*.Wrist.Lat",
+        "FWT": "*.ASIS",
+        "BWT": "*.PSIS",
+        "KNE": "*.Knee",
+        "ANK": "*.Ankle",
+        "HEE": "*.Heel",
+        "TOE": "*.Toe",
+        "SHO": "*.Shoulder",
+        "ELB": "*.Elbow",
+        "WRA": "*.Wrist.Lat",
         "WRB": "*.Wrist.Med",
     },
     "Qualisys": {
-        "FWT": "Waist*Front", "BWT": "Waist*Back", "KNE": "*KneeOut", "ANK": "*AnkleOut",
-        "HEE": "*HeelBack", "TOE": "*Forefoot2", "SHO": "*ShoulderTop", "ELB": "*ElbowOut",
-        "WRA": "*WristIn", "WRB": "*WristOut",
+        "FWT": "Waist*Front",
+        "BWT": "Waist*Back",
+        "KNE": "*KneeOut",
+        "ANK": "*AnkleOut",
+        "HEE": "*HeelBack",
+        "TOE": "*Forefoot2",
+        "SHO": "*ShoulderTop",
+        "ELB": "*ElbowOut",
+        "WRA": "*WristIn",
+        "WRB": "*WristOut",
     },
     "landmarks": {
-        "FWT": "*_IAS", "BWT": "*_IPS", "KNE": "*_FLE", "ANK": "*_FAL", "HEE": "*_FCC",
-        "TOE": "*_FM2", "SHO": "*_SAE", "ELB": "*_HLE", "WRA": "*_RSP", "WRB": "*_USP",
+        "FWT": "*_IAS",
+        "BWT": "*_IPS",
+        "KNE": "*_FLE",
+        "ANK": "*_FAL",
+        "HEE": "*_FCC",
+        "TOE": "*_FM2",
+        "SHO": "*_SAE",
+        "ELB": "*_HLE",
+        "WRA": "*_RSP",
+        "WRB": "*_USP",
     },
-}  # fmt: skip
+}
 """Convention -> what it calls the markers (those not listed as Vicon)."""
 
 
@@ -105,8 +127,13 @@ def c3d_with(  # noqa: PLR0915
         return bytes([len(name), group & 0xFF]) + name.encode() + word(pointer) + content
 
     def number(group, name, *values):
-        return record(group, name, bytes([2, len(values) > 1, *([len(values)] * (len(values) > 1))])
-                      + word(*values) + b"\0")  # fmt: skip
+        return record(
+            group,
+            name,
+            bytes([2, len(values) > 1, *([len(values)] * (len(values) > 1))])
+            + word(*values)
+            + b"\0",
+        )
 
     def float_(group, name, value):
         return record(group, name, bytes([4, 0]) + real([value]) + b"\0")

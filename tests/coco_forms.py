@@ -34,26 +34,59 @@ _HALPE_BODY = ["Nose", "LEye", "REye", "LEar", "REar"] + [
 FORMS: dict[str, tuple[list[str], dict[str, str]]] = {
     "COCO 17": (COCO, {}),
     "COCO-WholeBody 133": (
-        [*COCO, *(f"{s}_{p}" for s in _SIDES for p in ("big_toe", "small_toe", "heel")),
-         *(f"face-{i}" for i in range(68)),
-         *(f"{s}_hand_{i}" for s in _SIDES for i in range(21))],
+        [
+            *COCO,
+            *(f"{s}_{p}" for s in _SIDES for p in ("big_toe", "small_toe", "heel")),
+            *(f"face-{i}" for i in range(68)),
+            *(f"{s}_hand_{i}" for s in _SIDES for i in range(21)),
+        ],
         {},
     ),
     "Halpe 26": (
-        [*_HALPE_BODY, "Head", "Neck", "Hip", "LBigToe", "RBigToe", "LSmallToe", "RSmallToe",
-         "LHeel", "RHeel"],
+        [
+            *_HALPE_BODY,
+            "Head",
+            "Neck",
+            "Hip",
+            "LBigToe",
+            "RBigToe",
+            "LSmallToe",
+            "RSmallToe",
+            "LHeel",
+            "RHeel",
+        ],
         {"head": "Head"},
     ),
     "CrowdPose 14": ([*COCO[5:], "head", "neck"], {"head": "head"}),
     "AIC 14": (
-        [f"{side}_{part}" for half in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
-         for side in ("right", "left") for part in half] + ["head_top", "neck"],
+        [
+            f"{side}_{part}"
+            for half in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
+            for side in ("right", "left")
+            for part in half
+        ]
+        + ["head_top", "neck"],
         {"head": "head_top"},
     ),
     "MPII 16": (
-        ["Right-ankle", "Right-knee", "Right-hip", "Left-hip", "Left-knee", "Left-ankle", "Pelvis",
-         "Thorax", "Upper-neck", "Head-top", "Right-wrist", "Right-elbow", "Right-shoulder",
-         "Left-shoulder", "Left-elbow", "Left-wrist"],
+        [
+            "Right-ankle",
+            "Right-knee",
+            "Right-hip",
+            "Left-hip",
+            "Left-knee",
+            "Left-ankle",
+            "Pelvis",
+            "Thorax",
+            "Upper-neck",
+            "Head-top",
+            "Right-wrist",
+            "Right-elbow",
+            "Right-shoulder",
+            "Left-shoulder",
+            "Left-elbow",
+            "Left-wrist",
+        ],
         {"head": "Head-top"},
     ),
     "PoseTrack18": (
@@ -61,26 +94,71 @@ FORMS: dict[str, tuple[list[str], dict[str, str]]] = {
         {"head": "head_top"},
     ),
     "JHMDB": (
-        ["neck", "belly", "head", "right_shoulder", "left_shoulder", "right_hip", "left_hip",
-         "right_elbow", "left_elbow", "right_knee", "left_knee", "right_wrist", "left_wrist",
-         "right_ankle", "left_ankle"],
+        [
+            "neck",
+            "belly",
+            "head",
+            "right_shoulder",
+            "left_shoulder",
+            "right_hip",
+            "left_hip",
+            "right_elbow",
+            "left_elbow",
+            "right_knee",
+            "left_knee",
+            "right_wrist",
+            "left_wrist",
+            "right_ankle",
+            "left_ankle",
+        ],
         {},
     ),
     "OCHuman": (COCO, {}),
     "MHP 16": (
-        ["right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "pelvis",
-         "thorax", "upper neck", "head top", "right wrist", "right elbow", "right shoulder",
-         "left shoulder", "left elbow", "left wrist"],
+        [
+            "right ankle",
+            "right knee",
+            "right hip",
+            "left hip",
+            "left knee",
+            "left ankle",
+            "pelvis",
+            "thorax",
+            "upper neck",
+            "head top",
+            "right wrist",
+            "right elbow",
+            "right shoulder",
+            "left shoulder",
+            "left elbow",
+            "left wrist",
+        ],
         {"head": "head top"},
     ),
     "Human3.6M in COCO form": (
-        ["root", "right_hip", "right_knee", "right_foot", "left_hip", "left_knee", "left_foot",
-         "spine", "thorax", "neck_base", "head", "left_shoulder", "left_elbow", "left_wrist",
-         "right_shoulder", "right_elbow", "right_wrist"],
+        [
+            "root",
+            "right_hip",
+            "right_knee",
+            "right_foot",
+            "left_hip",
+            "left_knee",
+            "left_foot",
+            "spine",
+            "thorax",
+            "neck_base",
+            "head",
+            "left_shoulder",
+            "left_elbow",
+            "left_wrist",
+            "right_shoulder",
+            "right_elbow",
+            "right_wrist",
+        ],
         {"head": "head", "r_ankle": "right_foot", "l_ankle": "left_foot"},
     ),
     "BODY_25": (list(BODY_25_NAMES), {}),
-}  # fmt: skip
+}
 """Form -> its names, and the names of joints that are not simply side and part."""
 
 
@@ -104,15 +182,27 @@ def person(form: str, number: int, image: int, *, v: int = 2, **more: Any) -> di
         joint = _joint_of(name, special)
         points += [*BODY.get(joint, (1, 2)), v]
     return {
-        "id": number, "image_id": image, "category_id": 1, "iscrowd": 0,
-        "bbox": [60, 15, 80, 266], "area": 21280, "num_keypoints": len(names),
-        "keypoints": points, **more,
-    }  # fmt: skip
+        "id": number,
+        "image_id": image,
+        "category_id": 1,
+        "iscrowd": 0,
+        "bbox": [60, 15, 80, 266],
+        "area": 21280,
+        "num_keypoints": len(names),
+        "keypoints": points,
+        **more,
+    }
 
 
 def category(form: str, number: int = 1, **more: Any) -> dict[str, Any]:
-    return {"id": number, "name": "person", "supercategory": "person", "keypoints": FORMS[form][0],
-            "skeleton": [], **more}  # fmt: skip
+    return {
+        "id": number,
+        "name": "person",
+        "supercategory": "person",
+        "keypoints": FORMS[form][0],
+        "skeleton": [],
+        **more,
+    }
 
 
 def write(

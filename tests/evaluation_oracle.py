@@ -44,8 +44,10 @@ def area_under_curve(pred, true, size, annotated, upper, steps=20000):
     total = 0.0
     ratios = [
         distance(pred[p][j], true[p][j]) / float(size[p])
-        for p in range(len(true)) for j in range(len(true[p])) if annotated[p][j]
-    ]  # fmt: skip
+        for p in range(len(true))
+        for j in range(len(true[p]))
+        if annotated[p][j]
+    ]
     ratios = np.array(ratios)
     for step in range(steps):
         total += float((ratios <= upper * (step + 0.5) / steps).mean())

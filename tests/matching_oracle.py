@@ -32,9 +32,14 @@ def people_from(joints: np.ndarray, state: np.ndarray, prefix: str = "a") -> Peo
     """People with these 2D joints and states."""
     n = len(joints)
     return People.from_joints(
-        joints, state, person_id=(f"{prefix}{i}" for i in range(n)), dataset="lspe",
-        image=(f"{i}.jpg" for i in range(n)), image_width=640, image_height=480,
-    )  # fmt: skip
+        joints,
+        state,
+        person_id=(f"{prefix}{i}" for i in range(n)),
+        dataset="lspe",
+        image=(f"{i}.jpg" for i in range(n)),
+        image_width=640,
+        image_height=480,
+    )
 
 
 def random_people(n: int, seed: int = 1, noise: float = 12.0) -> People:
@@ -103,8 +108,16 @@ def best_over_cameras(
 def best_over_views(bank: PoseBank, people: People, rotations: np.ndarray) -> np.ndarray:
     """Smallest error_norm (n_people, n_poses) over the given cameras."""
     annotated = is_annotated(people.state)
-    return np.stack([
-        [error_norm(people.joints_2d[p, annotated[p]].astype(float),
-                    x[annotated[p]].astype(float), rotations).min() for x in bank.joints_3d]
-        for p in range(len(people))
-    ])  # fmt: skip
+    return np.stack(
+        [
+            [
+                error_norm(
+                    people.joints_2d[p, annotated[p]].astype(float),
+                    x[annotated[p]].astype(float),
+                    rotations,
+                ).min()
+                for x in bank.joints_3d
+            ]
+            for p in range(len(people))
+        ]
+    )

@@ -11,19 +11,33 @@ def acclaim_bones():
     for side, x in (("l", 1.0), ("r", -1.0)):
         bones[f"{side}hipjoint"] = ("root", (0.6 * x, -0.8, 0), 2.0, (0, 0, 0), "XYZ", "")
         bones[f"{side}femur"] = (
-            f"{side}hipjoint", (0, -1, 0), 7.5, (0, 0, 20 * x), "XYZ", "rx ry rz",
-        )  # fmt: skip
+            f"{side}hipjoint",
+            (0, -1, 0),
+            7.5,
+            (0, 0, 20 * x),
+            "XYZ",
+            "rx ry rz",
+        )
         bones[f"{side}tibia"] = (f"{side}femur", (0, -1, 0), 7.2, (10, 0, 20 * x), "ZXY", "rx")
     for name, parent in (
-        ("lowerback", "root"), ("upperback", "lowerback"), ("thorax", "upperback"),
-        ("lowerneck", "thorax"), ("upperneck", "lowerneck"), ("head", "upperneck"),
-    ):  # fmt: skip
+        ("lowerback", "root"),
+        ("upperback", "lowerback"),
+        ("thorax", "upperback"),
+        ("lowerneck", "thorax"),
+        ("upperneck", "lowerneck"),
+        ("head", "upperneck"),
+    ):
         bones[name] = (parent, (0, 1, 0), 1.8, (0, 0, 0), "XYZ", "rx ry rz")
     for side, x in (("l", 1.0), ("r", -1.0)):
         bones[f"{side}clavicle"] = ("thorax", (x, 0, 0), 3.4, (0, 0, 0), "XYZ", "ry rz")
         bones[f"{side}humerus"] = (
-            f"{side}clavicle", (x, 0, 0), 4.9, (180, 30 * x, 90), "YXZ", "rz rx ry",
-        )  # fmt: skip
+            f"{side}clavicle",
+            (x, 0, 0),
+            4.9,
+            (180, 30 * x, 90),
+            "YXZ",
+            "rz rx ry",
+        )
         bones[f"{side}radius"] = (f"{side}humerus", (x, 0, 0), 3.3, (180, 30 * x, 90), "XYZ", "rx")
         bones[f"{side}wrist"] = (f"{side}radius", (x, 0, 0), 1.7, (0, 90, 90), "XYZ", "ry")
         bones[f"{side}thumb"] = (f"{side}wrist", (0, 0, 1), 0.8, (-90, 45, 0), "XYZ", "rx rz")
@@ -33,18 +47,32 @@ def acclaim_bones():
 def asf_text(bones, length=0.45, angle="deg", end="\n"):
     scale = 1.0 if angle == "deg" else np.pi / 180
     lines = [
-        "# made for a test", ":version 1.10", ":name VICON", ":units", "  mass 1.0",
-        f"  length {length}", f"  angle {angle}", ":documentation", "   none", ":root",
-        "   order TX TY TZ RX RY RZ", "   axis XYZ", "   position 0 0 0", "   orientation 0 0 0",
+        "# made for a test",
+        ":version 1.10",
+        ":name VICON",
+        ":units",
+        "  mass 1.0",
+        f"  length {length}",
+        f"  angle {angle}",
+        ":documentation",
+        "   none",
+        ":root",
+        "   order TX TY TZ RX RY RZ",
+        "   axis XYZ",
+        "   position 0 0 0",
+        "   orientation 0 0 0",
         ":bonedata",
-    ]  # fmt: skip
+    ]
     for number, (name, (_, direction, size, axis, order, dof)) in enumerate(bones.items(), 1):
         turned = " ".join(repr(float(a * scale)) for a in axis)
         lines += [
-            "  begin", f"     id {number}", f"     name {name}",
-            f"     direction {' '.join(map(str, direction))}", f"     length {size}",
+            "  begin",
+            f"     id {number}",
+            f"     name {name}",
+            f"     direction {' '.join(map(str, direction))}",
+            f"     length {size}",
             f"     axis {turned}  {order}",
-        ]  # fmt: skip
+        ]
         if dof:
             lines += [f"    dof {dof}", "    limits (-10.0 170.0)", "           (-1.0 1.0)"]
         lines.append("  end" if number % 2 else " end")
@@ -100,17 +128,19 @@ def pose_prior_bvh(n_frames=30, rom=False, seed=0):
 
     arms = []
     for side, x in (("Left", 1.0), ("Right", -1.0)):
-        hand = (f"{side}Hand", (10.0 * x, 0, 0), zyx,
-                [(f"{side}HandThumb1", (1.0 * x, 0, 1.0), thumb, [])])  # fmt: skip
+        hand = (
+            f"{side}Hand",
+            (10.0 * x, 0, 0),
+            zyx,
+            [(f"{side}HandThumb1", (1.0 * x, 0, 1.0), thumb, [])],
+        )
         lower = (f"{side}ForeArm", (11.0 * x, 0, 0), fore, [hand])
         upper = (f"{side}Arm", (5.0 * x, 0, 0), zyx, [lower])
         arms.append((f"{side}Shoulder", (1.5 * x, 14.0, 0), zyx, [upper]))
     joint("Spine", (0, 5.0, 0), zyx, [("Head", (0, 18.0, 0), zyx, []), *arms])
     for side, x in (("Left", 1.0), ("Right", -1.0)):
         foot = (f"{side}Foot", (0, -16.0, 0), zyx, [(f"{side}ToeBase", (0, -2.0, 5.0), zyx, [])])
-        joint(
-            f"{side}UpLeg", (3.5 * x, 0, 0), zyx, [(f"{side}Leg", (0, -17.0, 0), zyx, [foot])],
-        )  # fmt: skip
+        joint(f"{side}UpLeg", (3.5 * x, 0, 0), zyx, [(f"{side}Leg", (0, -17.0, 0), zyx, [foot])])
     n_channels = sum(int(line.split()[1]) for line in lines if "CHANNELS" in line)
     rng = np.random.default_rng(seed)
     phase = rng.uniform(0, 6, n_channels)

@@ -25,9 +25,7 @@ def random_poses(n: int, seed: int = 0) -> np.ndarray:
     """Body-centred random 3D poses (n, 13, 3), some 1.7 m tall, float32."""
     rng = np.random.default_rng(seed)
     stand = np.zeros((N_JOINTS, 3))
-    heights = {
-        "ankle": 0.9, "knee": 0.5, "hip": 0.0, "wrist": 0.1, "elbow": -0.2, "shoulder": -0.5,
-    }  # fmt: skip
+    heights = {"ankle": 0.9, "knee": 0.5, "hip": 0.0, "wrist": 0.1, "elbow": -0.2, "shoulder": -0.5}
     for name, y in heights.items():
         stand[J[f"r_{name}"]], stand[J[f"l_{name}"]] = [-0.2, y, 0], [0.2, y, 0]
     stand[J["head"]] = [0, -0.8, 0]
@@ -92,9 +90,8 @@ def make_images(labels: Labels, folder: Path, seed: int = 0) -> dict[str, Path]:
 
 
 def write_shards(
-    folder: Path, labels: Labels, anchors: Anchors, roots: dict[str, Path],
-    settings: ShardSettings,
-) -> artefacts.Manifest:  # fmt: skip
+    folder: Path, labels: Labels, anchors: Anchors, roots: dict[str, Path], settings: ShardSettings
+) -> artefacts.Manifest:
     """What the stage does, in this process."""
     parts, rejected = [], []
     with artefacts.staging_folder(folder) as staging:

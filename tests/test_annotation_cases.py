@@ -51,9 +51,16 @@ def people(case, *arguments):
 
 def scores(case, *more, status=0):
     result = run(
-        case, "evaluate", "--predictions", "results.json", "--truth", "annotations", *more,
-        "--json", status=status,
-    )  # fmt: skip
+        case,
+        "evaluate",
+        "--predictions",
+        "results.json",
+        "--truth",
+        "annotations",
+        *more,
+        "--json",
+        status=status,
+    )
     return json.loads(result.stdout)["methods"]["results"]
 
 
@@ -101,8 +108,9 @@ def test_nothing_matches(case):
     people(case, "json", "truth.json")
     numbers = scores(case, status=1)
     assert "none of the 1 predictions is of an image" in numbers["warnings"][0]
-    text = run(case, "evaluate", "--predictions", "results.json", "--truth", "annotations",
-               status=1).stdout  # fmt: skip
+    text = run(
+        case, "evaluate", "--predictions", "results.json", "--truth", "annotations", status=1
+    ).stdout
     assert text.index("Warning") < text.index("| metric")
 
 

@@ -52,8 +52,15 @@ def test_any_order_of_keypoints(tmp_path, seed):
     order = np.random.default_rng(seed).permutation(len(names))
     shuffled = [names[i] for i in order]
     layout = layout_of(shuffled)
-    expected = {"r_ankle": 0, "l_knee": 1, "r_knee": 2, "l_hip": 3, "r_hip": 4, "l_wrist": 5,
-                "r_wrist": 6}  # fmt: skip
+    expected = {
+        "r_ankle": 0,
+        "l_knee": 1,
+        "r_knee": 2,
+        "l_hip": 3,
+        "r_hip": 4,
+        "l_wrist": 5,
+        "r_wrist": 6,
+    }
     assert {joint: names.index(shuffled[at]) for joint, at in layout.position.items()} == expected
 
 
@@ -82,8 +89,10 @@ def test_unknown_names_need_a_map(tmp_path):
     with pytest.raises(SourceError, match=r"14 keypoints is known as a joint: kp0, kp1.*--joints"):
         read_annotations("coco", path)
     order = [layout_of(coco_forms.FORMS["AIC 14"][0]).position[j] for j in JOINT_NAMES]
-    lines = [f"{j} = {at if j == 'head' else repr(f'kp{at}')}\n" for j, at in
-             zip(JOINT_NAMES, order, strict=True)]  # fmt: skip
+    lines = [
+        f"{j} = {at if j == 'head' else repr(f'kp{at}')}\n"
+        for j, at in zip(JOINT_NAMES, order, strict=True)
+    ]
     (tmp_path / "map.toml").write_text("[joints]\n" + "".join(lines))
     joints = read_joint_map(tmp_path / "map.toml")
     people = read_annotations("coco", path, joints=joints).people
@@ -96,16 +105,25 @@ def test_unknown_names_need_a_map(tmp_path):
 
 
 def test_animals_and_other_categories_are_set_aside(tmp_path):
-    dog = {"id": 2, "name": "dog", "supercategory": "animal",
-           "keypoints": ["left_hip", "right_hip", "nose"]}  # fmt: skip
+    dog = {
+        "id": 2,
+        "name": "dog",
+        "supercategory": "animal",
+        "keypoints": ["left_hip", "right_hip", "nose"],
+    }
     car = {"id": 3, "name": "car", "keypoints": ["wheel", "left_hip"]}
     form = "COCO 17"
     people = [coco_forms.person(form, 1, 1),
               coco_forms.person(form, 2, 1, category_id=2, keypoints=[5, 5, 2] * 3),
               coco_forms.person(form, 3, 1, category_id=3, keypoints=[5, 5, 2] * 2),
               coco_forms.person(form, 4, 1, category_id=8)]  # fmt: skip
-    path = coco_forms.write(tmp_path / "x.json", form, people, ["a.jpg"],
-                            categories=[coco_forms.category(form), dog, car])  # fmt: skip
+    path = coco_forms.write(
+        tmp_path / "x.json",
+        form,
+        people,
+        ["a.jpg"],
+        categories=[coco_forms.category(form), dog, car],
+    )
     result = read_annotations("coco", path)
     assert result.people.person_id.tolist() == ["x/a.jpg/1"]
     reasons = [r.reason for r in result.rejected]
@@ -159,8 +177,9 @@ def test_data_sets_are_named_after_their_files(tmp_path, name, called):
 
 
 def test_a_name_of_ones_own(tmp_path):
-    path = coco_forms.write(tmp_path / "x.json", "COCO 17", [coco_forms.person("COCO 17", 4, 1)],
-                            ["a.jpg"])  # fmt: skip
+    path = coco_forms.write(
+        tmp_path / "x.json", "COCO 17", [coco_forms.person("COCO 17", 4, 1)], ["a.jpg"]
+    )
     people = read_annotations("coco", path, name="mine").people
     assert (people.dataset[0], people.person_id[0]) == ("mine", "mine/a.jpg/4")
     own = af.write_own_json(tmp_path / "own.json", 2)
@@ -322,10 +341,15 @@ def hrnet(folder: Path, joints: np.ndarray) -> None:
     """train.json, valid.json, test.json and gt_valid.mat, as HRNet's MPII has them."""
     folder.mkdir()
     people = [
-        {"image": f"{i}.jpg", "center": [9.0, 9.0], "scale": 2.0, "joints": xy.tolist(),
-         "joints_vis": [1] * 16}
+        {
+            "image": f"{i}.jpg",
+            "center": [9.0, 9.0],
+            "scale": 2.0,
+            "joints": xy.tolist(),
+            "joints_vis": [1] * 16,
+        }
         for i, xy in enumerate(joints)
-    ]  # fmt: skip
+    ]
     (folder / "train.json").write_text(json.dumps(people[:3]))
     (folder / "valid.json").write_text(json.dumps(people[3:]))
     (folder / "test.json").write_text(
@@ -333,10 +357,15 @@ def hrnet(folder: Path, joints: np.ndarray) -> None:
     )
     n = len(joints) - 3
     boxes = np.arange(4 * n, dtype=float).reshape(n, 2, 2).transpose(1, 2, 0)
-    savemat(folder / "gt_valid.mat", {
-        "dataset_joints": af.cell(["rank"] * 16), "jnt_missing": np.zeros((16, n)),
-        "pos_gt_src": joints[3:].transpose(1, 2, 0), "headboxes_src": boxes,
-    })  # fmt: skip
+    savemat(
+        folder / "gt_valid.mat",
+        {
+            "dataset_joints": af.cell(["rank"] * 16),
+            "jnt_missing": np.zeros((16, n)),
+            "pos_gt_src": joints[3:].transpose(1, 2, 0),
+            "headboxes_src": boxes,
+        },
+    )
 
 
 def test_hrnets_mpii(tmp_path):
@@ -359,9 +388,11 @@ def test_hrnets_mpii(tmp_path):
 def test_mpii_annolist_by_itself(tmp_path):
     people = [af.mpii_person({9: (7, 8, 1)}), af.mpii_person({0: (5, 6, 0)})]
     annolist = af.struct_array(
-        [{"image": {"name": "a.jpg"}, "annorect": af.struct_array(people)},
-         {"image": {"name": "b.jpg"}, "annorect": af.struct_array(people[:1])}]
-    )  # fmt: skip
+        [
+            {"image": {"name": "a.jpg"}, "annorect": af.struct_array(people)},
+            {"image": {"name": "b.jpg"}, "annorect": af.struct_array(people[:1])},
+        ]
+    )
     savemat(tmp_path / "own.mat", {"annolist": annolist, "other": 5.0})
     found = read_annotations("mpii", tmp_path / "own.mat").people
     assert found.person_id.tolist() == ["mpii/a.jpg/0", "mpii/a.jpg/1", "mpii/b.jpg/0"]
@@ -415,9 +446,11 @@ def test_h36m_folders_of_tools(tmp_path, names):
         af.write_cdf(tmp_path / names.format("D3_Positions_mono") / clip, solid)
     result = read_annotations("h36m", tmp_path)
     assert sorted(set(result.people.image)) == [
-        "S9_Walking.54138969_000001.jpg", "S9_Walking.54138969_000006.jpg",
-        "S9_Walking_1.54138969_000001.jpg", "S9_Walking_1.54138969_000006.jpg",
-    ]  # fmt: skip
+        "S9_Walking.54138969_000001.jpg",
+        "S9_Walking.54138969_000006.jpg",
+        "S9_Walking_1.54138969_000001.jpg",
+        "S9_Walking_1.54138969_000006.jpg",
+    ]
     assert set(result.extras["action"]) == {"Walking"}
 
 
@@ -439,8 +472,9 @@ def annotated(*arguments: object) -> tuple[str, dict[str, int]]:
     result = CliRunner().invoke(main, ["annotate", *given, "--workers", "1"])
     assert result.exit_code == 0, result.output
     people = load_people(Path(given[given.index("-w") + 1]))
-    return result.output, dict(Counter(f"{d}/{s}" for d, s in zip(people.dataset, people.split,
-                                                                  strict=True)))  # fmt: skip
+    return result.output, dict(
+        Counter(f"{d}/{s}" for d, s in zip(people.dataset, people.split, strict=True))
+    )
 
 
 def test_a_second_file_adds_to_the_first(tmp_path):

@@ -78,16 +78,20 @@ def write_npz_folder(root: Path, poses, cameras):
 def test_the_three_forms_agree(tmp_path, poses, cameras):
     folders = [
         write(tmp_path / name, poses, cameras)
-        for name, write in (("cdf", write_cdf_tree), ("h5", write_h5_tree),
-                            ("npz", write_npz_folder))
-    ]  # fmt: skip
+        for name, write in (
+            ("cdf", write_cdf_tree),
+            ("h5", write_h5_tree),
+            ("npz", write_npz_folder),
+        )
+    ]
     results = [read_annotations("h36m", folder) for folder in folders]
     people = results[0].people
     # p2 and every 5th frame: S1 3 + 3, S9 3 + 2 frames, of four cameras each
     assert len(people) == 4 * (3 + 3 + 3 + 2)
     assert sorted(set(zip(people.split, [i[:2] for i in people.image], strict=True))) == [
-        ("test", "S9"), ("train", "S1"),
-    ]  # fmt: skip
+        ("test", "S9"),
+        ("train", "S1"),
+    ]
     for other in results[1:]:
         assert other.people.person_id.tolist() == people.person_id.tolist()
         np.testing.assert_allclose(other.people.joints_2d, people.joints_2d, atol=2e-3)

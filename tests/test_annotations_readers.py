@@ -50,8 +50,13 @@ def test_mpii_release(tmp_path, compress):
     np.testing.assert_allclose(people.joints_2d[0, J["r_wrist"]], [109.5, 219])
     np.testing.assert_allclose(people.joints_2d[0, J["head"]], [108.5, 217])  # id 9
     # is_visible by id: 0 -> 1, 1 -> 0, 2 -> "1", 3 -> "0", 4 -> empty
-    expected = {"r_ankle": VISIBLE, "r_knee": OCCLUDED, "r_hip": VISIBLE, "l_hip": OCCLUDED,
-                "l_knee": VISIBLE}  # fmt: skip
+    expected = {
+        "r_ankle": VISIBLE,
+        "r_knee": OCCLUDED,
+        "r_hip": VISIBLE,
+        "l_hip": OCCLUDED,
+        "l_knee": VISIBLE,
+    }
     assert {name: people.state[0, J[name]] for name in expected} == expected
 
     assert is_annotated(people.state).sum(axis=1).tolist() == [13, 1, 1]
@@ -77,8 +82,11 @@ def test_mpii_groups_join_people_whose_boxes_meet(tmp_path):
     )
     people = read_annotations("mpii", path).people
     assert people.group_id.tolist() == [
-        "mpii/a.jpg/g0", "mpii/a.jpg/g1", "mpii/a.jpg/g1", "mpii/b.jpg/g0",
-    ]  # fmt: skip
+        "mpii/a.jpg/g0",
+        "mpii/a.jpg/g1",
+        "mpii/a.jpg/g1",
+        "mpii/b.jpg/g0",
+    ]
 
 
 def test_mpii_empty_visibility_is_counted(tmp_path):
@@ -326,8 +334,12 @@ def test_matfile_agrees_with_scipy(tmp_path):
 @pytest.mark.parametrize("name", ["joints.mat", "x.json", "x.csv", "x.h5"])
 def test_no_annotation_file_at_all(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    kinds = {".mat": ("lspe", "lsp", "mpii"), ".json": ("coco", "json", "mpii"),
-             ".csv": ("csv", "mpii"), ".h5": ("mpii",)}  # fmt: skip
+    kinds = {
+        ".mat": ("lspe", "lsp", "mpii"),
+        ".json": ("coco", "json", "mpii"),
+        ".csv": ("csv", "mpii"),
+        ".h5": ("mpii",),
+    }
     for kind in kinds[Path(name).suffix]:
         with pytest.raises(PosebankError, match=name):
             read_annotations(kind, tmp_path / name)
@@ -341,13 +353,19 @@ def test_mutated_files_are_clear_errors_or_fewer_people(tmp_path):
     files = [
         ("mpii", release(tmp_path, compress=False)),
         ("lspe", af.write_lsp(tmp_path / "joints.mat", joints, True, compress=False)),
-        ("mpii", af.write_mpii_h5(tmp_path / "v.h5", joints[[0] * 3, :1].repeat(16, 1)[..., :2],
-                                  np.ones((3, 16)), 2.5)),
+        (
+            "mpii",
+            af.write_mpii_h5(
+                tmp_path / "v.h5", joints[[0] * 3, :1].repeat(16, 1)[..., :2], np.ones((3, 16)), 2.5
+            ),
+        ),
         ("json", af.write_own_json(tmp_path / "own.json", 3)),
         ("csv", af.write_own_csv(tmp_path / "own.csv", 3)),
-        ("coco", af.write_coco(tmp_path / "val.json",
-                               [af.coco_person(1, 1, {"l_hip": (1, 2, 2)})])),
-    ]  # fmt: skip
+        (
+            "coco",
+            af.write_coco(tmp_path / "val.json", [af.coco_person(1, 1, {"l_hip": (1, 2, 2)})]),
+        ),
+    ]
     whole = [path.read_bytes() for _, path in files]
     read = 0
     for i in range(40 * len(files)):

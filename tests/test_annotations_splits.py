@@ -154,8 +154,9 @@ def test_hips_corrected_by_settings(tmp_path):
     full = (plain.state[:, :12] > 0).all(axis=1)  # the last two people have both shoulders
     assert full.sum() == 2
     hips = [J["r_hip"], J["l_hip"]]
-    distance = [np.linalg.norm(np.diff(p.joints_2d[:, hips], axis=1)[:, 0], axis=1)
-                for p in (plain, moved)]  # fmt: skip
+    distance = [
+        np.linalg.norm(np.diff(p.joints_2d[:, hips], axis=1)[:, 0], axis=1) for p in (plain, moved)
+    ]
     np.testing.assert_allclose(distance[1][full], 0.5 * distance[0][full], rtol=1e-5)
     np.testing.assert_array_equal(distance[1][~full], distance[0][~full])
 

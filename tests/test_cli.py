@@ -213,8 +213,10 @@ def test_progress_bar_says_what_time_is_left(capsys, monkeypatch):
         bar("train", done, 500, "steps")
     lines = capsys.readouterr().err.split("\r")[1:]
     assert [line.split("]")[1].split() for line in lines] == [
-        ["300/500", "steps"], ["301/500", "steps", "33:10", "left"], ["500/500", "steps"],
-    ]  # fmt: skip
+        ["300/500", "steps"],
+        ["301/500", "steps", "33:10", "left"],
+        ["500/500", "steps"],
+    ]
 
 
 def test_progress_without_a_terminal_is_a_line_at_the_start_and_one_a_minute(capsys, monkeypatch):
@@ -274,12 +276,21 @@ def test_ones_own_data_sets_stand_beside_each_other_with_their_images(tmp_path):
         people = [{"image": "1.png", "width": 9, "height": 9, "joints": {"head": [3, 4]}}]
         (folder / f"{name}.json").write_text(json.dumps(text | {"people": people}))
         for status in ("made", "up to date"):
-            result = invoke("annotate", "json", folder / f"{name}.json", "-w", tmp_path / "ws",
-                            "--workers", 1, "--json")  # fmt: skip
+            result = invoke(
+                "annotate",
+                "json",
+                folder / f"{name}.json",
+                "-w",
+                tmp_path / "ws",
+                "--workers",
+                1,
+                "--json",
+            )
             assert json.loads(result.stdout)["stages"][0]["status"] == status
     assert image_roots(tmp_path / "ws") == {
-        "mine": tmp_path / "a" / "images", "b_c": tmp_path / "b c" / "images",
-    }  # fmt: skip
+        "mine": tmp_path / "a" / "images",
+        "b_c": tmp_path / "b c" / "images",
+    }
     assert list(load_people(tmp_path / "ws").person_id) == ["b_c/1.png/0", "mine/1.png/0"]
 
 

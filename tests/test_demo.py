@@ -77,8 +77,12 @@ def test_each_angle_bends_its_joint_the_way_it_is_named(side: str) -> None:
         along = joints[J[f"{side}_{of[1]}"]] - joints[J[f"{side}_{of[0]}"]]
         return along / np.linalg.norm(along)
 
-    thigh, shin, upper, fore = ("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), (
-        "elbow", "wrist")  # fmt: skip
+    thigh, shin, upper, fore = (
+        ("hip", "knee"),
+        ("knee", "ankle"),
+        ("shoulder", "elbow"),
+        ("elbow", "wrist"),
+    )
     forward, back, out = [0, 0, 1], [0, 0, -1], [sign, 0, 0]
     assert direction(thigh, hip_flex=90) == pytest.approx(forward, abs=1e-9)
     assert direction(thigh, hip_abd=90) == pytest.approx(out, abs=1e-9)
@@ -141,10 +145,13 @@ def test_half_of_the_performances_are_left_handed() -> None:
     kick = next(m for m in REPERTOIRE["hdm05"] if m.__name__ == "kick_front")
     flex = ANGLES.index("r_hip_flex"), ANGLES.index("l_hip_flex")
     higher = [
-        np.argmax(perform(kick, np.arange(0, 3, 0.05), np.random.default_rng(i)).angles_deg
-                  .max(0)[list(flex)])
+        np.argmax(
+            perform(kick, np.arange(0, 3, 0.05), np.random.default_rng(i)).angles_deg.max(0)[
+                list(flex)
+            ]
+        )
         for i in range(40)
-    ]  # fmt: skip
+    ]
     assert 10 < sum(higher) < 30
 
 
@@ -222,14 +229,17 @@ def test_bvh_read_back_gives_the_generated_limbs(tmp_path: Path, range_of_motion
         assert elbow(clip.joints, side) == pytest.approx(elbow(expected, side), abs=1e-4)
     assert clip.fps == pytest.approx(120, abs=0.1)
     order = [line.split()[2] for line in path.read_text().splitlines() if "CHANNELS 3" in line]
-    assert set(order) == ({"Zrotation", "Xrotation"} if range_of_motion else {
-        "Zrotation", "Yrotation", "Xrotation"})  # fmt: skip
+    assert set(order) == (
+        {"Zrotation", "Xrotation"} if range_of_motion else {"Zrotation", "Yrotation", "Xrotation"}
+    )
 
 
 def test_mocap_sets_are_found_whole_and_sound(sources: DemoSources) -> None:
     for dataset, folder, count in (
-        ("cmu", sources.cmu, 5), ("hdm05", sources.hdm05, 4), ("poseprior", sources.poseprior, 3),
-    ):  # fmt: skip
+        ("cmu", sources.cmu, 5),
+        ("hdm05", sources.hdm05, 4),
+        ("poseprior", sources.poseprior, 3),
+    ):
         found, bad = discover(dataset, [folder])
         assert (len(found), bad) == (count, [])
         for source in found:
@@ -309,8 +319,13 @@ def test_mpii_marks_hidden_joints_as_occluded(sources: DemoSources) -> None:
 def test_mpii_file_has_the_published_form(sources: DemoSources) -> None:
     release = loadmat(sources.mpii / "mpii_human_pose_v1_u12_1.mat")["RELEASE"][0, 0]
     assert set(release.dtype.names) >= {
-        "annolist", "img_train", "version", "single_person", "act", "video_list",
-    }  # fmt: skip
+        "annolist",
+        "img_train",
+        "version",
+        "single_person",
+        "act",
+        "video_list",
+    }
     annolist = release["annolist"]
     assert annolist.shape == (1, 12)
     assert release["single_person"].shape == (12, 1)

@@ -79,8 +79,15 @@ def test_front_and_back_have_their_colours() -> None:
     light = np.array([0.0, 0.0, -1.0])
     for ahead, colour in ((-1.0, RED), (1.0, BLUE)):
         canvas = render.empty_canvas(np.zeros((30, 40, 3), np.float32))
-        part = Part(np.array([0, 0, 3.0]), np.array([0, 0, 3.0]), 0.3, 0.3, RED, BLUE,
-                    np.array([0, 0, ahead]))  # fmt: skip
+        part = Part(
+            np.array([0, 0, 3.0]),
+            np.array([0, 0, 3.0]),
+            0.3,
+            0.3,
+            RED,
+            BLUE,
+            np.array([0, 0, ahead]),
+        )
         render.draw_parts(canvas, [part], 0, _camera(), light, 0.5)
         assert canvas.colour[15, 20].argmax() == np.argmax(colour)
 

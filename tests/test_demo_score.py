@@ -41,10 +41,15 @@ def truth() -> DemoTruth:
 def _labels(truth: DemoTruth, rows: list[int], **changes: np.ndarray) -> Labels:
     t = truth.take(rows)
     people = People.from_joints(
-        t.joints_2d, person_id=t.person_id, dataset="mpii", split="val",
-        image=(i.split("/")[1] for i in t.image_id), image_width=320, image_height=240,
+        t.joints_2d,
+        person_id=t.person_id,
+        dataset="mpii",
+        split="val",
+        image=(i.split("/")[1] for i in t.image_id),
+        image_width=320,
+        image_height=240,
         head_box=t.head_box,
-    )  # fmt: skip
+    )
     return replace(Labels.from_people(people, t.joints_3d), **changes)
 
 
@@ -103,8 +108,12 @@ def test_labels_of_strangers_are_left_out(truth: DemoTruth) -> None:
 
 def _predictions(truth: DemoTruth, rows: list[int]) -> Predictions:
     t = truth.take(rows)
-    return Predictions(t.image_id, t.joints_2d.copy(), t.joints_3d.copy(),
-                       np.linspace(1, 0.5, len(rows)).astype(np.float32))  # fmt: skip
+    return Predictions(
+        t.image_id,
+        t.joints_2d.copy(),
+        t.joints_3d.copy(),
+        np.linspace(1, 0.5, len(rows)).astype(np.float32),
+    )
 
 
 def test_perfect_predictions_of_two_people_in_one_image(truth: DemoTruth) -> None:

@@ -14,8 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(p for p in DOCS.rglob("*.md") if p.name != "cli.md")
 RUN = [
-    ROOT / "README.md", DOCS / "index.md", DOCS / "tutorial.md", *sorted(DOCS.glob("howto/*.md"))
-]  # fmt: skip
+    ROOT / "README.md",
+    DOCS / "index.md",
+    DOCS / "tutorial.md",
+    *sorted(DOCS.glob("howto/*.md")),
+]
 """Pages whose Python needs no files of the user's. shards.md and anchors.md have their own tests;
 of the others, which name the user's files, the imports run and the rest is compiled."""
 sys.path.insert(0, str(DOCS))

@@ -86,8 +86,11 @@ def test_sweep_over_k_makes_table_1(swept):
         assert found == pytest.approx([p1["absolute_frames"], p1["rigid_frames"]], rel=1e-9)
     assert made["table1"][3]["K=4"] == pytest.approx(table["K=4"][3])
     assert {p.name for p in (folder / "ws/sweep").glob("table1.*")} == {
-        "table1.json", "table1.csv", "table1.md", "table1.tex",
-    }  # fmt: skip
+        "table1.json",
+        "table1.csv",
+        "table1.md",
+        "table1.tex",
+    }
 
 
 def test_evaluation_of_a_run_has_every_table_and_figure(swept):
@@ -149,10 +152,14 @@ def test_predictions_are_scored_against_annotations_by_the_settings_asked_for(sw
     moved[..., 0] += np.where(np.arange(13) < 4, 0.49, 0.51) * head[:, None]
     annotated = is_annotated(people.state)
     poses = [
-        {"image_id": f"mpii/{image}", "score": 1.0, "joints_3d": None,
-         "joints_2d": np.where(seen[:, None], joints, joints[seen].mean(axis=0)).tolist()}
+        {
+            "image_id": f"mpii/{image}",
+            "score": 1.0,
+            "joints_3d": None,
+            "joints_2d": np.where(seen[:, None], joints, joints[seen].mean(axis=0)).tolist(),
+        }
         for image, joints, seen in zip(people.image, moved, annotated, strict=True)
-    ]  # fmt: skip
+    ]
     file = folder / "found.json"
     file.write_text(json.dumps({"joints": list(JOINT_NAMES), "poses": poses}))
     asked = ("evaluate", "-w", ws, "--predictions", file, "--truth", "annotations")

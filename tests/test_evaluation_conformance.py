@@ -131,10 +131,12 @@ def random_group(rng, n_pred, n_true):
 
 def as_lists(group):
     return {
-        "pred": group.pred_2d.tolist(), "score": group.score.tolist(),
-        "true": group.true_2d.tolist(), "annotated": group.annotated.tolist(),
+        "pred": group.pred_2d.tolist(),
+        "score": group.score.tolist(),
+        "true": group.true_2d.tolist(),
+        "annotated": group.annotated.tolist(),
         "size": group.head_size.tolist(),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("strict", [False, True])

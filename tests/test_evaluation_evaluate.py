@@ -61,9 +61,11 @@ def scene(rng, people_in=(1, 3, 2, 1, 4), apart=400.0):
 def perfect(truth, rng):
     order = rng.permutation(len(truth))
     return Predictions(
-        truth.image_id[order], truth.joints_2d[order], truth.joints_3d[order],
+        truth.image_id[order],
+        truth.joints_2d[order],
+        truth.joints_3d[order],
         rng.random(len(truth)).astype(np.float32),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("apart", [400.0, 15.0])
@@ -97,9 +99,8 @@ def test_random_predictions_are_as_good_as_theory_says():
     middle = truth.joints_2d
     guess = middle + rng.uniform(-side / 2, side / 2, middle.shape)
     guesses = Predictions(
-        truth.image_id, guess.astype(np.float32), truth.joints_3d,
-        np.ones(len(truth), np.float32),
-    )  # fmt: skip
+        truth.image_id, guess.astype(np.float32), truth.joints_3d, np.ones(len(truth), np.float32)
+    )
     head_size = 0.6 * math.hypot(24, 24)
     result = evaluate(guesses, truth, replace(QUICK, threshold=2.0))
     radius = 2.0 * head_size
@@ -118,9 +119,11 @@ def test_scores_without_information_give_the_share_of_positives():
     wrong = rng.random(len(truth)) < 0.4
     joints = truth.joints_2d + np.where(wrong, 60.0, 0.0)[:, None, None]  # still overlapping
     found = Predictions(
-        truth.image_id, joints.astype(np.float32), truth.joints_3d,
+        truth.image_id,
+        joints.astype(np.float32),
+        truth.joints_3d,
         rng.random(len(truth)).astype(np.float32),
-    )  # fmt: skip
+    )
     value = evaluate(found, truth, replace(QUICK, bootstrap=0)).numbers["map"]["value"]
     share = 1 - wrong.mean()
     assert value == pytest.approx(100 * share**2, abs=2.5)
@@ -129,9 +132,11 @@ def test_scores_without_information_give_the_share_of_positives():
 def test_nobody_predicted():
     truth = scene(np.random.default_rng(3))
     nothing = Predictions(
-        texts([]), np.empty((0, N_JOINTS, 2), np.float32), np.empty((0, N_JOINTS, 3), np.float32),
+        texts([]),
+        np.empty((0, N_JOINTS, 2), np.float32),
+        np.empty((0, N_JOINTS, 3), np.float32),
         np.empty(0, np.float32),
-    )  # fmt: skip
+    )
     result = evaluate(nothing, truth, QUICK)
     n = result.numbers
     assert (n["found"], n["pckh"]["weighted"], n["map"]["value"]) == (0, 0, 0)
@@ -219,8 +224,10 @@ def test_head_size_falls_back_on_joints_and_says_so():
     assert size[5] == pytest.approx(0.6 * math.hypot(24, 24), rel=1e-5)
     result = evaluate(perfect(truth, np.random.default_rng(0)), replace(truth, head_box=box), QUICK)
     assert result.numbers["pckh"]["head_size_source"] == {
-        "none": 0, "head_box": 7, "head_to_shoulders": 4
-    }  # fmt: skip
+        "none": 0,
+        "head_box": 7,
+        "head_to_shoulders": 4,
+    }
 
 
 def test_torso_needs_both_ends_annotated():
@@ -283,9 +290,12 @@ def test_rarity():
     truth = scene(rng)
     n = 3
     anchors = Anchors(
-        np.arange(n, dtype=np.int32), texts(["full", "full", "upper"]),
-        np.zeros((n, N_JOINTS, 2), np.float32), truth.joints_3d[[4, 5, 6]], np.ones(n, np.int64),
-    )  # fmt: skip
+        np.arange(n, dtype=np.int32),
+        texts(["full", "full", "upper"]),
+        np.zeros((n, N_JOINTS, 2), np.float32),
+        truth.joints_3d[[4, 5, 6]],
+        np.ones(n, np.int64),
+    )
     found = rarity_mm(anchors, truth.joints_3d)
     expected = [
         min(1000 * np.linalg.norm(pose - a, axis=-1).mean() for a in truth.joints_3d[[4, 5]])
@@ -325,9 +335,8 @@ def test_interval_by_hand():
     assert draws[0] == (0.5, 0.5)
     assert all(map(math.isnan, draws[1]))  # a share of nothing
     (alone,) = ratio_intervals(
-        np.ones((1, 1)), np.ones((1, 1)), replicates=9, confidence=0.9,
-        rng=np.random.default_rng(0),
-    )  # fmt: skip
+        np.ones((1, 1)), np.ones((1, 1)), replicates=9, confidence=0.9, rng=np.random.default_rng(0)
+    )
     assert all(map(math.isnan, alone))  # one image says nothing of others
 
 

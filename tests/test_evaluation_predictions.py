@@ -118,10 +118,14 @@ def mpii_list(predictions):
         rects = []
         for row in np.flatnonzero(predictions.image_id == image):
             points = [
-                {"x": float(x) + 1, "y": float(y) + 1, "id": float(MPII_NAMES.index(TO_13[name])),
-                 "score": float(predictions.score[row])}
+                {
+                    "x": float(x) + 1,
+                    "y": float(y) + 1,
+                    "id": float(MPII_NAMES.index(TO_13[name])),
+                    "score": float(predictions.score[row]),
+                }
                 for name, (x, y) in zip(JOINT_NAMES, predictions.joints_2d[row], strict=True)
-            ]  # fmt: skip
+            ]
             points.append({"x": 1.0, "y": 2.0, "id": 7.0, "score": 0.0})  # the thorax
             rects.append({"annopoints": {"point": points[::-1]}})
         images.append({"image": {"name": image}, "annorect": rects})
@@ -255,9 +259,11 @@ def noisy_coco(path, noise, min_joints=3, seed=0):
         joints += [pose + rng.normal(0, noise * np.sqrt(w * h), pose.shape), pose + w]
     n = len(images)
     return Predictions(
-        texts(images), np.array(joints, np.float32), np.full((n, N_JOINTS, 3), np.nan, np.float32),
+        texts(images),
+        np.array(joints, np.float32),
+        np.full((n, N_JOINTS, 3), np.nan, np.float32),
         rng.random(n).astype(np.float32),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.05])
@@ -288,11 +294,18 @@ def test_coco_ap_of_any_truth():
     predictions = some_predictions(6)
     n = len(predictions)
     truth = GroundTruth(
-        predictions.image_id, texts(map(str, range(n))), texts(["set"] * n), predictions.joints_2d,
-        np.full((n, N_JOINTS), JointState.VISIBLE, np.uint8), predictions.joints_3d,
-        np.full((n, 4), np.nan, np.float32), np.full(n, -1, np.int8), texts([""] * n),
-        texts([""] * n), texts(["test"] * n),
-    )  # fmt: skip
+        predictions.image_id,
+        texts(map(str, range(n))),
+        texts(["set"] * n),
+        predictions.joints_2d,
+        np.full((n, N_JOINTS), JointState.VISIBLE, np.uint8),
+        predictions.joints_3d,
+        np.full((n, 4), np.nan, np.float32),
+        np.full(n, -1, np.int8),
+        texts([""] * n),
+        texts([""] * n),
+        texts(["test"] * n),
+    )
     assert coco_ap(predictions, truth)["AP"] == pytest.approx(100)
     far = replace(predictions, joints_2d=predictions.joints_2d + 2000)
     assert coco_ap(far, truth)["AP"] == 0
@@ -310,8 +323,15 @@ def test_published_detections_on_mpii(shared_data):
     """
     path = shared_data / "mpii" / "tompson_valid_detections.mat"
     raw = loadmat(path, squeeze_me=True, struct_as_record=False)
-    short = {"head": "head", "sho": "shoulder", "elb": "elbow", "wri": "wrist", "hip": "hip",
-             "kne": "knee", "ank": "ankle"}  # fmt: skip
+    short = {
+        "head": "head",
+        "sho": "shoulder",
+        "elb": "elbow",
+        "wri": "wrist",
+        "hip": "hip",
+        "kne": "knee",
+        "ank": "ankle",
+    }
     side = {"r": "r_", "l": "l_", "": ""}
     columns = [
         list(raw["output_joints"]).index(code)
@@ -340,8 +360,15 @@ def test_published_detections_on_mpii(shared_data):
     expected = oracle.pckh(pred[some], true[some], sizes, annotated[some], 0.5)
     found = pckh(pred[some], true[some], size[some], annotated[some])
     np.testing.assert_allclose(found.per_joint, [100 * r / c for r, c in expected], rtol=1e-12)
-    authors = {"head": 96.1, "shoulder": 91.9, "elbow": 83.9, "wrist": 77.8, "hip": 80.9,
-               "knee": 72.3, "ankle": 64.8}  # fmt: skip
+    authors = {
+        "head": 96.1,
+        "shoulder": 91.9,
+        "elbow": 83.9,
+        "wrist": 77.8,
+        "hip": 80.9,
+        "knee": 72.3,
+        "ankle": 64.8,
+    }
     for part, value in authors.items():
         ours = [score.per_joint[J[name]] for name in JOINT_NAMES if name.endswith(part)]
         assert np.mean(ours) == pytest.approx(value, abs=1.5), part
@@ -380,9 +407,11 @@ def test_other_numbers_of_keypoints_need_the_annotation_file(tmp_path):
     with pytest.raises(SourceError, match=r"result 0: expected .* found 14"):
         read_predictions(path)
     truth = coco_forms.write(
-        tmp_path / "t.json", "CrowdPose 14", [coco_forms.person("CrowdPose 14", 1, 1)],
+        tmp_path / "t.json",
+        "CrowdPose 14",
+        [coco_forms.person("CrowdPose 14", 1, 1)],
         ["a.jpg", "b.jpg"],
-    )  # fmt: skip
+    )
     reference = CocoReference.from_files([truth])
     found = read_predictions(path, reference=reference)
     assert found.image_id.tolist() == ["b.jpg"]

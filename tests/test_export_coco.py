@@ -37,16 +37,22 @@ def label(workspace: Path, people: People) -> Labels:
     rng = np.random.default_rng(1)
     columns = {f.name: getattr(people, f.name) for f in LABELS if hasattr(people, f.name)}
     missing = people.state == JointState.MISSING
-    labels = Labels(**columns | {
-        "joints_2d": np.where(missing[..., None], 33.5, people.joints_2d).astype(np.float32),
-        "state": np.where(missing, JointState.COMPLETED, people.state).astype(np.uint8),
-        "joints_3d": rng.normal(size=(n, 13, 3)).astype(np.float32),
-        "camera_rotation": np.tile(np.eye(3, dtype=np.float32), (n, 1, 1)),
-        "camera_translation": rng.normal(size=(n, 2)).astype(np.float32),
-        **{name: rng.random(n).astype(np.float32) for name in
-           ("camera_scale", "error_norm", "error_mm", "trust", "ambiguity_mm")},
-        "pose_id": texts(["cmu/x:1"] * n), "provenance": texts(["nearest"] * n),
-    })  # fmt: skip
+    labels = Labels(
+        **columns
+        | {
+            "joints_2d": np.where(missing[..., None], 33.5, people.joints_2d).astype(np.float32),
+            "state": np.where(missing, JointState.COMPLETED, people.state).astype(np.uint8),
+            "joints_3d": rng.normal(size=(n, 13, 3)).astype(np.float32),
+            "camera_rotation": np.tile(np.eye(3, dtype=np.float32), (n, 1, 1)),
+            "camera_translation": rng.normal(size=(n, 2)).astype(np.float32),
+            **{
+                name: rng.random(n).astype(np.float32)
+                for name in ("camera_scale", "error_norm", "error_mm", "trust", "ambiguity_mm")
+            },
+            "pose_id": texts(["cmu/x:1"] * n),
+            "provenance": texts(["nearest"] * n),
+        }
+    )
     folder = workspace / "labels"
     with artefacts.staging_folder(folder) as staging:
         part = artefacts.write_part(staging, "labels-0.parquet", to_table(labels, LABELS))
@@ -70,10 +76,13 @@ def source(tmp_path: Path) -> Path:
         ]  # fmt: skip
         dog = {"id": 9, "name": "dog", "supercategory": "animal"}
         coco_forms.write(
-            tmp_path / "pets" / folder / "_annotations.coco.json", FORM, people + more,
-            ["a.jpg", "b.jpg", "c.jpg", "empty.jpg"], categories=[coco_forms.category(FORM), dog],
+            tmp_path / "pets" / folder / "_annotations.coco.json",
+            FORM,
+            people + more,
+            ["a.jpg", "b.jpg", "c.jpg", "empty.jpg"],
+            categories=[coco_forms.category(FORM), dog],
             licenses=[{"id": 3}],
-        )  # fmt: skip
+        )
         picture(tmp_path / "pets" / folder / "a.jpg")
     return tmp_path / "pets"
 
@@ -138,8 +147,9 @@ def average_precision(coco: COCO, content: dict) -> float:
 
 def test_one_split_goes_into_the_named_file(tmp_path, source):
     ws = tmp_path / "ws"
-    invoke("annotate", "coco", source / "train" / "_annotations.coco.json", "-w", ws,
-           "--workers", 1)  # fmt: skip
+    invoke(
+        "annotate", "coco", source / "train" / "_annotations.coco.json", "-w", ws, "--workers", 1
+    )
     label(ws, load_people(ws))
     invoke("export", "coco", "-w", ws, "-o", tmp_path / "x.json")
     assert len(json.loads((tmp_path / "x.json").read_text())["images"]) == 4

@@ -119,8 +119,9 @@ def test_download_unpack_and_checksum(server, tmp_path):
     assert (made[1] / "subjects/02/clip").read_bytes() == b"motion" * 9
     assert not (tmp_path / "out/clips.zip").exists()
     assert set(json.loads((tmp_path / "out/checksums.json").read_text())) == {
-        "data.bin", "clips.zip"
-    }  # fmt: skip
+        "data.bin",
+        "clips.zip",
+    }
     assert plan(dataset, tmp_path / "out").urls == ()
     asked = len(server.requests)
     assert fetch(dataset, tmp_path / "out", retries=QUICK) == made
@@ -139,9 +140,11 @@ def test_connection_that_breaks_off_is_continued_in_the_same_command(server, tmp
     server.cut_after = [100_000, 50_000]
     seen = []
     fetch(
-        _dataset(server, "data.bin"), tmp_path, retries=QUICK,
+        _dataset(server, "data.bin"),
+        tmp_path,
+        retries=QUICK,
         progress=lambda name, done, total: seen.append((name, done, total)),
-    )  # fmt: skip
+    )
     assert (tmp_path / "data.bin").read_bytes() == CONTENT
     assert [asked for _, asked, _ in server.requests] == [None, "bytes=100000-", "bytes=150000-"]
     assert [version for *_, version in server.requests] == [None, '"one"', '"one"']

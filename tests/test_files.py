@@ -118,8 +118,11 @@ def test_h5_arrays_lie_in_the_file_and_within_bounds(tmp_path: Path) -> None:
         assert read_h5_array(file, "good").tolist() == [[0, 1, 2], [3, 4, 5]]
         assert [bytes(text) for text in read_h5_array(file, "texts")] == [b"one", b"three"]
         for name, message in {
-            "large": "at most 67,108,864 bytes", "chunk": "at most 67,108,864 bytes",
-            "outside": "stored in another", "link": "found a link", "none": "found none",
-        }.items():  # fmt: skip
+            "large": "at most 67,108,864 bytes",
+            "chunk": "at most 67,108,864 bytes",
+            "outside": "stored in another",
+            "link": "found a link",
+            "none": "found none",
+        }.items():
             with pytest.raises(SourceError, match=message):
                 read_h5_array(file, name)

@@ -13,9 +13,7 @@ from posebank.geometry.rotations import axis_rotation
 
 def test_a_camera_in_the_world():
     # The camera stands at z = -3 and looks along +z; x is right, y is down.
-    camera = PerspectiveCamera(
-        (600.0, 500.0), (320.0, 240.0), position=np.array([0.0, 0.0, -3.0])
-    )  # fmt: skip
+    camera = PerspectiveCamera((600.0, 500.0), (320.0, 240.0), position=np.array([0.0, 0.0, -3.0]))
     seen = camera.project(camera.to_camera(np.array([[0.5, -1.0, 1.0], [0.0, 0.0, 7.0]])))
     np.testing.assert_allclose(seen, [[320 + 600 * 0.5 / 4, 240 - 500 / 4], [320, 240]])
     turned = PerspectiveCamera(600.0, (0.0, 0.0), rotation=axis_rotation("z", np.pi / 2))

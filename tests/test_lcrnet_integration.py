@@ -110,10 +110,11 @@ def slow_ppi(flat, deep, score, settings):
         while group:
             best = group[0]
             mode = [
-                i for i in group
+                i
+                for i in group
                 if np.mean([np.linalg.norm(deep[i][j] - deep[best][j]) for j in range(13)])
                 < settings.distance_m
-            ]  # fmt: skip
+            ]
             group = [i for i in group if i not in mode]
             total = sum(score[i] for i in mode)
             person.append(

@@ -197,9 +197,13 @@ def test_native_size_keeps_the_size_of_people():
 def test_an_image_seen_before_changes_nothing(backbone):
     """Sizes of maps are rounded: what is pooled must not be scaled by the first image seen."""
     settings = replace(
-        preset(backbone), fc_channels=16, short_side=64, long_side=100, fc_norm=False,
+        preset(backbone),
+        fc_channels=16,
+        short_side=64,
+        long_side=100,
+        fc_norm=False,
         test_proposals=(60, 20),
-    )  # fmt: skip
+    )
     anchors = anchor_tensors(make_anchors(poses(3)), upper_body=settings.upper_body)
     torch.manual_seed(0)
     model = LCRNet(anchors, settings)

@@ -96,9 +96,15 @@ def people(n=2):
 def build(anchors, pose_3d, joints_2d, state, size=(120, 100)):
     n = len(pose_3d)
     return image_targets(
-        joints_2d, pose_3d, state, torch.ones(n, 13), torch.ones(n), anchors, size,
+        joints_2d,
+        pose_3d,
+        state,
+        torch.ones(n, 13),
+        torch.ones(n),
+        anchors,
+        size,
         torch.zeros(0, 4),
-    )  # fmt: skip
+    )
 
 
 def test_true_boxes_full_and_upper():

@@ -233,11 +233,22 @@ def test_two_processes_share_the_work_and_stay_equal(figures, tmp_path):
     run = tmp_path / "run"
     here = os.path.dirname(__file__)
     subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         script, shards, run],
-        check=True, capture_output=True, env={**os.environ, "PYTHONPATH": here,
-                                              "OMP_NUM_THREADS": "1"}, timeout=600,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            script,
+            shards,
+            run,
+        ],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": here, "OMP_NUM_THREADS": "1"},
+        timeout=600,
+    )
     assert (run / "sum0").read_text() == (run / "sum1").read_text()
     assert len(losses(run)) == 2
 

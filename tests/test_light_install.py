@@ -30,8 +30,10 @@ def run_without_extras(code: str) -> str:
     """Run code in a process where importing one of the extras' packages fails."""
     done = subprocess.run(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -86,9 +88,10 @@ def test_commands_from_files_to_shards(sample, tmp_path):
 def test_a_command_that_needs_an_extra_names_it(command, extra, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"")
     more = {
-        "train": [], "report": [],
+        "train": [],
+        "report": [],
         "predict": [str(tmp_path / "photo.jpg"), "--checkpoint", str(tmp_path / "photo.jpg")],
-    }[command]  # fmt: skip
+    }[command]
     arguments = [command, *more]
     if command != "predict":
         arguments += ["-w", str(tmp_path)]

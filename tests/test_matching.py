@@ -214,8 +214,12 @@ def test_people_that_cannot_be_matched_are_set_aside(bank):
 def test_bad_banks_and_settings(bank, people):
     with pytest.raises(ArtefactError, match="at least one pose"):
         match(bank.take(slice(0, 0)), people, MatchSettings())
-    broken = replace(bank, joints_3d=np.where(np.arange(N_POSES)[:, None, None] == 2, np.nan,
-                                              bank.joints_3d).astype(np.float32))  # fmt: skip
+    broken = replace(
+        bank,
+        joints_3d=np.where(np.arange(N_POSES)[:, None, None] == 2, np.nan, bank.joints_3d).astype(
+            np.float32
+        ),
+    )
     with pytest.raises(ArtefactError, match="finite"):
         match(broken, people, MatchSettings())
     for wrong in ({"k": 0}, {"k": 4096}, {"matcher": "best"}, {"n_views": 0}, {"min_annotated": 2}):

@@ -51,10 +51,11 @@ def least_costs(bank, people, limits):
             joints = bank.joints_3d[b, annotated[p]].astype(float)
             coarse = cost_of(starts, query, joints)
             found = [
-                minimize(cost_of, starts[i], (query, joints), bounds=bounds,
-                         options={"ftol": 1e-13}).fun
+                minimize(
+                    cost_of, starts[i], (query, joints), bounds=bounds, options={"ftol": 1e-13}
+                ).fun
                 for i in np.argsort(coarse)[:3]
-            ]  # fmt: skip
+            ]
             costs[p, b] = np.sqrt(min(found))
     return costs
 

@@ -105,8 +105,10 @@ def test_no_camera_is_better_than_the_dual_bound(limits):
     a, g = np.zeros((40, 6)), np.zeros((40, 6))
     for i in range(40):
         moments(query, mask, poses, i, a[i], g[i])
-    low, high = [-np.pi, limits.min_elevation, -limits.max_roll], [np.pi, limits.max_elevation,
-                                                                   limits.max_roll]  # fmt: skip
+    low, high = (
+        [-np.pi, limits.min_elevation, -limits.max_roll],
+        [np.pi, limits.max_elevation, limits.max_roll],
+    )
     cameras = camera_rotation(*rng.uniform(low, high, (20_000, 3)).T)
     best = np.array([error_norm(query[mask], x[mask].astype(float), cameras).min() for x in poses])
     terms = torch.from_numpy(a.T), torch.from_numpy(g.T)

@@ -114,9 +114,12 @@ def test_radians_in_the_motion(files):
     frames = random_motion(BONES, 3)
     expected = read_clip(clip_of(*files(frames))).joints
     turned = [
-        {n: (r[:3] + list(np.deg2rad(r[3:])) if n == "root" else list(np.deg2rad(r)))
-         for n, r in f.items()} for f in frames
-    ]  # fmt: skip
+        {
+            n: (r[:3] + list(np.deg2rad(r[3:])) if n == "root" else list(np.deg2rad(r)))
+            for n, r in f.items()
+        }
+        for f in frames
+    ]
     text = amc_text(turned, header=":FULLY-SPECIFIED\n:RADIANS\n")
     got = read_clip(clip_of(*files(amc=text))).joints
     np.testing.assert_allclose(got, expected, atol=1e-5)  # six digits in the text
@@ -223,12 +226,19 @@ def test_other_values_of_a_bone_without_dof_are_told_truly(files):
 
 
 def test_bones_of_other_names_can_be_said(files):
-    other = {n.replace("femur", "thigh").replace("head", "skull"): (
-        b[0].replace("femur", "thigh"), *b[1:]) for n, b in BONES.items()}  # fmt: skip
+    other = {
+        n.replace("femur", "thigh").replace("head", "skull"): (
+            b[0].replace("femur", "thigh"),
+            *b[1:],
+        )
+        for n, b in BONES.items()
+    }
     frames = random_motion(BONES, 3)
     expected = read_clip(clip_of(*files(frames))).joints
-    renamed = [{n.replace("femur", "thigh").replace("head", "skull"): v for n, v in f.items()}
-               for f in frames]  # fmt: skip
+    renamed = [
+        {n.replace("femur", "thigh").replace("head", "skull"): v for n, v in f.items()}
+        for f in frames
+    ]
     source = clip_of(*files(renamed, bones=other))
     with pytest.raises(SourceError, match=r"r_knee \(rfemur\).*lthigh.*--joints") as refused:
         read_clip(source)

@@ -48,8 +48,10 @@ def models(tmp_path):
     folder = tmp_path / "models"
     for n, gender in enumerate(("female", "male", "neutral")):
         put(folder / "smplh" / gender / "model.npz", body_model(seed=n))
-        put(folder / "smplx" / f"SMPLX_{gender.upper()}.npz",
-            body_model("SMPL-X", n_shapes=400, seed=n + 3))  # fmt: skip
+        put(
+            folder / "smplx" / f"SMPLX_{gender.upper()}.npz",
+            body_model("SMPL-X", n_shapes=400, seed=n + 3),
+        )
     return folder
 
 
@@ -221,15 +223,20 @@ def test_the_archive_and_its_parts(tmp_path):
     put(root / "SFU/0005/neutral_stagei.npz", {"betas": np.zeros(16)})
     clips, rejected = discover("amass", [root])
     assert [(c.name, c.subject) for c in clips] == [
-        ("BMLrub/rub001/0005_walk", "BMLrub/rub001"), ("BMLrub/rub002/0005_walk", "BMLrub/rub002"),
-        ("CMU/01/01_01", "CMU/01"), ("MPI_HDM05/bd/HDM_bd_jump_120", "MPI_HDM05/bd"),
-        ("MPI_Limits/03099/op2", "MPI_Limits/03099"), ("SFU/0005/walk", "SFU/0005"),
-    ]  # fmt: skip
+        ("BMLrub/rub001/0005_walk", "BMLrub/rub001"),
+        ("BMLrub/rub002/0005_walk", "BMLrub/rub002"),
+        ("CMU/01/01_01", "CMU/01"),
+        ("MPI_HDM05/bd/HDM_bd_jump_120", "MPI_HDM05/bd"),
+        ("MPI_Limits/03099/op2", "MPI_Limits/03099"),
+        ("SFU/0005/walk", "SFU/0005"),
+    ]
     assert rejected == []
     assert [c.name for c in discover("amass", [root / "CMU"])[0]] == ["CMU/01/01_01"]
     for dataset, name, subject in (
-        ("cmu", "01_01", "01"), ("hdm05", "HDM_bd_jump_120", "bd"), ("poseprior", "op2", "03099"),
-    ):  # fmt: skip
+        ("cmu", "01_01", "01"),
+        ("hdm05", "HDM_bd_jump_120", "bd"),
+        ("poseprior", "op2", "03099"),
+    ):
         (clip,), rejected = discover(dataset, [root])
         assert (clip.name, clip.subject, rejected) == (name, subject, [])
         assert read_clip(clip).joints.shape == (7, 13, 3)

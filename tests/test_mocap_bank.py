@@ -43,8 +43,10 @@ def swaying(n, fps, hertz, amplitude=0.1):
     """A body whose whole upper half sways, so that no limb changes its length."""
     rng = np.random.default_rng(0)
     joints = np.repeat(body(rng)[None], n, 0)
-    upper = [J[j] for j in ("r_wrist", "l_wrist", "r_elbow", "l_elbow", "r_shoulder", "l_shoulder",
-                            "head")]  # fmt: skip
+    upper = [
+        J[j]
+        for j in ("r_wrist", "l_wrist", "r_elbow", "l_elbow", "r_shoulder", "l_shoulder", "head")
+    ]
     wave = amplitude * np.sin(2 * np.pi * hertz * np.arange(n) / fps)
     joints[:, upper, 2] += wave[:, None]
     return joints, wave
@@ -160,8 +162,12 @@ def test_near_duplicates_against_exhaustive_search():
     turns = axis_rotation("y", rng.uniform(0, 6, 40))
     bank = bank_of(np.einsum("nij,nkj->nki", turns, poses))
     exact = bank.joints_3d.astype(float)
-    apart = np.array([[distance_mm(a, b) if i > j else 0 for j, b in enumerate(exact)]
-                      for i, a in enumerate(exact)])  # fmt: skip
+    apart = np.array(
+        [
+            [distance_mm(a, b) if i > j else 0 for j, b in enumerate(exact)]
+            for i, a in enumerate(exact)
+        ]
+    )
     for limit in (62.0, 67.0, 72.0):
         expected = slow_distinct(apart, limit)
         got = drop_near_duplicates(bank, limit)

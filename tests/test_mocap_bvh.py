@@ -61,8 +61,13 @@ def test_pose_prior_both_layouts(tmp_path, rom):
     assert clip.fps == 120.0
     assert clip.lost == ()
     slow = slow_positions(path)
-    for joint, name in (("l_wrist", "LeftHand"), ("r_elbow", "RightForeArm"), ("head", "Head/end"),
-                        ("l_hip", "LeftUpLeg"), ("r_ankle", "RightFoot")):  # fmt: skip
+    for joint, name in (
+        ("l_wrist", "LeftHand"),
+        ("r_elbow", "RightForeArm"),
+        ("head", "Head/end"),
+        ("l_hip", "LeftUpLeg"),
+        ("r_ankle", "RightFoot"),
+    ):
         np.testing.assert_allclose(clip.joints[:, J[joint]], slow[name] * 0.0254, atol=1e-12)
 
 
@@ -127,8 +132,15 @@ def test_the_t_pose_is_dropped_only_where_it_is(shared_data):
 
 def test_3ds_max_names(tmp_path):
     """The other cgspeed scheme: the same positions under the other names."""
-    names = {"UpLeg": "Hip", "Leg": "Knee", "Foot": "Ankle", "Shoulder": "Collar",
-             "Arm": "Shoulder", "ForeArm": "Elbow", "Hand": "Wrist"}  # fmt: skip
+    names = {
+        "UpLeg": "Hip",
+        "Leg": "Knee",
+        "Foot": "Ankle",
+        "Shoulder": "Collar",
+        "Arm": "Shoulder",
+        "ForeArm": "Elbow",
+        "Hand": "Wrist",
+    }
     text = pose_prior_bvh(4)
     path = tmp_path / "a.bvh"
     path.write_text(text)

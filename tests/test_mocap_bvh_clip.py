@@ -83,8 +83,9 @@ def test_a_lying_person_who_also_stands(tmp_path):
 
 def test_a_root_that_turns_the_body_to_z_up(tmp_path):
     """The rest pose stands along y, all frames along z with the feet at 0: z is up."""
-    form = PLAIN.but(root_turn=Rotation.from_euler("x", 90, True).as_matrix(), walks=0.2,
-                     n_frames=40)  # fmt: skip
+    form = PLAIN.but(
+        root_turn=Rotation.from_euler("x", 90, True).as_matrix(), walks=0.2, n_frames=40
+    )
     # root_turn moves the place too: the walk goes along -y of the file.
     read = read_source(source_of(tmp_path, form))
     assert read.facts["axes"].startswith("z up (the rest pose stands along y, but the body")
@@ -219,9 +220,10 @@ def test_joints_without_channels(tmp_path):
     expected = joints_of(tmp_path, fixed)
     assert np.isfinite(expected).all()
     silent = source_of(
-        tmp_path, fixed,
+        tmp_path,
+        fixed,
         lambda t: "\n".join(line for line in t.split("\n") if "CHANNELS 0" not in line),
-    )  # fmt: skip
+    )
     np.testing.assert_array_equal(read_clip(silent).joints, expected)
 
 

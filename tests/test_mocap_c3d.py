@@ -496,8 +496,14 @@ def test_joints_from_the_users_markers(sound):
     """Names that no convention has: means of markers, in any spelling."""
     points = walker(N_FRAMES)
     names = [f"M{i}" for i in range(len(MARKERS))]
-    of = {"wrist": ("WRA", "WRB"), "elbow": ("ELB",), "shoulder": ("SHO",), "knee": ("KNE",),
-          "ankle": ("ANK",), "hip": ("FWT", "BWT")}  # fmt: skip
+    of = {
+        "wrist": ("WRA", "WRB"),
+        "elbow": ("ELB",),
+        "shoulder": ("SHO",),
+        "knee": ("KNE",),
+        "ankle": ("ANK",),
+        "hip": ("FWT", "BWT"),
+    }
     wanted = {
         f"{s.lower()}_{joint}": tuple(f"m {MARKERS.index(s + m)}" for m in markers)
         for joint, markers in of.items()

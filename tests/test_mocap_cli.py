@@ -49,10 +49,11 @@ def test_each_source_keeps_its_own_options(tmp_path):
     options = read_manifest(workspace / "bank", "bank").sections["bvh"].settings["options"]
     assert options == {
         str(tmp_path / "two"): {
-            "up": "z", "joints": {"l_knee": ["GenouGauche"], "r_knee": ["GenouDroit"]},
+            "up": "z",
+            "joints": {"l_knee": ["GenouGauche"], "r_knee": ["GenouDroit"]},
         },
         str(tmp_path / "three"): {"unit": "0.2", "fps": 30.0},
-    }  # fmt: skip
+    }
     again = stage(run("ingest", "bvh", tmp_path / "one", *common))
     assert again["status"] == "up to date"
 
@@ -108,8 +109,7 @@ def test_a_skeleton_that_is_given(tmp_path):
     skeleton.write_text(asf_text(bones))
     assert run("inspect", clip).exit_code == 1
     assert run("inspect", clip, "--skeleton", skeleton).exit_code == 0
-    made = run("ingest", "cmu", clip, "-w", tmp_path / "ws", "--workers", 1,
-               "--skeleton", skeleton)  # fmt: skip
+    made = run("ingest", "cmu", clip, "-w", tmp_path / "ws", "--workers", 1, "--skeleton", skeleton)
     assert made.exit_code == 0, made.output
 
 
@@ -140,5 +140,8 @@ source = "lsp"
     first, second = load_config(config).mocap
     assert first.options.as_json() == {}
     assert second.options.as_json() == {
-        "unit": "0.2", "up": "z", "fps": 30.0, "joints": {"l_knee": ["Genou"], "r_hip": ["A", "B"]},
-    }  # fmt: skip
+        "unit": "0.2",
+        "up": "z",
+        "fps": 30.0,
+        "joints": {"l_knee": ["Genou"], "r_hip": ["A", "B"]},
+    }

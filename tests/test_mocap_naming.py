@@ -73,18 +73,29 @@ def test_acclaim_names_of_a_conversion(tmp_path):
     """ASF bones as BVH joints: the wrist is the hand's joint, not the end of ``radius``."""
     names = dict(UPLEG)
     for side in "lr":
-        names |= {f"{side}_{j}": side + bone for j, bone in (
-            ("hip", "femur"), ("knee", "tibia"), ("ankle", "foot"), ("shoulder", "humerus"),
-            ("elbow", "radius"), ("wrist", "hand"),
-        )}  # fmt: skip
+        names |= {
+            f"{side}_{j}": side + bone
+            for j, bone in (
+                ("hip", "femur"),
+                ("knee", "tibia"),
+                ("ankle", "foot"),
+                ("shoulder", "humerus"),
+                ("elbow", "radius"),
+                ("wrist", "hand"),
+            )
+        }
     read = read_source(written(tmp_path, Form(names)))
     assert read.facts["naming"] == "Acclaim"
     assert read.facts["mapping"]["r_wrist"] == "rhand"
 
 
 def test_names_of_several_schemes(tmp_path):
-    names = UPLEG | {"l_knee": "LeftCalf", "r_knee": "RightCalf", "l_wrist": "LeftWrist",
-                     "r_wrist": "RightWrist"}  # fmt: skip
+    names = UPLEG | {
+        "l_knee": "LeftCalf",
+        "r_knee": "RightCalf",
+        "l_wrist": "LeftWrist",
+        "r_wrist": "RightWrist",
+    }
     read = read_source(written(tmp_path, Form(names)))
     assert read.facts["naming"] == "several schemes"
     expected = true_joints(Form(names), bvh_text(Form(names)))
@@ -92,9 +103,19 @@ def test_names_of_several_schemes(tmp_path):
 
 
 def test_a_shoulder_above_an_upper_arm_is_the_collar_bone(tmp_path):
-    names = UPLEG | {f"{s[0].lower()}_{j}": s + n for s in ("Left", "Right") for j, n in (
-        ("hip", "Hip"), ("knee", "Knee"), ("ankle", "Ankle"), ("collar", "Shoulder"),
-        ("shoulder", "UpperArm"), ("elbow", "Elbow"), ("wrist", "Wrist"))}  # fmt: skip
+    names = UPLEG | {
+        f"{s[0].lower()}_{j}": s + n
+        for s in ("Left", "Right")
+        for j, n in (
+            ("hip", "Hip"),
+            ("knee", "Knee"),
+            ("ankle", "Ankle"),
+            ("collar", "Shoulder"),
+            ("shoulder", "UpperArm"),
+            ("elbow", "Elbow"),
+            ("wrist", "Wrist"),
+        )
+    }
     read = read_source(written(tmp_path, Form(names)))
     assert read.facts["mapping"]["l_shoulder"] == "LeftUpperArm"
 
@@ -106,8 +127,10 @@ def test_plain_names():
 
 
 MAP = {j: n for j, n in UPLEG.items() if j in JOINT_NAMES}
-GERMAN = {k: v.replace("Left", "Links").replace("Right", "Rechts").replace("Leg", "Bein")
-          for k, v in UPLEG.items()}  # fmt: skip
+GERMAN = {
+    k: v.replace("Left", "Links").replace("Right", "Rechts").replace("Leg", "Bein")
+    for k, v in UPLEG.items()
+}
 
 
 def toml(tmp_path, **names):
@@ -129,8 +152,9 @@ def test_joints_named_by_the_user(tmp_path):
     expected = true_joints(form, source.path.read_text())
     np.testing.assert_allclose(read.joints[:, :12], expected[:, :12], atol=1e-9)
     assert len(read.notes) == 1  # the head top is completed as it is for known names
-    top = read_joint_map(toml(tmp_path, **{j: GERMAN[j] for j in JOINT_NAMES}
-                              | {"head": "Head/end site"}))  # fmt: skip
+    top = read_joint_map(
+        toml(tmp_path, **{j: GERMAN[j] for j in JOINT_NAMES} | {"head": "Head/end site"})
+    )
     at_end = read_clip(source, joints=top)
     assert at_end.notes == ()
     np.testing.assert_allclose(at_end.joints[:, J["head"]], expected[:, J["head"]], atol=1e-9)

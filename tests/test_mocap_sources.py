@@ -38,8 +38,9 @@ def test_cmu_folders(tmp_path):
     put(tmp_path / "subjects/readme.txt", "no clip")
     clips, rejected = discover("cmu", [tmp_path])
     assert [(c.name, c.subject, c.skeleton.name) for c in clips] == [
-        ("07_01", "07", "07.asf"), ("07_02", "07", "07.asf"),
-    ]  # fmt: skip
+        ("07_01", "07", "07.asf"),
+        ("07_02", "07", "07.asf"),
+    ]
     assert [r.where for r in rejected] == [str(tmp_path / "subjects/08/08_01.amc")]
     assert "ASF" in rejected[0].reason
     assert read_clip(clips[0]).fps == 120.0
@@ -48,14 +49,19 @@ def test_cmu_folders(tmp_path):
 def test_hdm05_cut_clips_and_full_takes(tmp_path):
     for actor in ("bd", "mm"):
         put(tmp_path / f"HDM_{actor}.asf", asf_text(BONES))
-    names = ("cut/squat/HDM_bd_squat1Reps_001_120", "takes/HDM_mm_01-01_01_120",
-             "takes/HDM_mm_01-01_02")  # fmt: skip
+    names = (
+        "cut/squat/HDM_bd_squat1Reps_001_120",
+        "takes/HDM_mm_01-01_01_120",
+        "takes/HDM_mm_01-01_02",
+    )
     for seed, name in enumerate(names):
         put(tmp_path / f"{name}.amc", amc_text(random_motion(BONES, 3, seed)))
     clips, rejected = discover("hdm05", [tmp_path])
     assert [(c.subject, c.skeleton.name) for c in clips] == [
-        ("bd", "HDM_bd.asf"), ("mm", "HDM_mm.asf"), ("mm", "HDM_mm.asf"),
-    ]  # fmt: skip
+        ("bd", "HDM_bd.asf"),
+        ("mm", "HDM_mm.asf"),
+        ("mm", "HDM_mm.asf"),
+    ]
     assert rejected == []
     by_name = {c.name: c for c in clips}
     assert read_clip(by_name["HDM_mm_01-01_01_120"]).fps == 120.0
@@ -203,16 +209,26 @@ def test_what_is_not_there(tmp_path):
 
 def test_descriptions_are_json(shared_data):
     sources = {
-        "cmu": "cmu/subjects/09/09_01.amc", "hdm05": "hdm05/HDM_bd_squat1Reps_001_120.amc",
-        "bvh": "cmu/bvh_cgspeed/49_05.bvh", "c3d": "cmu/c3d/02_01.c3d",
-    }  # fmt: skip
+        "cmu": "cmu/subjects/09/09_01.amc",
+        "hdm05": "hdm05/HDM_bd_squat1Reps_001_120.amc",
+        "bvh": "cmu/bvh_cgspeed/49_05.bvh",
+        "c3d": "cmu/c3d/02_01.c3d",
+    }
     for dataset, name in sources.items():
         clips, _ = discover(dataset, [shared_data / name])
         facts = json.loads(json.dumps(describe_clip(clips[0])))
         assert facts["fps"] == 120.0
         assert facts["dataset"] == dataset
-        assert {"unit", "rate_evidence", "axes", "mapping", "frames", "frames_lost", "lost",
-                "limbs_mm"} <= set(facts)  # fmt: skip
+        assert {
+            "unit",
+            "rate_evidence",
+            "axes",
+            "mapping",
+            "frames",
+            "frames_lost",
+            "lost",
+            "limbs_mm",
+        } <= set(facts)
         assert 150 < facts["limbs_mm"]["r_elbow-r_shoulder"] < 350
 
 

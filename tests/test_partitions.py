@@ -49,10 +49,19 @@ def do(folders, fail=None, inputs=None, told=None, strict=False):
         inputs = {"anchors": artefacts.read_manifest(workspace / "anchors", "anchors").content}
     notify = (told if told is not None else []).append
     done = each_partition(
-        Runner(1, notify=notify), "square", square, ROWS, calls, fail or {},
-        workspace=workspace, staging=staging, inputs=inputs, strict=strict,
-        sizes=SIZES, unit="rows",
-    )  # fmt: skip
+        Runner(1, notify=notify),
+        "square",
+        square,
+        ROWS,
+        calls,
+        fail or {},
+        workspace=workspace,
+        staging=staging,
+        inputs=inputs,
+        strict=strict,
+        sizes=SIZES,
+        unit="rows",
+    )
     return list(done)
 
 

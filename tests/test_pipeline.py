@@ -124,8 +124,11 @@ def test_changed_setting_redoes_only_what_depends_on_it(made, tmp_path):
     status = [(r.stage, r.status) for r in results]
     assert [s for s, done in status if done == "made"] == ["label", "anchors", "shards"]
     assert {s for s, done in status if done == "up to date"} == {
-        "ingest", "annotate", "index", "match",
-    }  # fmt: skip
+        "ingest",
+        "annotate",
+        "index",
+        "match",
+    }
 
 
 def test_same_bytes_with_two_workers(made, tmp_path):
@@ -232,9 +235,18 @@ def test_two_processes_train_one_run(made, tmp_path):
         shutil.copytree(made / "ws" / kind, workspace / kind)
     posebank = Path(sys.executable).with_name("posebank")
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        posebank, "train", made / "run.toml", "-w", workspace,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        posebank,
+        "train",
+        made / "run.toml",
+        "-w",
+        workspace,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, capture_output=True, env=environment, timeout=400)
     folder = workspace / "runs" / "default"
@@ -248,9 +260,17 @@ def test_commands_do_what_the_run_does(made, tmp_path):
     sources, ws = made / "sources", tmp_path / "ws"
     for dataset in ("poseprior", "hdm05", "cmu"):
         out = invoke(
-            "ingest", dataset, sources / dataset, "-w", ws, "--bank-fps", 5, "--workers", 1,
+            "ingest",
+            dataset,
+            sources / dataset,
+            "-w",
+            ws,
+            "--bank-fps",
+            5,
+            "--workers",
+            1,
             "--json",
-        )  # fmt: skip
+        )
         assert json.loads(out)["stages"][0]["status"] == "made"
     assert parts_of(ws / "bank") == parts_of(made / "ws/bank")
     again = invoke(
@@ -261,9 +281,19 @@ def test_commands_do_what_the_run_does(made, tmp_path):
 
 def test_query_tells_what_each_data_set_adds(made):
     out = invoke(
-        "query", "-w", made / "ws", "--banks", "cmu", "--banks", "cmu,hdm05,poseprior",
-        "--by", "dataset", "--workers", 1, "--json",
-    )  # fmt: skip
+        "query",
+        "-w",
+        made / "ws",
+        "--banks",
+        "cmu",
+        "--banks",
+        "cmu,hdm05,poseprior",
+        "--by",
+        "dataset",
+        "--workers",
+        1,
+        "--json",
+    )
     rows = pd.DataFrame(json.loads(out)["rows"])
     assert set(rows["banks"]) == {"cmu", "cmu,hdm05,poseprior"}
     for _, pair in rows.groupby("dataset"):
@@ -310,9 +340,14 @@ def test_predict_inspect_and_report(trained, tmp_path):
     ws = trained / "ws"
     image = sorted((trained / "sources/lspe/images").iterdir())[0]
     out = invoke(
-        "predict", image, "--checkpoint", ws / "runs/default/checkpoint.pt", "-o", tmp_path / "p",
+        "predict",
+        image,
+        "--checkpoint",
+        ws / "runs/default/checkpoint.pt",
+        "-o",
+        tmp_path / "p",
         "--json",
-    )  # fmt: skip
+    )
     found = json.loads(out)
     assert found["images"] == 1
     assert all(Path(f).exists() for f in found["files"])

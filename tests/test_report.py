@@ -86,13 +86,26 @@ def labels(n, folder=None):
     for image in images if folder else ():
         Image.fromarray(rng.integers(0, 255, (240, 180, 3), np.uint8)).save(folder / image)
     people = People.from_joints(
-        joints_2d, state, dataset="set", split="val", image=images, image_width=180,
-        image_height=240, scale=1,
-    )  # fmt: skip
+        joints_2d,
+        state,
+        dataset="set",
+        split="val",
+        image=images,
+        image_width=180,
+        image_height=240,
+        scale=1,
+    )
     return Labels.from_people(
-        people, joints_3d, camera_scale=100, error_norm=0.1, error_mm=20, trust=0.8,
-        ambiguity_mm=5, pose_id="p", provenance="views nearest",
-    )  # fmt: skip
+        people,
+        joints_3d,
+        camera_scale=100,
+        error_norm=0.1,
+        error_mm=20,
+        trust=0.8,
+        ambiguity_mm=5,
+        pose_id="p",
+        provenance="views nearest",
+    )
 
 
 def size_of(path):
@@ -221,16 +234,23 @@ def test_damaged_image_is_named(tmp_path):
 def test_other_pictures(tmp_path):
     some = labels(6)
     anchors = Anchors(
-        np.arange(6, dtype=np.int32), texts(["full"] * 4 + ["upper"] * 2),
-        np.zeros((6, N_JOINTS, 2), F), some.joints_3d, np.arange(6),
-    )  # fmt: skip
+        np.arange(6, dtype=np.int32),
+        texts(["full"] * 4 + ["upper"] * 2),
+        np.zeros((6, N_JOINTS, 2), F),
+        some.joints_3d,
+        np.arange(6),
+    )
     clip = MotionClip("cmu", "02", "02_01", np.tile(standing(), (30, 1, 1)), np.arange(30), 120.0)
     metrics = pd.DataFrame({"iteration": np.arange(50), "loss": np.linspace(2, 1, 50)})
     long = metrics.melt(id_vars="iteration", var_name="name")
-    for number, draw in enumerate((
-        lambda p: anchors_picture(anchors, p), lambda p: clip_picture(clip, p, 2),
-        lambda p: training_picture(metrics, p), lambda p: training_picture(long, p),
-    )):  # fmt: skip
+    for number, draw in enumerate(
+        (
+            lambda p: anchors_picture(anchors, p),
+            lambda p: clip_picture(clip, p, 2),
+            lambda p: training_picture(metrics, p),
+            lambda p: training_picture(long, p),
+        )
+    ):
         path = tmp_path / f"{number}.png"
         draw(path)
         assert min(size_of(path)) > 100
@@ -305,9 +325,12 @@ def test_report_with_labels_anchors_training_and_evaluation(tmp_path):
     some = labels(4)
     write_artefact(ws / "labels", "labels", some)
     anchors = Anchors(
-        np.arange(2, dtype=np.int32), texts(["full"] * 2), np.zeros((2, N_JOINTS, 2), F),
-        some.joints_3d[:2], np.ones(2, np.int64),
-    )  # fmt: skip
+        np.arange(2, dtype=np.int32),
+        texts(["full"] * 2),
+        np.zeros((2, N_JOINTS, 2), F),
+        some.joints_3d[:2],
+        np.ones(2, np.int64),
+    )
     write_artefact(ws / "anchors", "anchors", anchors)
     run = ws / "runs" / "default"
     run.mkdir(parents=True)
@@ -344,9 +367,12 @@ def test_label_statistics():
 
 def write_shards(folder, some, roots, embed=True):
     anchors = Anchors(
-        np.arange(2, dtype=np.int32), texts(["full"] * 2), np.zeros((2, N_JOINTS, 2), F),
-        some.joints_3d[:2], np.ones(2, np.int64),
-    )  # fmt: skip
+        np.arange(2, dtype=np.int32),
+        texts(["full"] * 2),
+        np.zeros((2, N_JOINTS, 2), F),
+        some.joints_3d[:2],
+        np.ones(2, np.int64),
+    )
     table, rejected = shard_table(some, anchors, roots, ShardSettings(embed=embed))
     assert not rejected
     with artefacts.staging_folder(folder) as staging:
@@ -396,9 +422,12 @@ def test_everything_an_evaluation_writes(tmp_path):
         for name, noise in (("ppi", 0.03), ("nms", 0.05))
     }
     anchors = Anchors(
-        np.arange(2, dtype=np.int32), texts(["full"] * 2), np.zeros((2, N_JOINTS, 2), F),
-        some.joints_3d[:2], np.ones(2, np.int64),
-    )  # fmt: skip
+        np.arange(2, dtype=np.int32),
+        texts(["full"] * 2),
+        np.zeros((2, N_JOINTS, 2), F),
+        some.joints_3d[:2],
+        np.ones(2, np.int64),
+    )
     settings = EvaluationSettings(bootstrap=10)
     results, files = write_evaluation(tmp_path, methods, truth, settings, anchors)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(p.name for p in files)

@@ -35,26 +35,43 @@ def made_labels(n: int) -> tuple[PoseBank, Labels]:
     joints = centred(rng.normal(0, 0.3, (n, N_JOINTS, 3))).astype(F)
     names = texts(f"clip{NASTY}:{i}" for i in range(n))
     bank = PoseBank(
-        pose_id=names, dataset=texts([NASTY] * n), subject=texts(["s"] * n), clip=names,
-        frame=np.arange(n, dtype=np.int32), time_s=np.zeros(n, F), mirrored=np.zeros(n, bool),
-        joints_3d=joints, source_sha256=texts([""] * n),
-    )  # fmt: skip
+        pose_id=names,
+        dataset=texts([NASTY] * n),
+        subject=texts(["s"] * n),
+        clip=names,
+        frame=np.arange(n, dtype=np.int32),
+        time_s=np.zeros(n, F),
+        mirrored=np.zeros(n, bool),
+        joints_3d=joints,
+        source_sha256=texts([""] * n),
+    )
     state = np.full((n, N_JOINTS), JointState.VISIBLE, np.uint8)
     state[::3, 0] = JointState.COMPLETED
     labels = Labels(
         person_id=texts(f"p{i:02d}{NASTY}" for i in range(n)),
         dataset=texts([NASTY if i % 2 else "plain" for i in range(n)]),
-        split=texts(["train"] * n), image=texts(f"{i}.png" for i in range(n)),
-        image_width=np.full(n, 64, np.int32), image_height=np.full(n, 48, np.int32),
-        joints_2d=(20 * joints[..., :2] + 24).astype(F), state=state,
-        head_box=np.full((n, 4), np.nan, F), scale=np.full(n, np.nan, F),
-        single_person=np.full(n, -1, np.int8), group_id=texts([""] * n), video_id=texts([""] * n),
-        joints_3d=joints, camera_rotation=np.tile(np.eye(3, dtype=F), (n, 1, 1)),
-        camera_scale=np.full(n, 20, F), camera_translation=np.full((n, 2), 24, F),
-        error_norm=np.full(n, 0.1, F), error_mm=np.linspace(90, 10, n).astype(F),
-        trust=(0.1 * np.arange(1, n + 1)).astype(F), ambiguity_mm=np.full(n, 5, F),
-        pose_id=names, provenance=texts([NASTY] * n),
-    )  # fmt: skip
+        split=texts(["train"] * n),
+        image=texts(f"{i}.png" for i in range(n)),
+        image_width=np.full(n, 64, np.int32),
+        image_height=np.full(n, 48, np.int32),
+        joints_2d=(20 * joints[..., :2] + 24).astype(F),
+        state=state,
+        head_box=np.full((n, 4), np.nan, F),
+        scale=np.full(n, np.nan, F),
+        single_person=np.full(n, -1, np.int8),
+        group_id=texts([""] * n),
+        video_id=texts([""] * n),
+        joints_3d=joints,
+        camera_rotation=np.tile(np.eye(3, dtype=F), (n, 1, 1)),
+        camera_scale=np.full(n, 20, F),
+        camera_translation=np.full((n, 2), 24, F),
+        error_norm=np.full(n, 0.1, F),
+        error_mm=np.linspace(90, 10, n).astype(F),
+        trust=(0.1 * np.arange(1, n + 1)).astype(F),
+        ambiguity_mm=np.full(n, 5, F),
+        pose_id=names,
+        provenance=texts([NASTY] * n),
+    )
     return bank, labels
 
 
@@ -86,8 +103,9 @@ def choose(page, control: str, value: str) -> None:
     page.execute_script(
         "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
         "e.dispatchEvent(new Event('input', {bubbles: true}))",
-        control, value,
-    )  # fmt: skip
+        control,
+        value,
+    )
 
 
 def test_names_from_data_are_text_never_markup(page):

@@ -84,22 +84,42 @@ def trust_rows():
     pose[:, limbs, 0] = offset[:, None] * N_JOINTS / len(limbs)
     names = texts(f"d/{i}/0" for i in range(n))
     truth = DemoTruth(
-        person_id=names, image_id=names, joints_3d=truth_pose,
-        joints_2d=np.zeros((n, N_JOINTS, 2), f), visible=np.ones((n, N_JOINTS), bool),
-        inside=np.ones((n, N_JOINTS), bool), head_box=np.zeros((n, 4), f),
-        pixels_per_metre=np.ones(n, f), stature=np.ones(n, f), motion=names,
-    )  # fmt: skip
+        person_id=names,
+        image_id=names,
+        joints_3d=truth_pose,
+        joints_2d=np.zeros((n, N_JOINTS, 2), f),
+        visible=np.ones((n, N_JOINTS), bool),
+        inside=np.ones((n, N_JOINTS), bool),
+        head_box=np.zeros((n, 4), f),
+        pixels_per_metre=np.ones(n, f),
+        stature=np.ones(n, f),
+        motion=names,
+    )
     labels = Labels(
-        person_id=names, dataset=names, split=names, image=names,
-        image_width=np.ones(n, np.int32), image_height=np.ones(n, np.int32),
-        joints_2d=np.zeros((n, N_JOINTS, 2), f), state=np.ones((n, N_JOINTS), np.uint8),
-        head_box=np.zeros((n, 4), f), scale=np.ones(n, f), single_person=np.ones(n, np.int8),
-        group_id=names, video_id=names, joints_3d=pose,
-        camera_rotation=np.zeros((n, 3, 3), f), camera_scale=np.ones(n, f),
-        camera_translation=np.zeros((n, 2), f), error_norm=np.ones(n, f), error_mm=np.ones(n, f),
-        trust=np.array([0.1, 0.2, 0.8, 0.9], f), ambiguity_mm=np.ones(n, f), pose_id=names,
+        person_id=names,
+        dataset=names,
+        split=names,
+        image=names,
+        image_width=np.ones(n, np.int32),
+        image_height=np.ones(n, np.int32),
+        joints_2d=np.zeros((n, N_JOINTS, 2), f),
+        state=np.ones((n, N_JOINTS), np.uint8),
+        head_box=np.zeros((n, 4), f),
+        scale=np.ones(n, f),
+        single_person=np.ones(n, np.int8),
+        group_id=names,
+        video_id=names,
+        joints_3d=pose,
+        camera_rotation=np.zeros((n, 3, 3), f),
+        camera_scale=np.ones(n, f),
+        camera_translation=np.zeros((n, 2), f),
+        error_norm=np.ones(n, f),
+        error_mm=np.ones(n, f),
+        trust=np.array([0.1, 0.2, 0.8, 0.9], f),
+        ambiguity_mm=np.ones(n, f),
+        pose_id=names,
         provenance=names,
-    )  # fmt: skip
+    )
     return trust_reliability(labels, truth, bins=2)
 
 

@@ -42,7 +42,7 @@ IMAGES = {
     **{f"train/mpii/{i:02d}.jpg": 1 + i % 3 for i in range(8)},
     **{f"train/lspe/a/{i:02d}.jpg": 1 for i in range(4)},
     **{f"val/mpii/v{i}.jpg": 2 for i in range(3)},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,11 @@ def shards(labels: Labels, roots: dict[str, Path], tmp_path: Path) -> Path:
 def test_plan(labels: Labels) -> None:
     plans = plan_shards(labels, SMALL)
     assert [p.name for p in plans] == [
-        "train-00000.parquet", "train-00001.parquet", "train-00002.parquet", "val-00000.parquet",
-    ]  # fmt: skip
+        "train-00000.parquet",
+        "train-00001.parquet",
+        "train-00002.parquet",
+        "val-00000.parquet",
+    ]
     images = [list(dict.fromkeys(labels.image[p.rows])) for p in plans]
     assert [len(i) for i in images] == [5, 5, 2, 3]
     assert images[0] == [*(f"a/{i:02d}.jpg" for i in range(4)), "00.jpg"]
@@ -299,9 +302,14 @@ def _die_at_file_operation(moment: int) -> None:
         return change
 
     for module, name in (
-        (os, "replace"), (os, "mkdir"), (os, "unlink"), (os, "rmdir"),
-        (artefacts, "file_sha256"), (pq, "write_table"), (Path, "write_text"),
-    ):  # fmt: skip
+        (os, "replace"),
+        (os, "mkdir"),
+        (os, "unlink"),
+        (os, "rmdir"),
+        (artefacts, "file_sha256"),
+        (pq, "write_table"),
+        (Path, "write_text"),
+    ):
         setattr(module, name, dying(getattr(module, name)))
 
 
@@ -318,9 +326,12 @@ def test_describe(shards: Path, labels: Labels) -> None:
 def test_card(labels: Labels) -> None:
     rejected = [Rejected("x.jpg", "expected an image that decodes")]
     card = dataset_card(
-        labels, make_anchors(), mocap={"hdm05": {"poses": 17}, "own": {}}, rejected=rejected,
+        labels,
+        make_anchors(),
+        mocap={"hdm05": {"poses": 17}, "own": {}},
+        rejected=rejected,
         settings={"embed": True},
-    )  # fmt: skip
+    )
     assert f"{len(labels)} people in 15 images" in card
     assert "| mpii | val | 3 | 6 |" in card
     assert "CG-2007-2" in card

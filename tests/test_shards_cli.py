@@ -25,7 +25,7 @@ IMAGES = {
     **{f"train/mpii/{i:02d}.jpg": 1 + i % 3 for i in range(9)},
     **{f"train/lspe/{i:02d}.jpg": 1 for i in range(7)},
     **{f"val/mpii/v{i}.jpg": 2 for i in range(3)},
-}  # fmt: skip
+}
 
 
 def invoke(*arguments: object) -> Result:
@@ -87,18 +87,42 @@ def test_anchors_with_their_coverage(workspace: Path) -> None:
 
 def test_every_setting_of_the_anchors(workspace: Path) -> None:
     done(
-        "anchors", "-w", workspace, "-k", 6, "--full-body-only", "--source", "bank", "--poses", 50,
-        "--restarts", 2, "--medoids", "--mirror-closed", "--max-elevation-deg", 10, "--seed", 3,
-    )  # fmt: skip
+        "anchors",
+        "-w",
+        workspace,
+        "-k",
+        6,
+        "--full-body-only",
+        "--source",
+        "bank",
+        "--poses",
+        50,
+        "--restarts",
+        2,
+        "--medoids",
+        "--mirror-closed",
+        "--max-elevation-deg",
+        10,
+        "--seed",
+        3,
+    )
     settings = (
         artefacts.read_manifest(workspace / "anchors", "anchors").sections["anchors"].settings
     )
     limits = settings.pop("limits")
     assert limits["max_elevation"] == pytest.approx(np.radians(10))
     assert settings == {
-        "k": 6, "upper_body": False, "source": "bank", "n_poses": 50, "restarts": 2,
-        "medoids": True, "mirror_closed": True, "seed": 3, "mirrored": False, "rotation_deg": 0.0,
-    }  # fmt: skip
+        "k": 6,
+        "upper_body": False,
+        "source": "bank",
+        "n_poses": 50,
+        "restarts": 2,
+        "medoids": True,
+        "mirror_closed": True,
+        "seed": 3,
+        "mirrored": False,
+        "rotation_deg": 0.0,
+    }
     anchors = anchors_of(workspace)
     assert set(anchors.kind) == {"full"}
     np.testing.assert_allclose(anchors.pose_3d[1], mirrored_3d(anchors.pose_3d[0]), atol=1e-6)
@@ -113,9 +137,18 @@ def test_upper_body_anchors(workspace: Path, k: int) -> None:
 def test_shards_inspect_and_export(workspace: Path, tmp_path: Path) -> None:
     done("anchors", "-w", workspace, "-k", 4)
     done(
-        "shards", "-w", workspace, "--images-per-shard", 8, "--images-per-row-group", 3,
-        "--max-side", 60, "--workers", 1,
-    )  # fmt: skip
+        "shards",
+        "-w",
+        workspace,
+        "--images-per-shard",
+        8,
+        "--images-per-row-group",
+        3,
+        "--max-side",
+        60,
+        "--workers",
+        1,
+    )
     folder = workspace / "shards"
     beside = read_feather(folder / "anchors.feather")
     np.testing.assert_array_equal(beside["anchor_id"], anchors_of(workspace).anchor_id)

@@ -22,8 +22,9 @@ def blocks(name: str) -> list[str]:
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     base = tmp_path_factory.mktemp("docs")
-    images = {f"{s}/mpii/{s}{i}.jpg": 1 + i % 2 for s, n in (("train", 9), ("val", 4))
-              for i in range(n)}  # fmt: skip
+    images = {
+        f"{s}/mpii/{s}{i}.jpg": 1 + i % 2 for s, n in (("train", 9), ("val", 4)) for i in range(n)
+    }
     labels = make_labels(images)
     write_shards(
         base / "shards", labels, make_anchors(), make_images(labels, base), ShardSettings()

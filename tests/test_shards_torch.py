@@ -44,7 +44,7 @@ IMAGES = {
     **{f"train/mpii/{i:02d}.jpg": 1 + i % 3 for i in range(23)},
     **{f"train/lspe/{i:02d}.jpg": 1 for i in range(18)},
     **{f"val/mpii/v{i}.jpg": 2 for i in range(5)},
-}  # fmt: skip
+}
 SETTINGS = ShardSettings(images_per_shard=11, images_per_row_group=4)
 
 
@@ -112,9 +112,13 @@ def test_any_order_of_access(folder: Path) -> None:
 )
 def test_filters_against_brute_force(folder: Path, labels: Labels, wanted: ShardFilter) -> None:
     shards = PoseShards(
-        folder, wanted.split, wanted.min_trust, datasets=wanted.datasets,
-        min_annotated=wanted.min_annotated, decode=False,
-    )  # fmt: skip
+        folder,
+        wanted.split,
+        wanted.min_trust,
+        datasets=wanted.datasets,
+        min_annotated=wanted.min_annotated,
+        decode=False,
+    )
     chosen = (labels.trust >= wanted.min_trust) & (
         is_annotated(labels.state).sum(1) >= wanted.min_annotated
     )
@@ -415,9 +419,15 @@ def test_resuming_changes_samples_as_the_first_run_did(folder: Path) -> None:
 def test_threads_change_nothing(folder: Path, workers: int) -> None:
     def samples(threads: int) -> list[dict]:
         stream = PoseStream(
-            PoseShards(folder, "train"), transform=Augmentation(), batch_size=3, seed=2, window=10,
-            threads=threads, rank=0, world_size=1,
-        )  # fmt: skip
+            PoseShards(folder, "train"),
+            transform=Augmentation(),
+            batch_size=3,
+            seed=2,
+            window=10,
+            threads=threads,
+            rank=0,
+            world_size=1,
+        )
         return [sample for batch in loader_of(stream, workers) for sample in batch]
 
     expected, found = samples(0), samples(3)

@@ -35,9 +35,13 @@ COMMANDS = {
 
 
 _EXTRA_OF = {
-    "torch": "train", "torchvision": "train", "tensorboard": "train", "timm": "train",
-    "faiss": "gpu", "matplotlib": "report",
-}  # fmt: skip
+    "torch": "train",
+    "torchvision": "train",
+    "tensorboard": "train",
+    "timm": "train",
+    "faiss": "gpu",
+    "matplotlib": "report",
+}
 """Optional package -> the extra that installs it."""
 
 

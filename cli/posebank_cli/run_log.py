@@ -48,8 +48,10 @@ def run_log(workspace: Path, command: str) -> Iterator[RunLog]:
 
     Parameters
     ----------
-    workspace : the workspace folder; made where it does not exist.
-    command : name of the command.
+    workspace : Path
+        The workspace folder; made where it does not exist.
+    command : str
+        Name of the command.
     """
     path = workspace / "logs" / f"{command}-{time.strftime('%Y%m%d-%H%M%S')}.log"
     log = RunLog(path, f"posebank {' '.join(sys.argv[1:])}\n{versions_text()}")

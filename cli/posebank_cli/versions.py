@@ -8,9 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from posebank import __version__
 
 _PACKAGES = (
-    "numpy", "scipy", "numba", "pyarrow", "faiss-gpu", "faiss-cpu", "dask", "torch",
+    "numpy",
+    "scipy",
+    "numba",
+    "pyarrow",
+    "faiss-gpu",
+    "faiss-cpu",
+    "dask",
+    "torch",
     "torchvision",
-)  # fmt: skip
+)
 
 
 def versions() -> dict[str, str]:

@@ -17,8 +17,9 @@ def limits_of_matcher(matcher: str, **camera: Any) -> CameraLimits:
     Parameters
     ----------
     matcher : str
-    camera : float or bool, optional
-        As of ``limits_from_degrees``.
+        One of ``posebank.matching.MATCHERS``.
+    **camera : float or bool
+        Parameters of ``limits_from_degrees``.
     """
     free = bool(camera.pop("free", False)) or default_limits(matcher).is_free
     return limits_from_degrees(**camera, free=free)

@@ -44,8 +44,18 @@ def demo(
 
     Parameters
     ----------
-    size : how much to generate; the default takes a few minutes in all on 2 cores.
-    config : the run's configuration; by default the one that comes with the package.
+    workspace : Path
+        Workspace folder.
+    runner : Runner
+        Where the partitions run.
+    seed : int
+        Seed of the generated data.
+    size : DemoSize or None
+        How much to generate; the default takes a few minutes in all on 2 cores.
+    config : Path or None
+        The run's configuration; by default the one that comes with the package.
+    stage_done : callable or None
+        Called with the result of each stage.
 
     Returns
     -------

@@ -16,8 +16,12 @@ def export(workspace: Path, form: str, output: Path) -> list[Path]:
 
     Parameters
     ----------
-    form : one of ``FORMATS``.
-    output : a file for ``npz``, a file or folder for ``coco`` (a file for every split), a folder
+    workspace : Path
+        Workspace folder.
+    form : str
+        One of ``FORMATS``.
+    output : Path
+        A file for ``npz``, a file or folder for ``coco`` (a file for every split), a folder
         for ``webdataset`` (every split).
 
     Returns

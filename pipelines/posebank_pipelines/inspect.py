@@ -27,9 +27,12 @@ def inspect(
 
     Parameters
     ----------
-    path : the folder or the file.
-    options : how to read a MoCap file.
-    picture : where to draw what was understood.
+    path : Path
+        Folder of an artefact, or file.
+    options : ReadOptions or None
+        How to read a MoCap file.
+    picture : Path or None
+        Where to draw what was understood.
 
     Raises
     ------
@@ -54,8 +57,13 @@ def inspect(
 def _clip_sources(path: Path, options: ReadOptions | None) -> list[ClipSource]:
     """The clips in a file; an AMC is HDM05's if its name says so, else in CMU's form."""
     datasets = {
-        ".amc": "cmu", ".bvh": "bvh", ".c3d": "c3d", ".cdf": "h36m", ".h5": "h36m", ".npz": "h36m",
-    }  # fmt: skip
+        ".amc": "cmu",
+        ".bvh": "bvh",
+        ".c3d": "c3d",
+        ".cdf": "h36m",
+        ".h5": "h36m",
+        ".npz": "h36m",
+    }
     dataset = datasets.get(path.suffix.lower())
     if path.suffix.lower() == ".npz" and is_amass_file(path):
         dataset = "amass"

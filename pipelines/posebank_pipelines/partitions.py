@@ -21,9 +21,18 @@ from posebank.workspace import content
 from posebank_pipelines.runner import Runner
 
 _TRANSIENT = {
-    errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.ENETDOWN,
-    errno.ENETUNREACH, errno.ENETRESET, errno.ECONNRESET, errno.ECONNABORTED, errno.EHOSTUNREACH,
-}  # fmt: skip
+    errno.EIO,
+    errno.ESTALE,
+    errno.EAGAIN,
+    errno.EINTR,
+    errno.ETIMEDOUT,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENETRESET,
+    errno.ECONNRESET,
+    errno.ECONNABORTED,
+    errno.EHOSTUNREACH,
+}
 """Errors of a network file system that may pass."""
 
 _PAUSES_S = (0.5, 2.0, 8.0)
@@ -134,16 +143,26 @@ def each_partition(
 
     Parameters
     ----------
-    runner : where the tasks run.
-    label : name of the tasks, for progress and errors.
-    function : called as ``function(item, number, workspace, staging, *common)`` for each item.
-    items : what each partition works on: (first row, row after the last), or another value.
-    common : further arguments, the same for every partition.
-    workspace, staging : folder of the artefacts, and folder to write parts into.
-    inputs : kind -> content of the artefacts that the tasks read.
-    sizes, unit : how many people (or other units) each item has, for progress.
-    light : see ``Runner.imap``.
-    strict : stop at the first partition that fails on its own data.
+    runner : Runner
+        Where the tasks run.
+    label : str
+        Name of the tasks, for progress and errors.
+    function : callable
+        Called as ``function(item, number, workspace, staging, *common)`` for each item.
+    items : sequence of Any
+        What each partition works on: (first row, row after the last), or another value.
+    common : Any
+        Further arguments, the same for every partition.
+    workspace, staging : Path
+        Folder of the artefacts, and folder to write parts into.
+    inputs : mapping
+        Kind -> content of the artefacts that the tasks read.
+    sizes, unit : sequence of int
+        How many people (or other units) each item has, for progress.
+    light : bool
+        See ``Runner.imap``.
+    strict : bool
+        Stop at the first partition that fails on its own data.
 
     Yields
     ------
@@ -164,9 +183,14 @@ def each_partition(
     # Workers have other working directories.
     task = _Task(label, function, common, workspace.absolute(), staging.absolute(), inputs, strict)
     results = runner.imap(
-        label, task, [(n, items[n]) for n in missing], light=light,
-        sizes=[sizes[n] for n in missing], unit=unit, finished=sum(sizes[n] for n in done),
-    )  # fmt: skip
+        label,
+        task,
+        [(n, items[n]) for n in missing],
+        light=light,
+        sizes=[sizes[n] for n in missing],
+        unit=unit,
+        finished=sum(sizes[n] for n in done),
+    )
     failed: list[Rejected] = []
     for number in range(len(items)):
         partition = done[number] if number in done else next(results)

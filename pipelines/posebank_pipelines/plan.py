@@ -80,10 +80,14 @@ def plan(
 
     Parameters
     ----------
-    config : the run's configuration.
-    workspace : folder of the artefacts; what is up to date there is not made again.
-    steps : the stages with the calls that do them, as ``run.steps`` gives them.
-    workers : worker processes that will share the work.
+    config : RunConfig
+        The run's configuration.
+    workspace : Path
+        Folder of the artefacts; what is up to date there is not made again.
+    steps : iterable of (str, callable)
+        The stages with the calls that do them, as ``run.steps`` gives them.
+    workers : int
+        Worker processes that will share the work.
     """
     rates = read_rates()
     rows = {
@@ -152,8 +156,10 @@ def amounts(config: RunConfig, rows: Mapping[str, int]) -> dict[str, float]:
 
     Parameters
     ----------
-    config : the run's configuration.
-    rows : rows of the artefacts that are known or estimated.
+    config : RunConfig
+        The run's configuration.
+    rows : mapping
+        Rows of the artefacts that are known or estimated.
     """
     found: dict[str, float] = {
         "ingest": sum(_size(path) for mocap in config.mocap for path in mocap.sources),
@@ -220,12 +226,18 @@ def measured(
 
     Parameters
     ----------
-    amount : units of work.
-    seconds : wall-clock time.
-    workers : worker processes of the run.
-    stage : name of the stage.
-    rows : rows that were made.
-    folder : the artefact.
+    amount : float
+        Units of work.
+    seconds : float
+        Wall-clock time.
+    workers : int
+        Worker processes of the run.
+    stage : str
+        Name of the stage.
+    rows : int
+        Rows that were made.
+    folder : Path
+        The artefact.
     """
     share = workers if stage in _PARTITIONED else 1
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -80,9 +80,12 @@ def predict(
     paths = image_files(images)
     predictor = Predictor.from_checkpoint(checkpoint)
     predictions, rejected = predict_images(
-        predictor, paths, integration=integration, settings=settings,
+        predictor,
+        paths,
+        integration=integration,
+        settings=settings,
         progress=lambda done, total: progress("predict", done, total, "images"),
-    )  # fmt: skip
+    )
     if len(rejected) == len(paths):
         raise SourceError(rejected[0].where, rejected[0].reason)
     output.mkdir(parents=True, exist_ok=True)

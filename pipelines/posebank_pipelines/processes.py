@@ -24,7 +24,8 @@ def end_with_parent(parent: int) -> None:
 
     Parameters
     ----------
-    parent : process id of the parent. If that has ended before, this process ends at once.
+    parent : int
+        Process id of the parent. If that has ended before, this process ends at once.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -48,7 +49,8 @@ def start_fork_server(environment: Mapping[str, object]) -> None:
 
     Parameters
     ----------
-    environment : variables that the server and its children have besides those of this process.
+    environment : mapping
+        Variables that the server and its children have besides those of this process.
     """
     os.environ.update({name: str(value) for name, value in environment.items()})
     forkserver.set_forkserver_preload(["posebank_pipelines.fork_server", "distributed"])

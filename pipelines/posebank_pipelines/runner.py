@@ -134,15 +134,24 @@ class Runner:
 
         Parameters
         ----------
-        label : name of the tasks, for progress and the dashboard.
-        function : called as ``function(item, *common)``.
-        items : one task each.
-        common : further arguments, the same for every task.
-        light : the function uses no OpenMP, no GPU and no threads. Local workers are then forks
-            of this process, which start in a hundredth of a second; a Dask worker takes two.
-        sizes : how many units each item has, for progress; one by default.
-        unit : what progress counts, such as ``people``.
-        finished : units that need not be done again; progress counts them.
+        label : str
+            Name of the tasks, for progress and the dashboard.
+        function : callable
+            Called as ``function(item, *common)``.
+        items : sequence of Any
+            One task each.
+        common : Any
+            Further arguments, the same for every task.
+        light : bool
+            The function uses no OpenMP, no GPU and no threads. Local workers are then
+            forks of this process, which start in a hundredth of a second; a Dask worker
+            takes two.
+        sizes : sequence of int or None
+            How many units each item has, for progress; one by default.
+        unit : str
+            What progress counts, such as ``people``.
+        finished : int
+            Units that need not be done again; progress counts them.
         """
         sizes = [1] * len(items) if sizes is None else sizes
         done, total = finished, finished + sum(sizes)

@@ -115,11 +115,16 @@ class Build:
 
         Parameters
         ----------
-        runner : where the tasks run.
-        function : called as ``function(item, number, workspace, staging, *common)``.
-        items : what each partition works on, such as (first row, row after the last).
-        common : further arguments, the same for every partition.
-        sizes, unit : how many people (or other units) each item has, for progress.
+        runner : Runner
+            Where the tasks run.
+        function : callable
+            Called as ``function(item, number, workspace, staging, *common)``.
+        items : sequence of Any
+            What each partition works on, such as (first row, row after the last).
+        common : Any
+            Further arguments, the same for every partition.
+        sizes, unit : sequence of int
+            How many people (or other units) each item has, for progress.
         """
         done = list(self.each_partition(runner, function, items, *common, sizes=sizes, unit=unit))
         self.parts += [part for partition in done for part in partition.parts]
@@ -147,11 +152,19 @@ class Build:
         if stage.section != stage.kind:
             label += f" {stage.section}"
         return each_partition(
-            runner, label, function, items, *common,
-            workspace=stage.workspace, staging=self.staging, sizes=sizes, unit=unit,
-            light=light, strict=strict,
+            runner,
+            label,
+            function,
+            items,
+            *common,
+            workspace=stage.workspace,
+            staging=self.staging,
+            sizes=sizes,
+            unit=unit,
+            light=light,
+            strict=strict,
             inputs={kind: stage.inputs[kind] for kind in stage.reads},
-        )  # fmt: skip
+        )
 
     def adopt(self, paths: Iterable[Path]) -> None:
         """Add files that were written into the staging folder: an index, a card, a picture."""

@@ -46,10 +46,16 @@ def coverage(
 
     Parameters
     ----------
-    poses : (n, 13, 3) metres, camera axes, relative to the body centre.
-    dataset : (n,) the data set of each pose.
-    names : (n,) what each pose is called, such as ``pose_id`` or ``person_id``.
-    n_rarest : poses to list as the rarest; of several with one name, such as views of one pose of
+    anchors : Anchors
+        Anchor-poses that the distances are measured to.
+    poses : array (n, 13, 3), metres
+        Poses in camera axes, relative to the body centre.
+    dataset : array (n,)
+        Data set of each pose.
+    names : array (n,)
+        What each pose is called, such as ``pose_id`` or ``person_id``.
+    n_rarest : int
+        Poses to list as the rarest; of several with one name, such as views of one pose of
         the bank, the farthest.
     """
     full = anchors.take(anchors.kind == "full")

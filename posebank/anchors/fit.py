@@ -20,8 +20,10 @@ def fit_anchors(poses: NDArray[np.floating], settings: AnchorSettings) -> Anchor
 
     Parameters
     ----------
-    poses : (n, 13, 3) metres, camera axes; they are centred on the body again.
-    settings : see ``AnchorSettings``.
+    poses : array (n, 13, 3), metres
+        Poses in camera axes; they are centred on the body again.
+    settings : AnchorSettings
+        Number of anchors and how they are computed.
 
     Returns
     -------

@@ -72,11 +72,18 @@ def kmeans(
 
     Parameters
     ----------
-    points : finite; of moderate size (metres), as distances are compared in float32.
-    restarts : starts on the first sample, by k-means++ (Arthur & Vassilvitskii 2007).
-    seed : of the samples and the starts.
-    tolerance : stop when an iteration lowers the inertia by less than this part of it.
-    mirror : make a set of centers that is its own mirror image: ``k // 2`` pairs, rows 0 and 1,
+    points : array
+        Finite; of moderate size (metres), as distances are compared in float32.
+    k : int
+        Number of centers.
+    restarts : int
+        Starts on the first sample, by k-means++ (Arthur & Vassilvitskii 2007).
+    seed : int
+        Seed of the samples and the starts.
+    tolerance : float
+        Stop when an iteration lowers the inertia by less than this part of it.
+    mirror : Mirror or None
+        Make a set of centers that is its own mirror image: ``k // 2`` pairs, rows 0 and 1,
         2 and 3 and so on, and for odd ``k`` a last center that is its own mirror image.
 
     Raises
@@ -278,9 +285,18 @@ def _reassign(
     def block(s: slice) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         added, joined = np.zeros(centers.shape), np.zeros(len(centers), np.int64)
         _reassign_block(
-            points[s], by_axis, half_square, half_gap, own_drift, others_drift,
-            state.labels[s], state.upper[s], state.lower[s], added, joined,
-        )  # fmt: skip
+            points[s],
+            by_axis,
+            half_square,
+            half_gap,
+            own_drift,
+            others_drift,
+            state.labels[s],
+            state.upper[s],
+            state.lower[s],
+            added,
+            joined,
+        )
         return added, joined
 
     done = in_blocks(block, len(points))

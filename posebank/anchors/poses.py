@@ -49,7 +49,10 @@ def trained_poses(poses: NDArray[np.floating], settings: AnchorSettings) -> NDAr
 
     Parameters
     ----------
-    poses : (n, 13, 3) metres, camera axes.
+    poses : array (n, 13, 3), metres
+        Poses in camera axes.
+    settings : AnchorSettings
+        The settings.
 
     Returns
     -------
@@ -92,7 +95,10 @@ def assign(
 
     Parameters
     ----------
-    anchors_3d : (n_anchors, 13, 3); joints_3d : (n, 13, 3). One unit and one frame.
+    anchors_3d : array (n_anchors, 13, 3)
+        Anchor-poses, relative to the body centre.
+    joints_3d : array (n, 13, 3)
+        Poses in the unit and the frame of the anchors.
 
     Returns
     -------

@@ -59,8 +59,12 @@ def head_proxy(
 
     Parameters
     ----------
-    face : (n, 2) middle of the face points, NaN where there is none.
-    joints_2d, state : (n, 13, 2), (n, 13); changed in place.
+    face : array (n, 2)
+        Middle of the face points, NaN where there is none.
+    joints_2d : array (n, 13, 2), pixels
+        Joints; the head is changed in place.
+    state : array (n, 13)
+        Joint states; the head's is changed in place.
     """
     shoulders = [J["r_shoulder"], J["l_shoulder"]]
     can = np.isfinite(face).all(axis=1) & (state[:, shoulders] > 0).all(axis=1)
@@ -82,10 +86,14 @@ def read_coco(
 
     Parameters
     ----------
-    path : the JSON file.
-    dataset : name of the data set.
-    joints : ``lcrnet13`` joint -> keypoint, for names that are not known.
-    proxy_head : guess the head top, see ``head_proxy``.
+    path : Path
+        The JSON file.
+    dataset : str
+        Name of the data set.
+    joints : mapping or None
+        ``lcrnet13`` joint -> keypoint, for names that are not known.
+    proxy_head : bool
+        Guess the head top, see ``head_proxy``.
 
     Raises
     ------

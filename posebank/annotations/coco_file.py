@@ -125,8 +125,10 @@ def read_coco_file(path: Path, joints: Mapping[str, str | int] | None = None) ->
 
     Parameters
     ----------
-    path : the file.
-    joints : ``lcrnet13`` joint -> keypoint, for names that are not known.
+    path : Path
+        The file.
+    joints : mapping or None
+        ``lcrnet13`` joint -> keypoint, for names that are not known.
 
     Raises
     ------
@@ -156,9 +158,10 @@ def _categories(
     raw: Any, chosen: Mapping[str, str | int] | None
 ) -> Iterator[tuple[Hashable, Category]]:
     listed = [
-        c for c in (raw if isinstance(raw, list) else ())
+        c
+        for c in (raw if isinstance(raw, list) else ())
         if isinstance(c, dict) and isinstance(c.get("id"), int | str)
-    ]  # fmt: skip
+    ]
     people = [c for c in listed if _PEOPLE.search(_called(c)) and not _ANIMALS.search(_called(c))]
     named = any(_names(c) for c in listed)
     for category in listed:

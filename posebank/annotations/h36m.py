@@ -211,8 +211,12 @@ def read_h36m(source: Path, *, protocol: str = "p2", train_step: int = 5) -> Ann
 
     Parameters
     ----------
-    protocol : ``p1``, ``p2`` or ``p3``.
-    train_step : take every so many frames of the training subjects (the source has 50 a second).
+    source : Path
+        Folder of the data set.
+    protocol : str
+        ``p1``, ``p2`` or ``p3``.
+    train_step : int
+        Take one of this many frames of the training subjects (the source has 50 a second).
 
     Raises
     ------
@@ -253,14 +257,23 @@ def read_h36m(source: Path, *, protocol: str = "p2", train_step: int = 5) -> Ann
         solid.append(centred(view.joints_3d[picked][:, _PICK]))
     n_people = len(images)
     return make_people(
-        "h36m", images, [0] * n_people,
+        "h36m",
+        images,
+        [0] * n_people,
         np.concatenate([np.empty((0, 13, 2)), *flat]),
         np.full((n_people, 13), JointState.VISIBLE),
-        where=source.name, in_file=in_file, rejected=bad, split=splits,
-        image_width=np.full(n_people, _IMAGE_WIDTH), image_height=heights,
-        single_person=np.ones(n_people), video_id=videos,
+        where=source.name,
+        in_file=in_file,
+        rejected=bad,
+        split=splits,
+        image_width=np.full(n_people, _IMAGE_WIDTH),
+        image_height=heights,
+        single_person=np.ones(n_people),
+        video_id=videos,
         joints_3d=np.concatenate([np.empty((0, 13, 3)), *solid]),
-        extras={"action": np.array(actions, dtype=np.str_),
-                "frame": np.concatenate([np.empty(0, np.intp), *frames])},
+        extras={
+            "action": np.array(actions, dtype=np.str_),
+            "frame": np.concatenate([np.empty(0, np.intp), *frames]),
+        },
         stats={"visibility_not_stated": 13 * n_people},
-    )  # fmt: skip
+    )

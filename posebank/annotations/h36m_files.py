@@ -225,7 +225,7 @@ def _camera_from_group(group: h5py.Group) -> PerspectiveCamera:
 def _cameras_from_xml(path: Path) -> dict[tuple[str, str], PerspectiveCamera]:
     """Cameras of ``metadata.xml``: ``w0`` holds 6 numbers per camera and subject (three angles,
     position), then 9 per camera (focal, centre, radial, tangential).
-    """  # fmt: skip
+    """
     try:
         found = ET.parse(path).getroot().findtext(".//w0") or ""
         match = _W0.fullmatch(found)

@@ -25,21 +25,66 @@ from posebank.files import read_toml
 from posebank.skeleton import JOINT_NAMES, J
 
 OPENPOSE_18_NAMES: tuple[str, ...] = (
-    "nose", "neck", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist",
-    "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "r_eye", "l_eye", "r_ear", "l_ear",
-)  # fmt: skip
+    "nose",
+    "neck",
+    "r_shoulder",
+    "r_elbow",
+    "r_wrist",
+    "l_shoulder",
+    "l_elbow",
+    "l_wrist",
+    "r_hip",
+    "r_knee",
+    "r_ankle",
+    "l_hip",
+    "l_knee",
+    "l_ankle",
+    "r_eye",
+    "l_eye",
+    "r_ear",
+    "l_ear",
+)
 
 BODY_25_NAMES: tuple[str, ...] = (
-    "nose", "neck", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist",
-    "mid_hip", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle",
-    "r_eye", "l_eye", "r_ear", "l_ear",
-    "l_big_toe", "l_small_toe", "l_heel", "r_big_toe", "r_small_toe", "r_heel",
-)  # fmt: skip
+    "nose",
+    "neck",
+    "r_shoulder",
+    "r_elbow",
+    "r_wrist",
+    "l_shoulder",
+    "l_elbow",
+    "l_wrist",
+    "mid_hip",
+    "r_hip",
+    "r_knee",
+    "r_ankle",
+    "l_hip",
+    "l_knee",
+    "l_ankle",
+    "r_eye",
+    "l_eye",
+    "r_ear",
+    "l_ear",
+    "l_big_toe",
+    "l_small_toe",
+    "l_heel",
+    "r_big_toe",
+    "r_small_toe",
+    "r_heel",
+)
 
 HALPE_26_NAMES: tuple[str, ...] = (
-    *COCO_NAMES, "head_top", "neck", "mid_hip",
-    "l_big_toe", "r_big_toe", "l_small_toe", "r_small_toe", "l_heel", "r_heel",
-)  # fmt: skip
+    *COCO_NAMES,
+    "head_top",
+    "neck",
+    "mid_hip",
+    "l_big_toe",
+    "r_big_toe",
+    "l_small_toe",
+    "r_small_toe",
+    "l_heel",
+    "r_heel",
+)
 
 UNNAMED: Mapping[int, tuple[str, tuple[str, ...]]] = {
     16: ("MPII", MPII_NAMES),
@@ -54,11 +99,23 @@ UNNAMED: Mapping[int, tuple[str, tuple[str, ...]]] = {
 its first keypoints. 14 is not here: CrowdPose, AIC and LSP have 14 in different orders."""
 
 _PARTS = {
-    "ankle": "ankle", "ank": "ankle", "knee": "knee", "kne": "knee", "hip": "hip",
-    "wrist": "wrist", "wri": "wrist", "elbow": "elbow", "elb": "elbow",
-    "shoulder": "shoulder", "sho": "shoulder", "shldr": "shoulder", "shoulde": "shoulder",
-    "eye": "eye", "ear": "ear", "foot": "foot",
-}  # fmt: skip
+    "ankle": "ankle",
+    "ank": "ankle",
+    "knee": "knee",
+    "kne": "knee",
+    "hip": "hip",
+    "wrist": "wrist",
+    "wri": "wrist",
+    "elbow": "elbow",
+    "elb": "elbow",
+    "shoulder": "shoulder",
+    "sho": "shoulder",
+    "shldr": "shoulder",
+    "shoulde": "shoulder",
+    "eye": "eye",
+    "ear": "ear",
+    "foot": "foot",
+}
 _SIDE = "left|right|l|r"
 _SIDED = re.compile(
     rf"(?:(?P<before>{_SIDE})(?P<part>{'|'.join(_PARTS)})"
@@ -111,9 +168,12 @@ def layout_of(
 
     Parameters
     ----------
-    names : the source's keypoints, in its order.
-    chosen : ``lcrnet13`` joint -> name or 0-based place of a keypoint; decides for these joints.
-    assumed : see ``Layout``.
+    names : sequence of str
+        The source's keypoints, in its order.
+    chosen : mapping or None
+        ``lcrnet13`` joint -> name or 0-based place of a keypoint; decides for these joints.
+    assumed : str
+        What was assumed of the names, see ``Layout``.
 
     Raises
     ------

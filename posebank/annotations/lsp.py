@@ -97,9 +97,12 @@ def read_lsp(path: Path, extended: bool, images: Path | None = None) -> Annotati
 
     Parameters
     ----------
-    path : the file.
-    extended : whether it is LSPE's.
-    images : folder of the images, which their names are taken from; by default ``images`` beside
+    path : Path
+        The file.
+    extended : bool
+        Whether the file is LSPE's.
+    images : Path or None
+        Folder of the images, which their names are taken from; by default ``images`` beside
         the file, or the file's own folder.
 
     Raises

@@ -135,13 +135,23 @@ def _people(images: list[MpiiImage], where: str) -> AnnotationResult:
     bad: list[Rejected] = []
     unstated = sum([_read_image(image, out, bad, where) for image in images])
     return make_people(
-        "mpii", out.image, out.index, np.array(out.joints), np.array(out.state),
-        where=where, in_file=len(out.image) + len(bad), rejected=bad, split=out.split,
-        head_box=np.array(out.head_box), scale=out.scale, single_person=out.single,
-        group_id=out.group, video_id=out.video,
+        "mpii",
+        out.image,
+        out.index,
+        np.array(out.joints),
+        np.array(out.state),
+        where=where,
+        in_file=len(out.image) + len(bad),
+        rejected=bad,
+        split=out.split,
+        head_box=np.array(out.head_box),
+        scale=out.scale,
+        single_person=out.single,
+        group_id=out.group,
+        video_id=out.video,
         extras={"objpos": np.array(out.objpos).reshape(-1, 2), "activity": np.array(out.activity)},
         stats={"visibility_not_stated": unstated},
-    )  # fmt: skip
+    )
 
 
 def read_mpii_mat(path: Path) -> AnnotationResult:
@@ -205,22 +215,30 @@ def read_gt_valid(path: Path, mat: dict[str, Any]) -> AnnotationResult:
         counted[str(name)] += 1
     state = np.where(missing == 0, JointState.VISIBLE, JointState.MISSING).T
     return make_people(
-        "mpii", [str(name) for name in names], index,
-        joints.transpose(2, 0, 1)[:, _PICK] - 1, state[:, _PICK],
-        where=path.name, split=["val"] * len(names), head_box=gt_head_boxes(path, mat),
+        "mpii",
+        [str(name) for name in names],
+        index,
+        joints.transpose(2, 0, 1)[:, _PICK] - 1,
+        state[:, _PICK],
+        where=path.name,
+        split=["val"] * len(names),
+        head_box=gt_head_boxes(path, mat),
         stats={"visibility_not_stated": int((state > 0).sum())},
-    )  # fmt: skip
+    )
 
 
 def gt_arrays(path: Path, mat: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Joints (16, 2, n) and whether each is missing (16, n), of ``gt_valid.mat``."""
     joints, missing = mat.get("pos_gt_src"), mat.get("jnt_missing")
     if not (
-        isinstance(joints, np.ndarray) and isinstance(missing, np.ndarray)
-        and joints.ndim == 3 and joints.shape[:2] == (_N, 2)
+        isinstance(joints, np.ndarray)
+        and isinstance(missing, np.ndarray)
+        and joints.ndim == 3
+        and joints.shape[:2] == (_N, 2)
         and missing.shape == (_N, joints.shape[2])
-        and joints.dtype.kind in "iuf" and missing.dtype.kind in "iuf"
-    ):  # fmt: skip
+        and joints.dtype.kind in "iuf"
+        and missing.dtype.kind in "iuf"
+    ):
         found = [getattr(v, "shape", type(v).__name__) for v in (joints, missing)]
         raise SourceError(path, f"expected arrays 16 x 2 x n and 16 x n, found {found}")
     return joints.astype(np.float64), missing.astype(np.float64)
@@ -230,9 +248,11 @@ def gt_head_boxes(path: Path, mat: dict[str, Any]) -> NDArray[np.float64]:
     """Head boxes (n, 4), x1 y1 x2 y2, 0-based, of ``gt_valid.mat``."""
     boxes = mat.get("headboxes_src")
     if not (
-        isinstance(boxes, np.ndarray) and boxes.ndim == 3
-        and boxes.shape[:2] == (2, 2) and boxes.dtype.kind in "iuf"
-    ):  # fmt: skip
+        isinstance(boxes, np.ndarray)
+        and boxes.ndim == 3
+        and boxes.shape[:2] == (2, 2)
+        and boxes.dtype.kind in "iuf"
+    ):
         raise SourceError(path, "expected headboxes_src of 2 x 2 x n numbers, found none")
     return boxes.astype(np.float64).transpose(2, 0, 1).reshape(-1, 4) - 1
 

@@ -83,10 +83,15 @@ def read_mpii_h5(path: Path) -> AnnotationResult:
     centre[:, 1] -= H5_CENTRE_SHIFT * scale
     state = _states(joints, visible, 0)
     return make_people(
-        "mpii", names, person.tolist(), joints[:, _PICK] - 1, state[:, _PICK],
-        where=path.name, scale=scale,
+        "mpii",
+        names,
+        person.tolist(),
+        joints[:, _PICK] - 1,
+        state[:, _PICK],
+        where=path.name,
+        scale=scale,
         extras={"objpos": centre - 1, "head_size": np.full(n, np.nan) if head is None else head},
-    )  # fmt: skip
+    )
 
 
 _CSV_NAMES = tuple(
@@ -118,11 +123,18 @@ def read_mpii_csv(path: Path) -> AnnotationResult:
     xy = np.array(joints, dtype=np.float64).reshape(-1, _N, 2)
     state = _states(xy, np.ones(xy.shape[:2]), -1)
     return make_people(
-        "mpii", names, [0] * len(names), xy[:, _PICK] - 1, state[:, _PICK],
-        where=path.name, in_file=len(names) + len(bad), rejected=bad, scale=scale,
+        "mpii",
+        names,
+        [0] * len(names),
+        xy[:, _PICK] - 1,
+        state[:, _PICK],
+        where=path.name,
+        in_file=len(names) + len(bad),
+        rejected=bad,
+        scale=scale,
         extras={"activity": np.array(activity, dtype=np.str_)},
         stats={"visibility_not_stated": int((state > 0).sum())},
-    )  # fmt: skip
+    )
 
 
 def read_csv_rows(
@@ -197,11 +209,19 @@ def read_mpii_json(path: Path) -> AnnotationResult:
         index.append(counted.get(name, 0))
         counted[name] = index[-1] + 1
     return make_people(
-        "mpii", names, index, xy[:, _PICK] - 1, state[:, _PICK],
-        where=path.name, in_file=len(raw), rejected=bad, scale=scale, split=split,
+        "mpii",
+        names,
+        index,
+        xy[:, _PICK] - 1,
+        state[:, _PICK],
+        where=path.name,
+        in_file=len(raw),
+        rejected=bad,
+        scale=scale,
+        split=split,
         head_box=boxes[kept] if boxes is not None and len(boxes) == len(raw) else None,
         extras={"objpos": np.array(centre, dtype=np.float64).reshape(-1, 2) - 1},
-    )  # fmt: skip
+    )
 
 
 def _head_boxes_beside(path: Path) -> NDArray[np.float64] | None:

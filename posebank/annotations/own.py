@@ -261,9 +261,12 @@ def read_own_json(
 
     Parameters
     ----------
-    path : the file.
-    dataset : name of the data set where the file has none.
-    joints : ``lcrnet13`` joint -> keypoint, for names that are not known.
+    path : Path
+        The file.
+    dataset : str
+        Name of the data set where the file has none.
+    joints : mapping or None
+        ``lcrnet13`` joint -> keypoint, for names that are not known.
 
     Raises
     ------
@@ -306,9 +309,12 @@ def read_own_csv(
 
     Parameters
     ----------
-    path : the file.
-    dataset : name of the data set.
-    joints : ``lcrnet13`` joint -> the part of its columns' names before ``_x`` and ``_y``.
+    path : Path
+        The file.
+    dataset : str
+        Name of the data set.
+    joints : mapping or None
+        ``lcrnet13`` joint -> the part of its columns' names before ``_x`` and ``_y``.
 
     Raises
     ------

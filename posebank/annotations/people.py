@@ -87,15 +87,45 @@ def make_people(
 
     Parameters
     ----------
-    image, index : (n,) image name and number of the person in the image; with the data set they
-        make the ``person_id``.
-    joints_2d : (n, 13, 2) pixels, 0-based; anything where ``state`` is 0.
-    state : (n, 13)
-    where : the source, for the messages.
-    in_file : people in the file, if the reader has set some aside already.
-    rejected : what the reader has set aside.
-    extras : further columns (n, ...).
-    notes : what was assumed, in sentences.
+    dataset : str
+        Name of the data set.
+    image, index : sequence of str (n,)
+        Image name and number of the person in the image; with the data set they make the
+        ``person_id``.
+    joints_2d : ArrayLike (n, 13, 2), pixels
+        0-based; anything where ``state`` is 0.
+    state : ArrayLike (n, 13)
+        Joint states.
+    where : str
+        The source, for the messages.
+    in_file : int or None
+        People in the file, if the reader has set some aside already.
+    rejected : sequence of Rejected
+        What the reader has set aside.
+    split : sequence of str or None
+        Split of each person.
+    image_width : ArrayLike or None
+        Width of the image, pixels; 0 where unknown.
+    image_height : ArrayLike or None
+        Height of the image, pixels; 0 where unknown.
+    head_box : ArrayLike or None
+        Head box, x1 y1 x2 y2 in pixels; NaN where unknown.
+    scale : ArrayLike or None
+        Size of the person as the source states it; NaN where unknown.
+    single_person : ArrayLike or None
+        1 if the source marks the person for the single-person protocol, 0 if not, -1 unknown.
+    group_id : sequence of str or None
+        Group of each person, for the multi-person protocol.
+    video_id : sequence of str or None
+        Video that the image is from.
+    joints_3d : ArrayLike or None
+        Measured 3D joints (n, 13, 3), metres.
+    extras : mapping or None
+        Further columns (n, ...).
+    stats : mapping or None
+        Counts by name.
+    notes : sequence of str
+        What was assumed, in sentences.
     """
     n = len(image)
     bad = list(rejected)

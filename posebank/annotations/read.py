@@ -67,20 +67,35 @@ def read_annotations(
 
     Parameters
     ----------
-    kind : one of ``KINDS``.
-    source : the annotation file, or a folder that holds it under its usual name.
-    images : folder of the images; by default they are looked for beside the source.
-    name : name of the data set; by default the file's (of COCO form and own files), or the kind.
-    joints : of COCO form, own files: ``lcrnet13`` joint -> keypoint's name or 0-based place, for
+    kind : str
+        One of ``KINDS``.
+    source : Path
+        The annotation file, or a folder that holds it under its usual name.
+    images : Path or None
+        Folder of the images; by default they are looked for beside the source.
+    name : str or None
+        Name of the data set; by default the file's (of COCO form and own files), or the
+        kind.
+    joints : mapping or None
+        Of COCO form and own files: ``lcrnet13`` joint -> keypoint's name or 0-based place, for
         names that are not known.
-    split : put everyone in this split. By default the source's own split counts, then the one that
-        the file's folder or name says (``posebank.annotations.sources.split_of``); where there is
-        none, ``val_fraction`` of the images (of MPII ``val_images`` images, the paper's 1,000)
-        become ``val``, whole videos at a time.
-    seed : of the validation split.
-    proxy_head : of COCO form, guess the head top where it is not annotated.
-    protocol, train_step : of Human3.6M, see ``posebank.annotations.h36m.read_h36m``.
-    hip_width, hip_down : move the hips to where MoCap has them, see
+    split : str or None
+        Put everyone in this split. By default the source's own split counts, then the one
+        that the file's folder or name says (``posebank.annotations.sources.split_of``);
+        where there is none, ``val_fraction`` of the images (of MPII ``val_images`` images,
+        the paper's 1,000) become ``val``, whole videos at a time.
+    val_fraction : float
+        Fraction of the images that becomes ``val`` where the source has no splits.
+    val_images : int
+        Number of MPII's images that becomes ``val``.
+    seed : int
+        Seed of the validation split.
+    proxy_head : bool
+        Of COCO form, guess the head top where it is not annotated.
+    protocol, train_step : str
+        Of Human3.6M, see ``posebank.annotations.h36m.read_h36m``.
+    hip_width, hip_down : float
+        Move the hips to where MoCap has them, see
         ``posebank.annotations.hips.HipCorrection``; the default leaves them as annotated.
 
     Returns
@@ -133,9 +148,15 @@ def read_annotations(
         stats["set_aside"] = reasons(rejected)
     notes = [*_missing_images(people, folder, looked_in), *dict.fromkeys(result.notes)]
     return replace(
-        result, people=people, rejected=rejected, stats=stats, images=folder, notes=notes,
-        terms=_terms(kind, files, people), files=list(parts),
-    )  # fmt: skip
+        result,
+        people=people,
+        rejected=rejected,
+        stats=stats,
+        images=folder,
+        notes=notes,
+        terms=_terms(kind, files, people),
+        files=list(parts),
+    )
 
 
 def _check_options(

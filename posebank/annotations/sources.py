@@ -17,29 +17,62 @@ OWN_KINDS = ("coco", "json", "csv")
 
 _USUAL_FILES: dict[str, tuple[tuple[str, ...], ...]] = {
     "mpii": (
-        ("mpii_human_pose_v1_u12_1.mat",), ("mpii_human_pose*.mat",),
-        ("tompson_valid_detections.mat",), ("train.h5",), ("valid.h5",),
-        ("train.json", "valid.json", "test.json"), ("trainval.json",), ("*.json",), ("*.csv",),
+        ("mpii_human_pose_v1_u12_1.mat",),
+        ("mpii_human_pose*.mat",),
+        ("tompson_valid_detections.mat",),
+        ("train.h5",),
+        ("valid.h5",),
+        ("train.json", "valid.json", "test.json"),
+        ("trainval.json",),
+        ("*.json",),
+        ("*.csv",),
     ),
     "lspe": (("joints.mat",),),
     "lsp": (("joints.mat",),),
     "coco": (
-        ("person_keypoints_*.json",), ("_annotations.coco.json",), ("*.coco.json",), ("*.json",),
+        ("person_keypoints_*.json",),
+        ("_annotations.coco.json",),
+        ("*.coco.json",),
+        ("*.json",),
     ),
     "json": (("*.json",),),
     "csv": (("*.csv",),),
-}  # fmt: skip
+}
 """Patterns of a kind's files in a folder; the first group of which some are there is read."""
 
 _SPLIT_WORDS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
 _GENERIC_WORDS = {
-    *_SPLIT_WORDS, "annotation", "annotations", "coco", "person", "keypoint", "keypoints",
-    "instances", "default", "result", "results", "label", "labels", "export", "data", "dataset",
-    "json", "csv", "images", "set", "annot", "annots",
-}  # fmt: skip
+    *_SPLIT_WORDS,
+    "annotation",
+    "annotations",
+    "coco",
+    "person",
+    "keypoint",
+    "keypoints",
+    "instances",
+    "default",
+    "result",
+    "results",
+    "label",
+    "labels",
+    "export",
+    "data",
+    "dataset",
+    "json",
+    "csv",
+    "images",
+    "set",
+    "annot",
+    "annots",
+}
 _IMAGE_FOLDERS = ("images", "JPEGImages", "img", "imgs")
 _SAMPLE = 40  # images looked for to decide between folders
 
@@ -180,9 +213,12 @@ def locate_images(names: Sequence[str], file: Path, source: Path) -> tuple[Path 
 
     Parameters
     ----------
-    names : image names as an annotation file has them.
-    file : the annotation file.
-    source : what the user named: the file, or a folder around it.
+    names : sequence of str
+        Image names as an annotation file has them.
+    file : Path
+        The annotation file.
+    source : Path
+        What the user named: the file, or a folder around it.
 
     Returns
     -------

@@ -12,7 +12,15 @@ from posebank.demo.score import (
 from posebank.demo.sources import DemoSize, DemoSources, demo_sources, write_demo_sources
 
 __all__ = [
-    "DemoSize", "DemoSources", "DemoTruth", "LabelErrors", "demo_sources", "label_errors",
-    "load_truth", "score_labels", "score_predictions", "trust_reliability",
+    "DemoSize",
+    "DemoSources",
+    "DemoTruth",
+    "LabelErrors",
+    "demo_sources",
+    "label_errors",
+    "load_truth",
+    "score_labels",
+    "score_predictions",
+    "trust_reliability",
     "write_demo_sources",
-]  # fmt: skip
+]

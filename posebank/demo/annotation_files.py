@@ -17,13 +17,39 @@ from posebank.demo.scene import EXTRA_POINTS, Person
 from posebank.skeleton import J
 
 _MPII_ORDER = (
-    "r_ankle", "r_knee", "r_hip", "l_hip", "l_knee", "l_ankle", "pelvis", "thorax", "neck", "head",
-    "r_wrist", "r_elbow", "r_shoulder", "l_shoulder", "l_elbow", "l_wrist",
-)  # fmt: skip
+    "r_ankle",
+    "r_knee",
+    "r_hip",
+    "l_hip",
+    "l_knee",
+    "l_ankle",
+    "pelvis",
+    "thorax",
+    "neck",
+    "head",
+    "r_wrist",
+    "r_elbow",
+    "r_shoulder",
+    "l_shoulder",
+    "l_elbow",
+    "l_wrist",
+)
 _LSP_ORDER = (
-    "r_ankle", "r_knee", "r_hip", "l_hip", "l_knee", "l_ankle", "r_wrist", "r_elbow", "r_shoulder",
-    "l_shoulder", "l_elbow", "l_wrist", "neck", "head",
-)  # fmt: skip
+    "r_ankle",
+    "r_knee",
+    "r_hip",
+    "l_hip",
+    "l_knee",
+    "l_ankle",
+    "r_wrist",
+    "r_elbow",
+    "r_shoulder",
+    "l_shoulder",
+    "l_elbow",
+    "l_wrist",
+    "neck",
+    "head",
+)
 
 ONE_BASED = 1.0
 """MATLAB's first pixel is 1; ours begins at 0."""
@@ -54,9 +80,10 @@ def _points(person: Person, order: tuple[str, ...], rng: np.random.Generator) ->
     where = {**J, **{name: len(J) + i for i, name in enumerate(EXTRA_POINTS)}}
     # The points between other joints can be told when those can.
     leans_on = {
-        "pelvis": ("r_hip", "l_hip"), "thorax": ("r_shoulder", "l_shoulder"),
+        "pelvis": ("r_hip", "l_hip"),
+        "thorax": ("r_shoulder", "l_shoulder"),
         "neck": ("r_shoulder", "l_shoulder"),
-    }  # fmt: skip
+    }
 
     def known(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return np.array([all(flags[J[j]] for j in leans_on.get(name, (name,))) for name in order])
@@ -86,9 +113,10 @@ def _mpii_person(person: Person, with_joints: bool, rng: np.random.Generator) ->
     middle = 0.5 * (around.min(0) + around.max(0)) + ONE_BASED
     record: dict[str, Any] = {
         "scale": person.pixels_per_metre * person.stature / 200,
-        "objpos": _struct([{"x": float(np.round(middle[0])), "y": float(np.round(middle[1]))}],
-                          ("x", "y")),
-    }  # fmt: skip
+        "objpos": _struct(
+            [{"x": float(np.round(middle[0])), "y": float(np.round(middle[1]))}], ("x", "y")
+        ),
+    }
     if not with_joints:
         return record
     box = np.round(person.head_box + ONE_BASED + rng.normal(0, 0.5, 4))
@@ -161,10 +189,13 @@ def write_mpii(path: Path, images: Sequence[MpiiImage], rng: np.random.Generator
         for image in images
     ]
     acts = [
-        {"cat_name": "generated", "act_name": image.activity.replace("_", " "),
-         "act_id": float(1 + sorted({i.activity for i in images}).index(image.activity))}
+        {
+            "cat_name": "generated",
+            "act_name": image.activity.replace("_", " "),
+            "act_id": float(1 + sorted({i.activity for i in images}).index(image.activity)),
+        }
         for image in images
-    ]  # fmt: skip
+    ]
     release = {
         "annolist": _struct(annolist, ("image", "annorect", "frame_sec", "vidx")),
         "img_train": np.array([[float(image.train) for image in images]]),

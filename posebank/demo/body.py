@@ -89,10 +89,14 @@ _LEFT_LEG = {
 _TRUNK = {
     name: BoneForm(parent, (0, 0, 0), _XYZ, _SPINE_LIMITS)
     for name, parent in (
-        ("lowerback", "root"), ("upperback", "lowerback"), ("thorax", "upperback"),
-        ("lowerneck", "thorax"), ("upperneck", "lowerneck"), ("head", "upperneck"),
+        ("lowerback", "root"),
+        ("upperback", "lowerback"),
+        ("thorax", "upperback"),
+        ("lowerneck", "thorax"),
+        ("upperneck", "lowerneck"),
+        ("head", "upperneck"),
     )
-}  # fmt: skip
+}
 _LEFT_ARM = {
     "lclavicle": BoneForm("thorax", (0, 0, 0), ("ry", "rz"), ((-20, 10), (0, 20))),
     "lhumerus": BoneForm("lclavicle", (180, -30, -90), _XYZ, ((-60, 90), (-90, 90), (-90, 90))),
@@ -109,8 +113,12 @@ def _right(forms: Mapping[str, BoneForm]) -> dict[str, BoneForm]:
 
 
 BONES: Mapping[str, BoneForm] = {
-    **_LEFT_LEG, **_right(_LEFT_LEG), **_TRUNK, **_LEFT_ARM, **_right(_LEFT_ARM),
-}  # fmt: skip
+    **_LEFT_LEG,
+    **_right(_LEFT_LEG),
+    **_TRUNK,
+    **_LEFT_ARM,
+    **_right(_LEFT_ARM),
+}
 """The 30 bones in the order of an ASF file, parents before children."""
 
 AXES: Mapping[str, Floats] = {
@@ -250,7 +258,8 @@ def channels(angles_deg: Floats) -> dict[str, Floats]:
 
     Parameters
     ----------
-    angles_deg : (n, len(ANGLES))
+    angles_deg : array (n, len(ANGLES))
+        Anatomical angles, degrees.
 
     Returns
     -------
@@ -315,7 +324,12 @@ def pose(subject: Subject, values: Mapping[str, Floats], root: Floats) -> Posed:
 
     Parameters
     ----------
-    root : (n, 3) position of the root, metres.
+    subject : Subject
+        Limb lengths of the person.
+    values : mapping
+        Angles by name, degrees.
+    root : array (n, 3)
+        Position of the root, metres.
     """
     frames = {"root": fixed_axes_rotation("xyz", np.deg2rad(values["root"]))}
     ends = {"root": root}

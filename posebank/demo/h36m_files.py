@@ -23,12 +23,22 @@ from posebank.demo.scene import Actor, cast, shoot
 from posebank.skeleton import J
 
 ACTIONS: Mapping[str, Motion] = {
-    "Directions": motions.wave, "Discussion": motions.arms_behind, "Eating": motions.sit_chair,
-    "Greeting": motions.reach_up, "Phoning": motions.side_bend, "Posing": motions.stand_on_leg,
-    "Purchases": motions.deposit, "Sitting": motions.sit_chair, "SittingDown": motions.sit_floor,
-    "Smoking": motions.lunge_twist, "Photo": motions.squat, "Waiting": motions.side_step,
-    "Walking": motions.walk, "WalkDog": motions.sneak, "WalkTogether": motions.march,
-}  # fmt: skip
+    "Directions": motions.wave,
+    "Discussion": motions.arms_behind,
+    "Eating": motions.sit_chair,
+    "Greeting": motions.reach_up,
+    "Phoning": motions.side_bend,
+    "Posing": motions.stand_on_leg,
+    "Purchases": motions.deposit,
+    "Sitting": motions.sit_chair,
+    "SittingDown": motions.sit_floor,
+    "Smoking": motions.lunge_twist,
+    "Photo": motions.squat,
+    "Waiting": motions.side_step,
+    "Walking": motions.walk,
+    "WalkDog": motions.sneak,
+    "WalkTogether": motions.march,
+}
 """The clips of a subject, and what our people do in them."""
 
 SUBJECTS = ("S11", "S9", "S1")

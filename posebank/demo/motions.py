@@ -153,13 +153,21 @@ def dance(t: Floats, rng: np.random.Generator) -> Angles:
     phase, slow = _phase(t, rng, 0.9), _phase(t, rng, 0.35)
     s, c = np.sin(phase), np.cos(slow)
     return {
-        "yaw": 60 * np.sin(slow), "spine_side": 14 * s, "spine_twist": 18 * c, "roll": -6 * s,
-        "r_hip_flex": 18 + 16 * s, "l_hip_flex": 18 - 16 * s,
-        "r_knee_flex": 28 + 24 * s, "l_knee_flex": 28 - 24 * s,
-        "r_shoulder_abd": 55 + 45 * c, "l_shoulder_abd": 55 - 45 * np.sin(slow + 0.8),
-        "r_shoulder_flex": 35 * s, "l_shoulder_flex": -35 * s,
-        "r_elbow_flex": 55 + 35 * c, "l_elbow_flex": 55 - 35 * s,
-    }  # fmt: skip
+        "yaw": 60 * np.sin(slow),
+        "spine_side": 14 * s,
+        "spine_twist": 18 * c,
+        "roll": -6 * s,
+        "r_hip_flex": 18 + 16 * s,
+        "l_hip_flex": 18 - 16 * s,
+        "r_knee_flex": 28 + 24 * s,
+        "l_knee_flex": 28 - 24 * s,
+        "r_shoulder_abd": 55 + 45 * c,
+        "l_shoulder_abd": 55 - 45 * np.sin(slow + 0.8),
+        "r_shoulder_flex": 35 * s,
+        "l_shoulder_flex": -35 * s,
+        "r_elbow_flex": 55 + 35 * c,
+        "l_elbow_flex": 55 - 35 * s,
+    }
 
 
 def box(t: Floats, rng: np.random.Generator) -> Angles:
@@ -181,21 +189,33 @@ def jump(t: Floats, rng: np.random.Generator) -> Angles:
     crouch = both(hip_flex=72, knee_flex=88, ankle_flex=22, shoulder_flex=-45, elbow_flex=15)
     flight = both(hip_flex=-4, knee_flex=8, ankle_flex=-38, shoulder_flex=165, elbow_flex=12)
     tuck = both(hip_flex=48, knee_flex=74, shoulder_flex=110, shoulder_abd=30)
-    return _keyframes(t, [
-        (0.5, {}), (0.35, {**crouch, "pitch": 38}), (0.2, {**flight, UP: 0.1}),
-        (0.25, {**tuck, "pitch": 12, UP: 0.45}), (0.3, {**flight, UP: 0.05}),
-        (0.4, {**crouch, "pitch": 32}),
-    ], rng)  # fmt: skip
+    return _keyframes(
+        t,
+        [
+            (0.5, {}),
+            (0.35, {**crouch, "pitch": 38}),
+            (0.2, {**flight, UP: 0.1}),
+            (0.25, {**tuck, "pitch": 12, UP: 0.45}),
+            (0.3, {**flight, UP: 0.05}),
+            (0.4, {**crouch, "pitch": 32}),
+        ],
+        rng,
+    )
 
 
 def hop(t: Floats, rng: np.random.Generator) -> Angles:
     """Hop on the left leg."""
     bounce = np.abs(np.sin(_phase(t, rng, 1.0)))
     return {
-        "r_hip_flex": 34 + 10 * bounce, "r_knee_flex": 84 + 8 * bounce,
-        "l_knee_flex": 34 - 26 * bounce, "l_hip_flex": 20 - 14 * bounce, UP: 0.16 * bounce,
-        **both(shoulder_abd=38, elbow_flex=62), "r_shoulder_flex": 22 * bounce, "pitch": 6.0,
-    }  # fmt: skip
+        "r_hip_flex": 34 + 10 * bounce,
+        "r_knee_flex": 84 + 8 * bounce,
+        "l_knee_flex": 34 - 26 * bounce,
+        "l_hip_flex": 20 - 14 * bounce,
+        UP: 0.16 * bounce,
+        **both(shoulder_abd=38, elbow_flex=62),
+        "r_shoulder_flex": 22 * bounce,
+        "pitch": 6.0,
+    }
 
 
 def throw_overhand(t: Floats, rng: np.random.Generator) -> Angles:
@@ -234,8 +254,12 @@ def golf(t: Floats, rng: np.random.Generator) -> Angles:
 
 def shoot_hoops(t: Floats, rng: np.random.Generator) -> Angles:
     """Dribble low, then shoot a basketball."""
-    low = {"pitch": 24, **both(hip_flex=52, knee_flex=58), "l_shoulder_flex": 30,
-           "l_elbow_flex": 72}  # fmt: skip
+    low = {
+        "pitch": 24,
+        **both(hip_flex=52, knee_flex=58),
+        "l_shoulder_flex": 30,
+        "l_elbow_flex": 72,
+    }
     return _keyframes(t, [
         (0.25, {**low, "r_shoulder_flex": 32, "r_elbow_flex": 82}),
         (0.25, {**low, "r_shoulder_flex": 18, "r_elbow_flex": 28}),
@@ -265,10 +289,13 @@ def wave(t: Floats, rng: np.random.Generator) -> Angles:
     """Stand and wave."""
     phase = _phase(t, rng, 1.3)
     return {
-        "r_shoulder_abd": rng.uniform(70, 150), "r_shoulder_flex": rng.uniform(0, 20),
-        "r_shoulder_rot": -75 + 12 * np.sin(phase), "r_elbow_flex": 62 + 32 * np.sin(phase),
-        "l_elbow_flex": rng.uniform(5, 90), "yaw": 10 * np.sin(phase / 7),
-    }  # fmt: skip
+        "r_shoulder_abd": rng.uniform(70, 150),
+        "r_shoulder_flex": rng.uniform(0, 20),
+        "r_shoulder_rot": -75 + 12 * np.sin(phase),
+        "r_elbow_flex": 62 + 32 * np.sin(phase),
+        "l_elbow_flex": rng.uniform(5, 90),
+        "yaw": 10 * np.sin(phase / 7),
+    }
 
 
 def reach_up(t: Floats, rng: np.random.Generator) -> Angles:
@@ -296,26 +323,54 @@ def squat(t: Floats, rng: np.random.Generator) -> Angles:
 def kick_front(t: Floats, rng: np.random.Generator) -> Angles:
     """Kick forward."""
     guard = both(shoulder_flex=38, elbow_flex=112)
-    return _keyframes(t, [
-        (0.5, {**guard, "r_hip_flex": -14, "l_knee_flex": 16}),
-        (0.25, {**guard, "r_hip_flex": 96, "r_knee_flex": 112, "pitch": -10}),
-        (0.3, {"r_hip_flex": 104, "r_knee_flex": 6, "pitch": -24, "spine_flex": 8,
-               "l_hip_flex": -20, "r_shoulder_flex": -38, "l_shoulder_flex": 52,
-               **both(elbow_flex=42)}),
-        (0.35, {**guard, "r_hip_flex": 82, "r_knee_flex": 104}),
-    ], rng)  # fmt: skip
+    return _keyframes(
+        t,
+        [
+            (0.5, {**guard, "r_hip_flex": -14, "l_knee_flex": 16}),
+            (0.25, {**guard, "r_hip_flex": 96, "r_knee_flex": 112, "pitch": -10}),
+            (
+                0.3,
+                {
+                    "r_hip_flex": 104,
+                    "r_knee_flex": 6,
+                    "pitch": -24,
+                    "spine_flex": 8,
+                    "l_hip_flex": -20,
+                    "r_shoulder_flex": -38,
+                    "l_shoulder_flex": 52,
+                    **both(elbow_flex=42),
+                },
+            ),
+            (0.35, {**guard, "r_hip_flex": 82, "r_knee_flex": 104}),
+        ],
+        rng,
+    )
 
 
 def kick_side(t: Floats, rng: np.random.Generator) -> Angles:
     """Kick to the side."""
     guard = both(shoulder_flex=36, elbow_flex=116)
-    return _keyframes(t, [
-        (0.5, {**guard, "l_knee_flex": 18, "r_knee_flex": 18}),
-        (0.3, {**guard, "r_hip_flex": 82, "r_hip_abd": 34, "r_knee_flex": 118, "roll": 14}),
-        (0.35, {**guard, "r_hip_abd": 82, "r_hip_flex": 14, "r_knee_flex": 6, "roll": 38,
-                "l_hip_abd": 28, "spine_side": -12}),
-        (0.4, {**guard, "r_hip_flex": 74, "r_hip_abd": 26, "r_knee_flex": 108}),
-    ], rng)  # fmt: skip
+    return _keyframes(
+        t,
+        [
+            (0.5, {**guard, "l_knee_flex": 18, "r_knee_flex": 18}),
+            (0.3, {**guard, "r_hip_flex": 82, "r_hip_abd": 34, "r_knee_flex": 118, "roll": 14}),
+            (
+                0.35,
+                {
+                    **guard,
+                    "r_hip_abd": 82,
+                    "r_hip_flex": 14,
+                    "r_knee_flex": 6,
+                    "roll": 38,
+                    "l_hip_abd": 28,
+                    "spine_side": -12,
+                },
+            ),
+            (0.4, {**guard, "r_hip_flex": 74, "r_hip_abd": 26, "r_knee_flex": 108}),
+        ],
+        rng,
+    )
 
 
 def throw_sitting(t: Floats, rng: np.random.Generator) -> Angles:
@@ -403,14 +458,36 @@ def deposit(t: Floats, rng: np.random.Generator) -> Angles:
 def elbow_to_knee(t: Floats, rng: np.random.Generator) -> Angles:
     """Bring elbow and opposite knee together."""
     hands = both(shoulder_abd=84, elbow_flex=138, shoulder_rot=-70)
-    return _keyframes(t, [
-        (0.4, hands),
-        (0.4, {**hands, "r_hip_flex": 104, "r_knee_flex": 102, "spine_flex": 36, "spine_twist": -34,
-               "l_shoulder_flex": 48}),
-        (0.4, hands),
-        (0.4, {**hands, "l_hip_flex": 104, "l_knee_flex": 102, "spine_flex": 36, "spine_twist": 34,
-               "r_shoulder_flex": 48}),
-    ], rng)  # fmt: skip
+    return _keyframes(
+        t,
+        [
+            (0.4, hands),
+            (
+                0.4,
+                {
+                    **hands,
+                    "r_hip_flex": 104,
+                    "r_knee_flex": 102,
+                    "spine_flex": 36,
+                    "spine_twist": -34,
+                    "l_shoulder_flex": 48,
+                },
+            ),
+            (0.4, hands),
+            (
+                0.4,
+                {
+                    **hands,
+                    "l_hip_flex": 104,
+                    "l_knee_flex": 102,
+                    "spine_flex": 36,
+                    "spine_twist": 34,
+                    "r_shoulder_flex": 48,
+                },
+            ),
+        ],
+        rng,
+    )
 
 
 def jumping_jack(t: Floats, rng: np.random.Generator) -> Angles:
@@ -419,8 +496,9 @@ def jumping_jack(t: Floats, rng: np.random.Generator) -> Angles:
     return {
         **{f"{side}_shoulder_abd": 12 + 132 * s for side in "rl"},
         **{f"{side}_hip_abd": 3 + 27 * s for side in "rl"},
-        **both(elbow_flex=10), UP: 0.35 * s * (1 - s),
-    }  # fmt: skip
+        **both(elbow_flex=10),
+        UP: 0.35 * s * (1 - s),
+    }
 
 
 def cartwheel(t: Floats, rng: np.random.Generator) -> Angles:
@@ -428,12 +506,15 @@ def cartwheel(t: Floats, rng: np.random.Generator) -> Angles:
     turn = 360 * (rng.uniform(0.32, 0.45) * t + rng.uniform())
     over = 0.5 - 0.5 * np.cos(np.deg2rad(turn))
     return {
-        "roll": -turn, FORWARD: 0.0,
+        "roll": -turn,
+        FORWARD: 0.0,
         **{f"{s}_shoulder_abd": 100 + 45 * over for s in "rl"},
         **{f"{s}_hip_abd": 22 + 38 * over for s in "rl"},
         **{f"{s}_clavicle_up": 22 * over for s in "rl"},
-        **both(elbow_flex=6, knee_flex=6), "r_hip_flex": 12 * over, "neck_flex": -22.0,
-    }  # fmt: skip
+        **both(elbow_flex=6, knee_flex=6),
+        "r_hip_flex": 12 * over,
+        "neck_flex": -22.0,
+    }
 
 
 def kneel(t: Floats, rng: np.random.Generator) -> Angles:
@@ -471,12 +552,36 @@ def back_bend(t: Floats, rng: np.random.Generator) -> Angles:
 
 def side_bend(t: Floats, rng: np.random.Generator) -> Angles:
     """Bend far to each side, an arm overhead."""
-    return _keyframes(t, [
-        (0.9, {"spine_side": 44, "roll": -12, "r_shoulder_abd": 148, "r_clavicle_up": 24,
-               "l_shoulder_abd": -10, **both(hip_abd=24), "neck_side": 32}),
-        (0.9, {"spine_side": -44, "roll": 12, "l_shoulder_abd": 148, "l_clavicle_up": 24,
-               "r_shoulder_abd": -10, **both(hip_abd=24), "neck_side": -32}),
-    ], rng)  # fmt: skip
+    return _keyframes(
+        t,
+        [
+            (
+                0.9,
+                {
+                    "spine_side": 44,
+                    "roll": -12,
+                    "r_shoulder_abd": 148,
+                    "r_clavicle_up": 24,
+                    "l_shoulder_abd": -10,
+                    **both(hip_abd=24),
+                    "neck_side": 32,
+                },
+            ),
+            (
+                0.9,
+                {
+                    "spine_side": -44,
+                    "roll": 12,
+                    "l_shoulder_abd": 148,
+                    "l_clavicle_up": 24,
+                    "r_shoulder_abd": -10,
+                    **both(hip_abd=24),
+                    "neck_side": -32,
+                },
+            ),
+        ],
+        rng,
+    )
 
 
 def front_split(t: Floats, rng: np.random.Generator) -> Angles:
@@ -494,12 +599,24 @@ def front_split(t: Floats, rng: np.random.Generator) -> Angles:
 def side_split(t: Floats, rng: np.random.Generator) -> Angles:
     """Sit with legs wide apart and bend to the floor."""
     seat = both(hip_abd=78, hip_flex=88, knee_flex=2, hip_rot=-30)
-    return _keyframes(t, [
-        (0.9, {**seat, **both(shoulder_abd=86, elbow_flex=4)}),
-        (0.9, {**seat, "pitch": 28, "spine_flex": 72, **both(shoulder_flex=142, hip_flex=118)}),
-        (0.9, {**seat, "spine_side": 44, "r_shoulder_abd": 148, "l_shoulder_abd": -20,
-               "l_elbow_flex": 62}),
-    ], rng)  # fmt: skip
+    return _keyframes(
+        t,
+        [
+            (0.9, {**seat, **both(shoulder_abd=86, elbow_flex=4)}),
+            (0.9, {**seat, "pitch": 28, "spine_flex": 72, **both(shoulder_flex=142, hip_flex=118)}),
+            (
+                0.9,
+                {
+                    **seat,
+                    "spine_side": 44,
+                    "r_shoulder_abd": 148,
+                    "l_shoulder_abd": -20,
+                    "l_elbow_flex": 62,
+                },
+            ),
+        ],
+        rng,
+    )
 
 
 def stand_on_leg(t: Floats, rng: np.random.Generator) -> Angles:
@@ -542,12 +659,24 @@ def arms_behind(t: Floats, rng: np.random.Generator) -> Angles:
 def lunge_twist(t: Floats, rng: np.random.Generator) -> Angles:
     """Lunge deeply and twist with the arms spread."""
     lunge = {"r_hip_flex": 104, "r_knee_flex": 98, "l_hip_flex": -30, "l_knee_flex": 14}
-    return _keyframes(t, [
-        (0.9, {**lunge, "pitch": 24, "spine_twist": 54, **both(shoulder_abd=96, elbow_flex=2)}),
-        (0.9, {**lunge, "pitch": 36, "spine_flex": 28, "spine_twist": -52,
-               **both(shoulder_abd=96, elbow_flex=2)}),
-        (0.9, {**lunge, "spine_flex": -40, **both(shoulder_flex=182), "neck_flex": -40}),
-    ], rng)  # fmt: skip
+    return _keyframes(
+        t,
+        [
+            (0.9, {**lunge, "pitch": 24, "spine_twist": 54, **both(shoulder_abd=96, elbow_flex=2)}),
+            (
+                0.9,
+                {
+                    **lunge,
+                    "pitch": 36,
+                    "spine_flex": 28,
+                    "spine_twist": -52,
+                    **both(shoulder_abd=96, elbow_flex=2),
+                },
+            ),
+            (0.9, {**lunge, "spine_flex": -40, **both(shoulder_flex=182), "neck_flex": -40}),
+        ],
+        rng,
+    )
 
 
 def limits_of_joints(t: Floats, rng: np.random.Generator) -> Angles:
@@ -574,18 +703,52 @@ def limits_of_joints(t: Floats, rng: np.random.Generator) -> Angles:
 
 REPERTOIRE: Mapping[str, tuple[Motion, ...]] = {
     "cmu": (
-        walk, run, march, sneak, climb, side_step, dance, box, jump, hop, throw_overhand, golf,
-        shoot_hoops, serve, wave, reach_up,
+        walk,
+        run,
+        march,
+        sneak,
+        climb,
+        side_step,
+        dance,
+        box,
+        jump,
+        hop,
+        throw_overhand,
+        golf,
+        shoot_hoops,
+        serve,
+        wave,
+        reach_up,
     ),
     "hdm05": (
-        squat, kick_front, kick_side, throw_sitting, sit_chair, sit_floor, lie_back, lie_front,
-        crawl, deposit, elbow_to_knee, jumping_jack, cartwheel, kneel,
+        squat,
+        kick_front,
+        kick_side,
+        throw_sitting,
+        sit_chair,
+        sit_floor,
+        lie_back,
+        lie_front,
+        crawl,
+        deposit,
+        elbow_to_knee,
+        jumping_jack,
+        cartwheel,
+        kneel,
     ),
     "poseprior": (
-        toe_touch, back_bend, side_bend, front_split, side_split, stand_on_leg, seated_stretch,
-        arms_behind, lunge_twist, limits_of_joints,
+        toe_touch,
+        back_bend,
+        side_bend,
+        front_split,
+        side_split,
+        stand_on_leg,
+        seated_stretch,
+        arms_behind,
+        lunge_twist,
+        limits_of_joints,
     ),
-}  # fmt: skip
+}
 """What each MoCap set holds: locomotion and sports; cut actions; stretching and joint limits."""
 
 

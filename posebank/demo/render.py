@@ -110,8 +110,16 @@ def body_parts(
     chest, belly, face = turned["thorax"][:, 2], turned["root"][:, 2], turned["head"][:, 2]
     parts: list[Part] = []
 
-    def add(a: Floats, b: Floats, ra: float, rb: float, front: Colour, back: Colour | None = None,
-            ahead: Floats = chest, above: float = 0.0) -> None:  # fmt: skip
+    def add(
+        a: Floats,
+        b: Floats,
+        ra: float,
+        rb: float,
+        front: Colour,
+        back: Colour | None = None,
+        ahead: Floats = chest,
+        above: float = 0.0,
+    ) -> None:
         parts.append(Part(a, b, ra * thick, rb * thick, front, back or front, ahead, above))
 
     shirt, dark_shirt = look.shirt, _darker(look.shirt, 0.55)
@@ -321,8 +329,9 @@ def draw_occluder(canvas: Canvas, rng: np.random.Generator, target: Floats, reac
         half = rng.uniform(0.12, 0.3) * reach
         draw.rectangle((x - half, 0, x + half, h), fill=255)
     elif kind == 1:
-        draw.rectangle((x - rng.uniform(0.6, 2) * reach, y, x + rng.uniform(0.6, 2) * reach, h),
-                       fill=255)  # fmt: skip
+        draw.rectangle(
+            (x - rng.uniform(0.6, 2) * reach, y, x + rng.uniform(0.6, 2) * reach, h), fill=255
+        )
     else:
         rx, ry = rng.uniform(0.4, 0.9, 2) * reach
         draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=255)

@@ -56,10 +56,13 @@ def sample_data(folder: Path | str | None = None, n_images: int = 6, seed: int =
 
     Parameters
     ----------
-    folder : where to write; a temporary folder that the system clears by default. A sample that is
-        complete there already is only read.
-    n_images : photographs, each of one person.
-    seed : equal seeds give equal samples.
+    folder : Path or str or None
+        Where to write; a temporary folder that the system clears by default. A sample that
+        is complete there already is only read.
+    n_images : int
+        Photographs, each of one person.
+    seed : int
+        Equal seeds give equal samples.
 
     Returns
     -------
@@ -127,7 +130,12 @@ def _coco_person(number: int, person: Person) -> dict[str, object]:
     low, high = person.joints_2d.min(axis=0), person.joints_2d.max(axis=0)
     width, height = (high - low).tolist()
     return {
-        "id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "area": width * height,
-        "bbox": [*low.tolist(), width, height], "keypoints": keypoints,
+        "id": number,
+        "image_id": number,
+        "category_id": 1,
+        "iscrowd": 0,
+        "area": width * height,
+        "bbox": [*low.tolist(), width, height],
+        "keypoints": keypoints,
         "num_keypoints": sum(1 for v in keypoints[2::3] if v),
-    }  # fmt: skip
+    }

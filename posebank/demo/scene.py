@@ -17,8 +17,15 @@ from posebank.skeleton import JOINT_NAMES, J, body_centre
 EXTRA_POINTS = ("pelvis", "thorax", "neck")
 """Points beside the 13 joints that MPII and LSP annotate (neck is MPII's upper neck)."""
 
-_FLESH_M = {"hip": 0.17, "shoulder": 0.14, "head": 0.14, "knee": 0.10, "elbow": 0.08,
-            "wrist": 0.07, "ankle": 0.09}  # fmt: skip
+_FLESH_M = {
+    "hip": 0.17,
+    "shoulder": 0.14,
+    "head": 0.14,
+    "knee": 0.10,
+    "elbow": 0.08,
+    "wrist": 0.07,
+    "ankle": 0.09,
+}
 FLESH: Floats = np.array([_FLESH_M[name.split("_")[-1]] for name in JOINT_NAMES])
 """How deep under the skin each joint may lie and still count as visible, metres (13,)."""
 
@@ -118,9 +125,9 @@ def _person(actor: Actor, points: Floats, camera: render.Camera, canvas: render.
     w, h = camera.size
     ends = actor.posed.ends
     pelvis = 0.5 * (points[J["r_hip"]] + points[J["l_hip"]])
-    extra = np.stack([
-        pelvis, *(camera.to_camera(ends[bone][0]) for bone in ("thorax", "upperneck"))
-    ])  # fmt: skip
+    extra = np.stack(
+        [pelvis, *(camera.to_camera(ends[bone][0]) for bone in ("thorax", "upperneck"))]
+    )
     neck, crown = extra[-1], points[J["head"]]
     ball = 0.42 * np.linalg.norm(crown - neck)
     middle = neck + 0.55 * (crown - neck)
@@ -155,9 +162,16 @@ def aim_camera(
 
     Parameters
     ----------
-    size : width and height of the image, pixels.
-    tall : pixels that a metre has at the actors' distance.
-    off_centre : how far (fraction of the image) the actors' middle may be from the image's.
+    actors : sequence of Actor
+        The people in the picture.
+    rng : Generator
+        Source of random numbers.
+    size : (int, int)
+        Width and height of the image, pixels.
+    tall : float
+        Pixels per metre at the actors' distance.
+    off_centre : float
+        How far (fraction of the image) the actors' middle may be from the image's.
     """
     target = np.mean([body_centre(actor.joints) for actor in actors], axis=0)
     # Azimuth 0: the actors face anywhere already.

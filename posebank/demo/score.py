@@ -74,8 +74,15 @@ def load_truth(path: Path) -> DemoTruth:
             columns = {name: file[name] for name in file.files}
         image_id = [f"{d}/{i}" for d, i in zip(columns["dataset"], columns["image"], strict=True)]
         person_id = [f"{i}/{n}" for i, n in zip(image_id, columns["index"], strict=True)]
-        plain = ("joints_3d", "joints_2d", "visible", "inside", "head_box", "pixels_per_metre",
-                 "stature")  # fmt: skip
+        plain = (
+            "joints_3d",
+            "joints_2d",
+            "visible",
+            "inside",
+            "head_box",
+            "pixels_per_metre",
+            "stature",
+        )
         return DemoTruth(
             person_id=texts(person_id),
             image_id=texts(image_id),
@@ -158,9 +165,12 @@ def trust_reliability(labels: Labels, truth: DemoTruth, bins: int = 8) -> list[R
 
     Parameters
     ----------
-    labels : labels of generated people.
-    truth : their true poses.
-    bins : groups of equal size, from the lowest trust to the highest.
+    labels : Labels
+        Labels of generated people.
+    truth : DemoTruth
+        Their true poses.
+    bins : int
+        Number of groups of equal size, from the lowest trust to the highest.
 
     Returns
     -------
@@ -200,9 +210,15 @@ def score_predictions(
     if not len(people):
         return []
     chosen = select(
-        predictions.image_id, predictions.joints_2d, predictions.score,
-        people.image_id, people.joints_2d, people.inside, rule="overlap", min_iou=_MIN_IOU,
-    )  # fmt: skip
+        predictions.image_id,
+        predictions.joints_2d,
+        predictions.score,
+        people.image_id,
+        people.joints_2d,
+        people.inside,
+        rule="overlap",
+        min_iou=_MIN_IOU,
+    )
     found = chosen >= 0
     pose_2d = np.full(people.joints_2d.shape, np.nan)
     pose_2d[found] = predictions.joints_2d[chosen[found]]

@@ -47,8 +47,14 @@ class DemoSize:
     h36m_clips: int = 45
 
     def __post_init__(self) -> None:
-        counts = (self.cmu_clips, self.hdm05_clips, self.poseprior_clips, self.mpii_images,
-                  self.lspe_people, self.h36m_clips)  # fmt: skip
+        counts = (
+            self.cmu_clips,
+            self.hdm05_clips,
+            self.poseprior_clips,
+            self.mpii_images,
+            self.lspe_people,
+            self.h36m_clips,
+        )
         if min(counts) < 1:
             raise SettingsError(f"demo size: expected at least 1 of everything, got {self}")
         low, high = self.clip_seconds
@@ -120,9 +126,14 @@ def write_demo_sources(folder: Path, seed: int, size: DemoSize | None = None) ->
 
     Parameters
     ----------
-    folder : is made; ``cmu/subjects/NN``, ``hdm05``, ``poseprior``, ``mpii``, ``lspe``, ``h36m``
-        and ``truth.npz`` are written in it. Files already there by those names are replaced.
-    seed : of everything; equal seeds and sizes give equal files, byte for byte.
+    folder : Path
+        Folder to write, made if it does not exist; ``cmu/subjects/NN``, ``hdm05``,
+        ``poseprior``, ``mpii``, ``lspe``, ``h36m`` and
+        ``truth.npz`` are written in it. Files of those names are replaced.
+    seed : int
+        Seed of everything; equal seeds and sizes give equal files, byte for byte.
+    size : DemoSize or None
+        Amounts of generated data; by default the demo's.
 
     Raises
     ------
@@ -148,11 +159,13 @@ def _write_all(folder: Path, seed: int, size: DemoSize) -> DemoSources:
         mpii=_write_mpii(folder / "mpii", size, truth, np.random.default_rng(streams[3])),
         lspe=_write_lspe(folder / "lspe", size, truth, np.random.default_rng(streams[4])),
         h36m=write_h36m(
-            folder / "h36m", size.h36m_clips, np.random.default_rng(streams[5]),
+            folder / "h36m",
+            size.h36m_clips,
+            np.random.default_rng(streams[5]),
             quality=_JPEG_QUALITY,
         ),
         truth=truth.write(folder / _TRUTH),
-    )  # fmt: skip
+    )
 
 
 def demo_sources(folder: Path, seed: int, size: DemoSize | None = None) -> DemoSources:
@@ -220,8 +233,9 @@ def _record(
     performance = perform(motion, np.arange(int(seconds * FPS)) / FPS, rng)
     height = standing_on_ground(subject, channels(performance.angles_deg), performance.up)
     facing = np.deg2rad(performance.angles_deg[:, 0])
-    root = np.stack([performance.forward * np.sin(facing), height,
-                     performance.forward * np.cos(facing)], axis=1)  # fmt: skip
+    root = np.stack(
+        [performance.forward * np.sin(facing), height, performance.forward * np.cos(facing)], axis=1
+    )
     root[:, [0, 2]] += rng.uniform(-1, 1, 2)
     return performance, root
 
@@ -303,14 +317,18 @@ def _write_mpii(folder: Path, size: DemoSize, truth: _Truth, rng: np.random.Gene
                 for s, look, motion, place in zip(subjects, looks, motions, places, strict=True)
             ]
             tall = rng.uniform(*_PIXELS_PER_METRE[n_people])
-            camera = aim_camera(actors, rng, size=MPII_SIZE, tall=tall,
-                                off_centre=0.15 if n_people == 1 else 0.08)  # fmt: skip
+            camera = aim_camera(
+                actors, rng, size=MPII_SIZE, tall=tall, off_centre=0.15 if n_people == 1 else 0.08
+            )
             photo = shoot(actors, camera, scenery, rng, occluder=bool(rng.random() < 0.2))
             name = f"{len(images) + 1:09d}.jpg"
             photo.image.save(folder / "images" / name, quality=_JPEG_QUALITY)
             truth.add("mpii", name, photo.people)
-            images.append(MpiiImage(name, photo.people, f"generated{video:04d}", second,
-                                    motions[0].__name__, train))  # fmt: skip
+            images.append(
+                MpiiImage(
+                    name, photo.people, f"generated{video:04d}", second, motions[0].__name__, train
+                )
+            )
     write_mpii(folder / "mpii_human_pose_v1_u12_1.mat", images, rng)
     return folder
 
@@ -332,8 +350,9 @@ def _write_lspe(folder: Path, size: DemoSize, truth: _Truth, rng: np.random.Gene
         w, h = np.maximum(np.ceil(high - low), 40).astype(int)
         centre = (float(first.centre[0] - low[0]), float(first.centre[1] - low[1]))
         camera = replace(first, centre=centre, size=(int(w), int(h)))
-        photo = shoot([actor], camera, background(camera.size, rng), rng,
-                      occluder=bool(rng.random() < 0.15))  # fmt: skip
+        photo = shoot(
+            [actor], camera, background(camera.size, rng), rng, occluder=bool(rng.random() < 0.15)
+        )
         name = f"im{number:05d}.jpg"
         photo.image.save(folder / "images" / name, quality=_JPEG_QUALITY)
         truth.add("lspe", name, photo.people)

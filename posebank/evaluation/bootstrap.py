@@ -48,7 +48,14 @@ def ratio_intervals(
 
     Parameters
     ----------
-    part, whole : (n_images, n_ratios); all ratios are of the same draws.
+    part, whole : array (n_images, n_ratios)
+        Numerator and denominator of each ratio in each image; all ratios use the same draws.
+    replicates : int
+        Number of bootstrap replicates.
+    confidence : float
+        Coverage of the intervals, such as 0.95.
+    rng : Generator
+        Source of the draws.
 
     Returns
     -------
@@ -141,7 +148,9 @@ class MeanIntervals:
         self, parts: list[NDArray[np.float64]], wholes: list[NDArray[np.float64]]
     ) -> list[Interval]:
         return ratio_intervals(
-            np.concatenate(parts, axis=1), np.concatenate(wholes, axis=1),
-            replicates=self._replicates, confidence=self._confidence,
+            np.concatenate(parts, axis=1),
+            np.concatenate(wholes, axis=1),
+            replicates=self._replicates,
+            confidence=self._confidence,
             rng=np.random.default_rng(self._seed),
-        )  # fmt: skip
+        )

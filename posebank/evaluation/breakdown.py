@@ -49,7 +49,16 @@ def breakdown(
 
     Parameters
     ----------
-    found : (n,) whether a prediction was selected for the person.
+    name : str
+        Name of the column of keys.
+    keys : array
+        Key of each person; the empty string is an unknown key.
+    found : array (n,)
+        Whether a prediction was selected for the person.
+    measures : Measures
+        Measures of each person, NaN where there is none.
+    draw : MeanIntervals
+        Bootstrap draws that give the intervals.
     """
     values = sorted({k for k in keys.tolist() if k != ""})  # "" is an unknown key
     place = {value: row for row, value in enumerate(values)}
@@ -112,8 +121,10 @@ def rarity_bins(anchors: Anchors, joints_3d: NDArray[np.floating]) -> NDArray[np
     """Rarity as the text of its bin, such as ``075-100`` mm; "" where it is not known."""
     rarity = rarity_mm(anchors, joints_3d)
     edges = RARITY_EDGES_MM
-    names = [f"{int(a):03d}-{int(b):03d}" if np.isfinite(b) else f"{int(a):03d}-"
-             for a, b in pairwise(edges)]  # fmt: skip
+    names = [
+        f"{int(a):03d}-{int(b):03d}" if np.isfinite(b) else f"{int(a):03d}-"
+        for a, b in pairwise(edges)
+    ]
     bins = np.searchsorted(edges, np.nan_to_num(rarity), side="right") - 1
     labels = np.array([*names, ""], dtype=object)
     return labels[np.where(np.isnan(rarity), len(names), bins)]

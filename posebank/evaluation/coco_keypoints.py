@@ -69,10 +69,14 @@ def _person(file: CocoFile, entry: dict[str, Any]) -> dict[str, Any]:
     points[points[:, 2] == 0] = 0
     box = entry.get("bbox") or _box(points[points[:, 2] > 0, :2])
     return {
-        "area": AREA_OF_BOX * box[2] * box[3], "iscrowd": 0, **entry, "bbox": box,
-        "category_id": 1, "keypoints": points.ravel().tolist(),
+        "area": AREA_OF_BOX * box[2] * box[3],
+        "iscrowd": 0,
+        **entry,
+        "bbox": box,
+        "category_id": 1,
+        "keypoints": points.ravel().tolist(),
         "num_keypoints": int((points[:, 2] > 0).sum()),
-    }  # fmt: skip
+    }
 
 
 def coco_ap(predictions: Predictions, truth: GroundTruth) -> dict[str, float]:
@@ -95,12 +99,16 @@ def coco_ap(predictions: Predictions, truth: GroundTruth) -> dict[str, float]:
         box = _box(truth.joints_2d[row, truth.state[row] != JointState.MISSING])
         people.append(
             {
-                "id": row + 1, "image_id": ids[truth.image_id[row]], "category_id": 1, "iscrowd": 0,
+                "id": row + 1,
+                "image_id": ids[truth.image_id[row]],
+                "category_id": 1,
+                "iscrowd": 0,
                 "keypoints": points.ravel().tolist(),
                 "num_keypoints": int((points[:, 2] > 0).sum()),
-                "bbox": box, "area": AREA_OF_BOX * box[2] * box[3],
+                "bbox": box,
+                "area": AREA_OF_BOX * box[2] * box[3],
             }
-        )  # fmt: skip
+        )
     found, _ = match_image_ids(predictions, truth.image_id)
     known = np.array([i in ids for i in found.image_id], bool)
     return _evaluate(ids, people, found.take(known))
@@ -121,10 +129,12 @@ def to_coco_results(predictions: Predictions, ids: Mapping[str, Any]) -> list[di
         points[_THEIRS, :2] = np.where(np.isfinite(ours), ours, points[_THEIRS, :2])
         results.append(
             {
-                "image_id": ids[predictions.image_id[row]], "category_id": 1,
-                "keypoints": points.ravel().tolist(), "score": float(predictions.score[row]),
+                "image_id": ids[predictions.image_id[row]],
+                "category_id": 1,
+                "keypoints": points.ravel().tolist(),
+                "score": float(predictions.score[row]),
             }
-        )  # fmt: skip
+        )
     return results
 
 

@@ -149,9 +149,11 @@ def h36m_protocol(
     six = chosen[chosen["action"].isin(SIX_ACTIONS)]
     clips = chosen["subject"] + " " + chosen["action"] + " " + chosen["trial"].astype(str)
     draw = MeanIntervals(
-        clips.to_numpy(object), replicates=settings.bootstrap, confidence=settings.confidence,
+        clips.to_numpy(object),
+        replicates=settings.bootstrap,
+        confidence=settings.confidence,
         seed=settings.seed,
-    )  # fmt: skip
+    )
     in_six = chosen["action"].isin(SIX_ACTIONS).to_numpy()[:, None]
     errors = [chosen[[metric]].to_numpy() for metric in metrics]
     bounds = draw.of([*errors, *(np.where(in_six, e, np.nan) for e in errors)])
@@ -217,9 +219,11 @@ def protocol_table(numbers: Mapping[str, Any]) -> pd.DataFrame:
     actions = pd.DataFrame(numbers["actions"])
     metrics = [c for c in actions.columns if c not in ("action", "frames")]
     averages = {
-        "Avg. (All), over frames": "frames", "Avg. (All), over actions": "actions",
-        "Avg. (6), over frames": "frames_6", "Avg. (6), over actions": "actions_6",
-    }  # fmt: skip
+        "Avg. (All), over frames": "frames",
+        "Avg. (All), over actions": "actions",
+        "Avg. (6), over frames": "frames_6",
+        "Avg. (6), over actions": "actions_6",
+    }
     six = actions["frames"][actions["action"].isin(SIX_ACTIONS)].sum()
     rows = []
     for name, key in averages.items():

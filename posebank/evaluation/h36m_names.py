@@ -9,9 +9,22 @@ from posebank.annotations.h36m_files import CAMERAS
 from posebank.errors import SettingsError
 
 ACTIONS: tuple[str, ...] = (
-    "Directions", "Discussion", "Eat", "Greet", "Phone", "Pose", "Purchase", "Sit", "SitDown",
-    "Smoke", "Photo", "Wait", "Walk", "WalkDog", "WalkTogether",
-)  # fmt: skip
+    "Directions",
+    "Discussion",
+    "Eat",
+    "Greet",
+    "Phone",
+    "Pose",
+    "Purchase",
+    "Sit",
+    "SitDown",
+    "Smoke",
+    "Photo",
+    "Wait",
+    "Walk",
+    "WalkDog",
+    "WalkTogether",
+)
 """The 15 actions, as Table 3 names and orders them."""
 
 SIX_ACTIONS: tuple[str, ...] = ("Discussion", "Eat", "Greet", "Photo", "Walk", "WalkDog")
@@ -19,12 +32,25 @@ SIX_ACTIONS: tuple[str, ...] = ("Discussion", "Eat", "Greet", "Photo", "Walk", "
 
 # Clip names differ between the data set's own files and its conversions ("Photo", "TakingPhoto").
 _ACTION_OF_CLIP = {
-    "directions": "Directions", "discussion": "Discussion", "eating": "Eat", "greeting": "Greet",
-    "phoning": "Phone", "posing": "Pose", "purchases": "Purchase", "sitting": "Sit",
-    "sittingdown": "SitDown", "smoking": "Smoke", "photo": "Photo", "takingphoto": "Photo",
-    "waiting": "Wait", "walking": "Walk", "walkdog": "WalkDog", "walkingdog": "WalkDog",
-    "walktogether": "WalkTogether", "walkingtogether": "WalkTogether",
-}  # fmt: skip
+    "directions": "Directions",
+    "discussion": "Discussion",
+    "eating": "Eat",
+    "greeting": "Greet",
+    "phoning": "Phone",
+    "posing": "Pose",
+    "purchases": "Purchase",
+    "sitting": "Sit",
+    "sittingdown": "SitDown",
+    "smoking": "Smoke",
+    "photo": "Photo",
+    "takingphoto": "Photo",
+    "waiting": "Wait",
+    "walking": "Walk",
+    "walkdog": "WalkDog",
+    "walkingdog": "WalkDog",
+    "walktogether": "WalkTogether",
+    "walkingtogether": "WalkTogether",
+}
 
 _IMAGE = re.compile(
     r"(?:.*/)?(?P<subject>S\d+)_(?P<action>[A-Za-z]+)(?:[ _](?P<number>\d+))?"

@@ -31,10 +31,15 @@ def head_sizes(
 
     Parameters
     ----------
-    head_box : (n, 4) x1 y1 x2 y2 in pixels, NaN where unknown.
-    joints_2d, state : (n, 13, 2) pixels and (n, 13). Only with ``fallback``: a person without a
-        head box gets ``HEAD_PER_SHOULDERS`` x the distance from the head to the middle of the
-        shoulders, if none of the three is missing (a completed joint will do).
+    head_box : array (n, 4)
+        x1 y1 x2 y2 in pixels, NaN where unknown.
+    joints_2d : array (n, 13, 2), pixels
+        Joints, which only ``fallback`` uses.
+    state : array (n, 13)
+        Joint states, which only ``fallback`` uses.
+    fallback : bool
+        Give a person without a head box ``HEAD_PER_SHOULDERS`` x the distance from the head to the
+        middle of the shoulders, if none of the three is missing (a completed joint will do).
 
     Returns
     -------

@@ -113,7 +113,10 @@ def average_precision(
 
     Parameters
     ----------
-    group_weight : (n_groups,) how often each group counts (the bootstrap's); 1 by default.
+    detections : Detections
+        Detections with their scores and matches.
+    group_weight : array (n_groups,) or None
+        How often each group counts (the bootstrap's); 1 by default.
 
     Notes
     -----

@@ -35,6 +35,9 @@ TABLE4: dict[str, tuple[float, float]] = {
 """2D error on Human3.6M (pixels) and PCKh@0.5 on the MPII test set (percent)."""
 
 MPII_VALIDATION: dict[str, float | None] = {
-    "PCKh@0.5": 75.0, "PCKh@1": 90.0, "mAP@0.5": 49.0, "mAP@1": 60.0,
-}  # fmt: skip
+    "PCKh@0.5": 75.0,
+    "PCKh@1": 90.0,
+    "mAP@0.5": 49.0,
+    "mAP@1": 60.0,
+}
 """Section 4.2, LCR-Net + PPI, "around"; 78.5 PCKh@0.5 with COCO added."""

@@ -43,7 +43,8 @@ def table1(ours: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> pd.DataFrame:
 
     Parameters
     ----------
-    ours : method -> K -> numbers ``absolute`` and ``rigid``, mm, of one data set and training
+    ours : mapping
+        Method -> K -> numbers ``absolute`` and ``rigid``, mm, of one data set and training
         length, and ``absolute_interval`` and ``rigid_interval`` if known.
     """
     columns = sorted({*paper_numbers.TABLE1_K, *(k for scores in ours.values() for k in scores)})
@@ -66,13 +67,19 @@ def table2(ours: Mapping[str, Mapping[str, ProtocolScore]]) -> pd.DataFrame:
 
     Parameters
     ----------
-    ours : method -> protocol (``p1``, ``p2``, ``p3``) -> score; protocols may be missing.
+    ours : mapping
+        Method -> protocol (``p1``, ``p2``, ``p3``) -> score; protocols may be missing.
     """
     rows: list[list[Any]] = [
         ["paper", name, *values] for name, values in paper_numbers.TABLE2.items()
     ]
-    cells = [("p1", "absolute"), ("p1", "rigid"), ("p2", "absolute"), ("p2", "rigid"),
-             ("p3", "rigid")]  # fmt: skip
+    cells = [
+        ("p1", "absolute"),
+        ("p1", "rigid"),
+        ("p2", "absolute"),
+        ("p2", "rigid"),
+        ("p3", "rigid"),
+    ]
     intervals: list[list[Interval | None]] = []
     for method, scores in ours.items():
         values, bounds = [], []
@@ -90,7 +97,8 @@ def table3(ours: Mapping[str, ProtocolScore]) -> pd.DataFrame:
 
     Parameters
     ----------
-    ours : method -> score of P2.
+    ours : mapping
+        Method -> score of P2.
     """
     rows: list[list[Any]] = [
         ["paper", name, *values] for name, values in paper_numbers.TABLE3.items()
@@ -112,7 +120,10 @@ def table4(
 
     Parameters
     ----------
-    ours : method -> both numbers, None for one that is not measured. intervals : of these.
+    ours : mapping
+        Method -> both numbers, None for one that is not measured.
+    intervals : mapping or None
+        Method -> confidence intervals of both numbers.
     """
     rows: list[list[Any]] = [
         ["paper", name, *values] for name, values in paper_numbers.TABLE4.items()
@@ -134,10 +145,14 @@ def section42(ours: Mapping[str, EvaluationResult]) -> pd.DataFrame:
         ["paper", "LCR-Net + PPI", *paper_numbers.MPII_VALIDATION.values(), None, None]
     ]
     intervals: list[list[Interval | None]] = []
-    cells = [("pckh", "weighted", "interval"), ("pckh", "at_1", "at_1_interval"),
-             ("map", "value", "interval"), ("map", "at_1", "at_1_interval"),
-             ("mpjpe", "absolute", "absolute_interval"),
-             ("mpjpe", "rigid", "rigid_interval")]  # fmt: skip
+    cells = [
+        ("pckh", "weighted", "interval"),
+        ("pckh", "at_1", "at_1_interval"),
+        ("map", "value", "interval"),
+        ("map", "at_1", "at_1_interval"),
+        ("mpjpe", "absolute", "absolute_interval"),
+        ("mpjpe", "rigid", "rigid_interval"),
+    ]
     for method, result in ours.items():
         n = result.numbers
         rows.append(["ours", method, *(n[part][value] for part, value, _ in cells)])

@@ -51,9 +51,12 @@ def relative_distances(
 
     Parameters
     ----------
-    pred_2d, true_2d : (n, n_joints, 2) pixels; NaN in ``pred_2d`` where nothing was predicted.
-    reference : (n,) pixels, NaN where unknown.
-    annotated : (n, n_joints)
+    pred_2d, true_2d : array (n, n_joints, 2), pixels
+        Predicted and true joints; NaN in ``pred_2d`` where nothing was predicted.
+    reference : array (n,), pixels
+        Length that the distances are divided by; NaN where unknown.
+    annotated : array (n, n_joints)
+        Joints that are scored.
 
     Returns
     -------
@@ -101,9 +104,16 @@ def pckh(
 
     Parameters
     ----------
-    pred_2d, true_2d : (n, 13, 2) pixels; the prediction chosen for each person, NaN if none.
-    head_size : (n,) pixels (see ``head_sizes``); the torso size makes this PCK instead.
-    annotated : (n, 13)
+    pred_2d, true_2d : array (n, 13, 2), pixels
+        The prediction selected for each person (NaN if none), and the true joints.
+    head_size : array (n,), pixels
+        Head size of each person, see ``head_sizes``; with torso sizes the score is PCK.
+    annotated : array (n, 13)
+        Joints that are scored.
+    threshold : float
+        Distance below which a joint is right, in head sizes.
+    strict : bool
+        Count only joints strictly below the threshold as right.
     """
     distance = relative_distances(pred_2d, true_2d, head_size, annotated)
     return share_within(distance, threshold, strict=strict)

@@ -81,12 +81,17 @@ def read_predictions(
 
     Parameters
     ----------
-    path : the file.
-    kind : one of ``KINDS``; by default the file's suffix and content decide.
-    images : the file's image ids -> the ground truth's, where they differ.
-    reference : of COCO results, what their numbers mean; by default an ``image_id`` is a name, and
+    path : Path
+        The file.
+    kind : str or None
+        One of ``KINDS``; by default the file's suffix and content decide.
+    images : mapping or None
+        The file's image ids -> the ground truth's, where they differ.
+    reference : CocoReference or None
+        Of COCO results, what their numbers mean; by default an ``image_id`` is a name, and
         the number of keypoints decides which is which joint.
-    known : (n,) image ids of the ground truth, which decide between images of one number.
+    known : array (n,) or None
+        Image ids of the ground truth, which decide between images of one number.
 
     Raises
     ------

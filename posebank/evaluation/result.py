@@ -40,17 +40,19 @@ class EvaluationResult:
     def headline(self) -> dict[str, Any]:
         """The few numbers that a reader wants first; None for what could not be computed."""
         n = self.numbers
-        result: dict[str, Any] = plain({
-            "people": n["people"],
-            "found": n["found"],
-            "pckh_percent": n["pckh"]["weighted"],
-            "pckh_limbs_percent": n["pckh"]["limbs_weighted"],
-            "map_percent": n["map"]["value"],
-            "mpjpe_mm": n["mpjpe"]["absolute"],
-            "mpjpe_rigid_mm": n["mpjpe"]["rigid"],
-            "mpjpe_similarity_mm": n["mpjpe"]["similarity"],
-            "pixel_error": n["pixels"]["mean"],
-        })  # fmt: skip
+        result: dict[str, Any] = plain(
+            {
+                "people": n["people"],
+                "found": n["found"],
+                "pckh_percent": n["pckh"]["weighted"],
+                "pckh_limbs_percent": n["pckh"]["limbs_weighted"],
+                "map_percent": n["map"]["value"],
+                "mpjpe_mm": n["mpjpe"]["absolute"],
+                "mpjpe_rigid_mm": n["mpjpe"]["rigid"],
+                "mpjpe_similarity_mm": n["mpjpe"]["similarity"],
+                "pixel_error": n["pixels"]["mean"],
+            }
+        )
         return result
 
     def main_numbers(self) -> pd.DataFrame:
@@ -64,7 +66,9 @@ class EvaluationResult:
 
         pckh, pck, ap, mm = n["pckh"], n["pck"], n["map"], n["mpjpe"]
         rows = [
-            row("images", n, "images"), row("people", n, "people"), row("people found", n, "found"),
+            row("images", n, "images"),
+            row("people", n, "people"),
+            row("people found", n, "found"),
             row("predictions", n, "predictions"),
             row(f"PCKh@{pckh['threshold']:g} (%)", pckh, "weighted", "interval"),
             row(f"PCKh@{pckh['threshold']:g}, 12 limb joints (%)", pckh, "limbs_weighted"),
@@ -81,7 +85,7 @@ class EvaluationResult:
             row("MPJPE, similarity alignment (mm)", mm, "similarity", "similarity_interval"),
             row("2D error (px)", n["pixels"], "mean", "interval"),
             row("nearer with left and right exchanged (%)", n["exchanged"], "share", "interval"),
-        ]  # fmt: skip
+        ]
         return pd.DataFrame(rows, dtype=object)
 
     def as_json(self) -> dict[str, Any]:
@@ -118,12 +122,15 @@ class EvaluationResult:
 
 
 _TITLES = {
-    "main": "The main numbers", "against_nms": "PPI less NMS, for the same people",
-    "joints": "By joint", "datasets": "By data set",
-    "annotated": "By number of annotated joints", "actions": "By action",
+    "main": "The main numbers",
+    "against_nms": "PPI less NMS, for the same people",
+    "joints": "By joint",
+    "datasets": "By data set",
+    "annotated": "By number of annotated joints",
+    "actions": "By action",
     "rarity": "By rarity of the pose: distance to the closest anchor-pose",
     **{f"h36m_{p}": f"Human3.6M, protocol {p.upper()}" for p in ("p1", "p2", "p3")},
-}  # fmt: skip
+}
 
 
 def plain(value: Any) -> Any:

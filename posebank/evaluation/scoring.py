@@ -87,10 +87,16 @@ def score_people(
         truth.head_box, truth.joints_2d, truth.state, fallback=settings.head_fallback
     )
     selected = select(
-        predictions.image_id, predictions.joints_2d, predictions.score,
-        truth.image_id, truth.joints_2d, truth.state != JointState.MISSING,
-        rule=settings.selection_rule, min_iou=settings.min_iou, exclusive=settings.exclusive,
-    )  # fmt: skip
+        predictions.image_id,
+        predictions.joints_2d,
+        predictions.score,
+        truth.image_id,
+        truth.joints_2d,
+        truth.state != JointState.MISSING,
+        rule=settings.selection_rule,
+        min_iou=settings.min_iou,
+        exclusive=settings.exclusive,
+    )
     found = selected >= 0
     pred_2d = np.full((len(truth), N_JOINTS, 2), np.nan)
     pred_2d[found] = predictions.joints_2d[selected[found]]
@@ -144,8 +150,16 @@ def evaluate(
 
     Parameters
     ----------
-    anchors : the anchor-poses, for scores by rarity of the pose (Figure 6 right).
-    coco : a COCO annotation file; ``oks`` is then scored against it, with its own areas and
+    predictions : Predictions
+        Predictions of the images.
+    truth : GroundTruth
+        The people and their true joints.
+    settings : EvaluationSettings or None
+        Metrics and thresholds; the defaults are the paper's.
+    anchors : Anchors or None
+        The anchor-poses, for scores by rarity of the pose (Figure 6 right).
+    coco : Path or None
+        A COCO annotation file; ``oks`` is then scored against it, with its own areas and
         crowds, instead of against ``truth``.
 
     Returns
@@ -220,9 +234,11 @@ def _oks(predictions: Predictions, truth: GroundTruth, coco: Path | None) -> dic
 def mean_intervals(truth: GroundTruth, settings: EvaluationSettings) -> MeanIntervals:
     """Intervals of means over the people of the ground truth."""
     return MeanIntervals(
-        sampling_units(truth), replicates=settings.bootstrap, confidence=settings.confidence,
+        sampling_units(truth),
+        replicates=settings.bootstrap,
+        confidence=settings.confidence,
         seed=settings.seed,
-    )  # fmt: skip
+    )
 
 
 def _mean(values: NDArray[np.float64]) -> float:

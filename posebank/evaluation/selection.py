@@ -91,9 +91,24 @@ def select(
 
     Parameters
     ----------
-    pred_image, pred_2d, score : (n_pred,), (n_pred, 13, 2) pixels, (n_pred,)
-    true_image, true_2d : (n_true,), (n_true, 13, 2) pixels
-    known : (n_true, 13), which true joints may be used for the person's box.
+    pred_image : array (n_pred,)
+        Image id of each prediction.
+    pred_2d : array (n_pred, 13, 2), pixels
+        Predicted joints.
+    score : array (n_pred,)
+        Score of each prediction.
+    true_image : array (n_true,)
+        Image id of each person.
+    true_2d : array (n_true, 13, 2), pixels
+        True joints.
+    known : array (n_true, 13)
+        Which true joints may be used for the person's box.
+    rule : Selection
+        One of ``SELECTIONS``.
+    min_iou : float
+        Smallest overlap (IoU) of a selected prediction.
+    exclusive : bool
+        Select each prediction for one person at most.
 
     Returns
     -------

@@ -16,11 +16,18 @@ import pandas as pd
 _PAGE = 84  # characters that fit on a line of an article, columns two apart
 
 _HEADINGS = {
-    "pckh": "PCKh (%)", "pck_torso": "PCK, torso (%)", "ap": "AP (%)", "pixels": "2D error (px)",
-    "absolute_mm": "3D error (mm)", "rigid_mm": "rigid (mm)", "similarity_mm": "similarity (mm)",
-    "absolute": "3D error (mm)", "rigid": "rigid (mm)", "similarity": "similarity (mm)",
+    "pckh": "PCKh (%)",
+    "pck_torso": "PCK, torso (%)",
+    "ap": "AP (%)",
+    "pixels": "2D error (px)",
+    "absolute_mm": "3D error (mm)",
+    "rigid_mm": "rigid (mm)",
+    "similarity_mm": "similarity (mm)",
+    "absolute": "3D error (mm)",
+    "rigid": "rigid (mm)",
+    "similarity": "similarity (mm)",
     "rarity_mm": "rarity (mm)",
-}  # fmt: skip
+}
 """Column -> what stands above it on paper; other names stand for themselves."""
 
 
@@ -83,11 +90,23 @@ def to_markdown(table: pd.DataFrame, digits: int = 1) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-_LATEX = str.maketrans({
-    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-})  # fmt: skip
+_LATEX = str.maketrans(
+    {
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+    }
+)
 
 
 def to_latex(table: pd.DataFrame, caption: str = "", digits: int = 1) -> str:
@@ -136,6 +155,11 @@ def _tabular(text: _Shown, columns: Sequence[int]) -> list[str]:
 
     form = "".join("r" if text.numeric[i] else "l" for i in columns)
     return [
-        rf"\begin{{tabular}}{{{form}}}", r"\toprule", line(text.names), r"\midrule",
-        *map(line, text.rows), r"\bottomrule", r"\end{tabular}",
-    ]  # fmt: skip
+        rf"\begin{{tabular}}{{{form}}}",
+        r"\toprule",
+        line(text.names),
+        r"\midrule",
+        *map(line, text.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]

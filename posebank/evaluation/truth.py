@@ -65,8 +65,16 @@ def _people(table: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
         people = people.chunk(0) if people.num_chunks else pa.array([], type=people.type)
     counts = people.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     flat = people.flatten()
-    names = ["person_id", "joints_2d", "state", "joints_3d", "head_box", "single_person",
-             "group_id", "provenance"]  # fmt: skip
+    names = [
+        "person_id",
+        "joints_2d",
+        "state",
+        "joints_3d",
+        "head_box",
+        "single_person",
+        "group_id",
+        "provenance",
+    ]
     schema = pa.schema([SHARD_PERSON.field(name) for name in names])
     columns = [flat.field(name) for name in names]
     return pa.Table.from_arrays(columns, schema=schema), np.repeat(np.arange(len(counts)), counts)

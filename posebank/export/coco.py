@@ -22,9 +22,17 @@ _V = np.array([0, 2, 1, 1], dtype=np.int64)  # missing, visible, occluded, compl
 _INFO = "posebank labels: 2D keypoints completed and 3D poses from motion capture"
 _COCO_LAYOUT = Layout(COCO_NAMES, {n: COCO_NAMES.index(n) for n in JOINT_NAMES if n in COCO_NAMES})
 _LABEL_FIELDS = (
-    "person_id", "joints_2d", "state", "joints_3d", "trust", "error_norm", "error_mm",
-    "ambiguity_mm", "pose_id", "provenance",
-)  # fmt: skip
+    "person_id",
+    "joints_2d",
+    "state",
+    "joints_3d",
+    "trust",
+    "error_norm",
+    "error_mm",
+    "ambiguity_mm",
+    "pose_id",
+    "provenance",
+)
 _PERSON_FIELDS = ("head_box", "scale", "group_id", "video_id")
 
 
@@ -40,10 +48,14 @@ def coco_of_source(
 
     Parameters
     ----------
-    file : the annotation file.
-    rows : number of an annotation in the file -> row of its label.
-    labels : the labels.
-    people : everyone annotated, for the sizes of the images.
+    file : CocoFile
+        The annotation file.
+    rows : mapping
+        Number of an annotation in the file -> row of its label.
+    labels : Labels
+        The labels.
+    people : People
+        All annotated people, for the sizes of the images.
     """
     content = dict(file.raw)
     annotations = []
@@ -101,10 +113,13 @@ def _category(number: int | str, layout: Layout) -> dict[str, Any]:
     at = layout.position
     limbs = [[at[a] + 1, at[b] + 1] for a, b in LIMBS if a in at and b in at]
     return {
-        "id": number, "name": "person", "supercategory": "person",
+        "id": number,
+        "name": "person",
+        "supercategory": "person",
         "keypoints": [_coco_name(name) for name in layout.names],
-        "skeleton": limbs, "posebank_keypoints": list(JOINT_NAMES),
-    }  # fmt: skip
+        "skeleton": limbs,
+        "posebank_keypoints": list(JOINT_NAMES),
+    }
 
 
 def _coco_name(name: str) -> str:
@@ -161,10 +176,14 @@ def label_fields(labels: Labels, row: int, layout: Layout, points: np.ndarray) -
 
     Parameters
     ----------
-    labels : the labels.
-    row : row of the label.
-    layout : which keypoint is which joint.
-    points : (n, 3) the annotation's own keypoints.
+    labels : Labels
+        The labels.
+    row : int
+        Row of the label.
+    layout : Layout
+        Which keypoint is which joint.
+    points : array (n, 3)
+        The annotation's own keypoints.
     """
     completed = np.array(points, dtype=np.float64).reshape(-1, 3)
     solid: list[list[float] | None] = [None] * len(completed)
@@ -180,8 +199,11 @@ def label_fields(labels: Labels, row: int, layout: Layout, points: np.ndarray) -
         "translation": labels.camera_translation[row].tolist(),
     }
     return {
-        **fields, "completed": completed.ravel().tolist(), "keypoints_3d": solid, "camera": camera,
-    }  # fmt: skip
+        **fields,
+        "completed": completed.ravel().tolist(),
+        "keypoints_3d": solid,
+        "camera": camera,
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -222,13 +244,17 @@ def coco_of_people(people: People, labels: Labels) -> dict[str, Any]:
                 points[place] = [*people.joints_2d[row, J[joint]].tolist(), _V[state]]
         known = people.joints_2d[row][people.state[row] != JointState.MISSING]
         annotation: dict[str, Any] = {
-            "id": row + 1, "image_id": numbers[key], "category_id": 1,
-            "keypoints": points.ravel().tolist(), "bbox": _box(known),
+            "id": row + 1,
+            "image_id": numbers[key],
+            "category_id": 1,
+            "keypoints": points.ravel().tolist(),
+            "bbox": _box(known),
             "person_id": people.person_id[row],
             **{name: _plain(getattr(people, name)[row]) for name in _PERSON_FIELDS},
-            "single_person": bool(people.single_person[row]) if people.single_person[row] >= 0
+            "single_person": bool(people.single_person[row])
+            if people.single_person[row] >= 0
             else None,
-        }  # fmt: skip
+        }
         _add_standard_fields(annotation, points)
         label = row_of.get(people.person_id[row])
         if label is not None:

@@ -33,9 +33,16 @@ def export_webdataset(
 
     Parameters
     ----------
-    folder : a finished ``shards`` artefact.
-    out : an existing or new folder.
-    image_roots : image folder of each data set, for shards that refer to images.
+    folder : Path
+        A finished ``shards`` artefact.
+    out : Path
+        An existing or new folder.
+    split : str
+        Split to export.
+    images_per_tar : int
+        Images in one tar file.
+    image_roots : mapping or None
+        Image folder of each data set, for shards that refer to images.
 
     Returns
     -------

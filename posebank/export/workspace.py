@@ -47,8 +47,10 @@ def export_coco(workspace: Path, output: Path) -> list[Path]:
 
     Parameters
     ----------
-    workspace : folder with ``annotations`` and ``labels``.
-    output : the file to write, or a folder.
+    workspace : Path
+        Folder with ``annotations`` and ``labels``.
+    output : Path
+        The file to write, or a folder.
 
     Returns
     -------

@@ -52,10 +52,14 @@ def plan(
 
     Parameters
     ----------
-    dataset : an entry of ``DOWNLOADS``.
-    folder : where the data set goes; it need not exist.
-    annotations_only : leave out archives that hold images only.
-    retries : how often to ask a server that does not answer.
+    dataset : Download
+        An entry of ``DOWNLOADS``.
+    folder : Path
+        Where the data set goes; it need not exist.
+    annotations_only : bool
+        Leave out archives that hold images only.
+    retries : Retries or None
+        How often to ask a server that does not answer.
     """
     urls = tuple(u for u in _urls(dataset, annotations_only) if not _is_there(folder, u))
     with session(retries or Retries()) as client:
@@ -86,12 +90,18 @@ def fetch(
 
     Parameters
     ----------
-    dataset : an entry of ``DOWNLOADS``.
-    folder : made where it does not exist.
-    annotations_only : leave out archives that hold images only.
-    keep_archives : keep each archive after it has been unpacked.
-    retries : how often to try again.
-    progress : called for every piece that arrives.
+    dataset : Download
+        An entry of ``DOWNLOADS``.
+    folder : Path
+        Made where it does not exist.
+    annotations_only : bool
+        Leave out archives that hold images only.
+    keep_archives : bool
+        Keep each archive after it has been unpacked.
+    retries : Retries or None
+        How often to try again.
+    progress : callable or None
+        Called for every piece that arrives.
 
     Returns
     -------

@@ -73,11 +73,16 @@ def download(
 
     Parameters
     ----------
-    client : from ``session``.
-    url : of the file.
-    target : where the file goes when it is complete.
-    retries : tries after a connection that broke off.
-    progress : called for every piece that arrives.
+    client : requests.Session
+        From ``session``.
+    url : str
+        Address of the file.
+    target : Path
+        Where the file goes when it is complete.
+    retries : Retries or None
+        How often to try again after a connection that broke off.
+    progress : callable or None
+        Called for every piece that arrives.
 
     Raises
     ------

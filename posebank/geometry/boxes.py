@@ -20,8 +20,10 @@ def boxes_around(joints_2d: NDArray[Any], margin: float = BOX_MARGIN) -> NDArray
 
     Parameters
     ----------
-    joints_2d : any unit; every point counts.
-    margin : fraction of the width added on the left and on the right, and of the height added
+    joints_2d : array (..., n_joints, 2)
+        Joints, in any unit; every one counts.
+    margin : float
+        Fraction of the width added on the left and on the right, and of the height added
         above and below. A pose 100 px wide gets a box of 120 px at the default 0.10.
 
     Examples

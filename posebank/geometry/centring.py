@@ -13,8 +13,10 @@ def centre_on(
 
     Parameters
     ----------
-    points : (..., n_points, d), read where ``mask`` is true.
-    mask : (..., n_points).
+    points : array (..., n_points, d)
+        Points, read where ``mask`` is true.
+    mask : array (..., n_points)
+        Points that count.
 
     Returns
     -------

@@ -44,10 +44,13 @@ def joint_errors_mm(
 
     Parameters
     ----------
-    pred_3d, true_3d : (n, 13, 3) metres, camera axes.
-    root : what is subtracted from both before they are compared; of no effect with ``align``.
-    align : None, ``rigid`` (rotation and translation: the paper's "Align.") or ``similarity`` (a
-        change of size as well: "PA-MPJPE" elsewhere).
+    pred_3d, true_3d : array (n, 13, 3), metres
+        Poses in camera axes.
+    root : Root
+        What is subtracted from both before they are compared; of no effect with ``align``.
+    align : Align or None
+        None, ``rigid`` (rotation and translation: the paper's "Align.") or ``similarity``
+        (a change of size as well: "PA-MPJPE" elsewhere).
     """
     if align not in (None, "rigid", "similarity"):
         raise ValueError(f"expected align None, 'rigid' or 'similarity', got {align!r}")

@@ -100,8 +100,10 @@ class Chain:
 
         Parameters
         ----------
-        channels : (n_frames, n_channels) values as in the file.
-        radians_per_unit : pi / 180 for degrees.
+        channels : array (n_frames, n_channels)
+            Values as in the file.
+        radians_per_unit : float
+            Unit of the angles: pi / 180 for degrees.
 
         Returns
         -------

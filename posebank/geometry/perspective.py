@@ -67,8 +67,11 @@ def see_from(
 
     Parameters
     ----------
-    joints_3d : (..., n_points, 3) metres, camera axes, relative to the body centre.
-    distance : metres from the camera to the body centre; broadcasts against (..., n_points, 1).
+    joints_3d : array (..., n_points, 3), metres
+        Poses in camera axes, relative to the body centre.
+    distance : float or array
+        Distance from the camera to the body centre, metres; broadcasts against
+        (..., n_points, 1).
 
     Returns
     -------

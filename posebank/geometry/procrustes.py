@@ -17,10 +17,13 @@ def align(
 
     Parameters
     ----------
-    source, target : (..., n_points, 3), any one unit.
-    scale : also allow a change of size ("PA-MPJPE"); without it the alignment is rigid, which is
-        what the LCR-Net paper reports as aligned.
-    weights : (..., n_points) non-negative; 0 leaves a point out of the fit (it is still moved).
+    source, target : array (..., n_points, 3)
+        Points, in one unit.
+    scale : bool
+        Also allow a change of size ("PA-MPJPE"); without it the alignment is rigid, which
+        is what the LCR-Net paper reports as aligned.
+    weights : array (..., n_points) or None
+        Non-negative; 0 leaves a point out of the fit (it is still moved).
 
     Returns
     -------

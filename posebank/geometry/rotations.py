@@ -33,9 +33,11 @@ def fixed_axes_rotation(order: str, angles: NDArray[Any]) -> NDArray[np.float64]
 
     Parameters
     ----------
-    order : letters of ``xyz``, any case, each the axis of one angle: ``"xyz"`` turns about x
+    order : str
+        Letters of ``xyz``, any case, each the axis of one angle: ``"xyz"`` turns about x
         first, so it is ``Rz @ Ry @ Rx``.
-    angles : (..., len(order)) radians.
+    angles : array (..., len(order)), radians
+        One angle for each letter.
 
     Returns
     -------
@@ -53,8 +55,10 @@ def heading_angle(joints: NDArray[Any], right: int, left: int) -> NDArray[np.flo
 
     Parameters
     ----------
-    joints : (..., n_joints, 3), y up.
-    right, left : joints whose difference is the axis.
+    joints : array (..., n_joints, 3)
+        Joints, y up.
+    right, left : int
+        Joints whose difference is the axis.
 
     Returns
     -------

@@ -229,11 +229,13 @@ def build_backbone(settings: TrainSettings, *, load_weights: bool = True) -> Bac
 
     Parameters
     ----------
-    settings : ``backbone``; ``weights``: "" for random ones, "imagenet" (not for small), else a
-        file: a torch state dict with the names of torchvision's or timm's network, or for vgg16 an
-        ``.npz`` of its convolutions in order (kernel OIHW or HWIO, then bias, of each; for RGB
-        input); ``frozen_stages``, ``frozen_norm`` and ``pooled``.
-    load_weights : False builds the same network without reading its first weights.
+    settings : TrainSettings
+        ``backbone``; ``weights``: "" for random ones, "imagenet" (not for small), else a
+        file: a torch state dict with the names of torchvision's or timm's network, or for
+        vgg16 an ``.npz`` of its convolutions in order (kernel OIHW or HWIO, then bias, of
+        each; for RGB input); ``frozen_stages``, ``frozen_norm`` and ``pooled``.
+    load_weights : bool
+        False builds the same network without reading its first weights.
 
     Raises
     ------

@@ -39,7 +39,14 @@ def integrate(
 
     Parameters
     ----------
-    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; score : (n,), positive.
+    joints_2d : array (n, 13, 2), pixels
+        2D poses of the proposals.
+    joints_3d : array (n, 13, 3), metres
+        3D poses of the proposals, camera axes.
+    score : array (n,)
+        Score of each proposal, above 0.
+    settings : IntegrationSettings
+        Thresholds of the integration.
     """
     order = np.argsort(-score, kind="stable")
     p, q, s = joints_2d[order], joints_3d[order], np.asarray(score, np.float64)[order]

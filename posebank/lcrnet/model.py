@@ -241,7 +241,12 @@ def classification_loss(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor
 
     Parameters
     ----------
-    logits : (b, C + 1); label : (b,) in 0..C; weight : (b,).
+    logits : Tensor (b, C + 1)
+        Scores of the classes, the background first.
+    label : Tensor (b,)
+        Class of each box, in 0..C.
+    weight : Tensor (b,)
+        Weight of each box in the mean.
     """
     loss = F.cross_entropy(logits, label, reduction="none")
     return (loss * weight).sum() / max(len(label), 1)
@@ -257,9 +262,15 @@ def regression_loss(
 
     Parameters
     ----------
-    found, wanted : (p, 13, 5) of the boxes on people. weight : (p, 13). n_boxes : sampled boxes.
-    beta : error at which the loss turns from ``error^2 / (2 beta)`` to ``error - beta / 2``; 1 in
-        equation 5.
+    found, wanted : Tensor (p, 13, 5)
+        Regressed and wanted values of the boxes on people.
+    weight : Tensor (p, 13)
+        Weight of each joint.
+    n_boxes : int
+        Number of sampled boxes, by which the sum is divided.
+    beta : float
+        Error at which the loss turns from ``error^2 / (2 beta)`` to ``error - beta / 2``; 1
+        in equation 5.
     """
     loss = F.smooth_l1_loss(found, wanted, reduction="none", beta=beta)
     return (loss * weight[..., None]).sum() / max(n_boxes, 1)
@@ -269,9 +280,7 @@ def _dense(inside: int, settings: TrainSettings) -> list[nn.Module]:
     """A fully connected layer, with what goes around it."""
     width = settings.fc_channels
     norm: list[nn.Module] = [nn.BatchNorm1d(width)] if settings.fc_norm else []
-    return [
-        nn.Linear(inside, width), *norm, nn.ReLU(inplace=True), nn.Dropout(settings.dropout)
-    ]  # fmt: skip
+    return [nn.Linear(inside, width), *norm, nn.ReLU(inplace=True), nn.Dropout(settings.dropout)]
 
 
 def _region_proposals(backbone: Backbone, settings: TrainSettings) -> RegionProposalNetwork:

@@ -138,12 +138,14 @@ class Predictor:
                 values.cpu().double().numpy()
                 for values in (proposals.joints_2d, proposals.joints_3d, proposals.score)
             )
-            each.append({
-                name: _predictions(
-                    INTEGRATIONS[name](joints_2d, joints_3d, score, chosen), image_id
-                )
-                for name in integrations
-            })  # fmt: skip
+            each.append(
+                {
+                    name: _predictions(
+                        INTEGRATIONS[name](joints_2d, joints_3d, score, chosen), image_id
+                    )
+                    for name in integrations
+                }
+            )
         return each
 
 
@@ -193,7 +195,18 @@ def predict_shards(
 
     Parameters
     ----------
-    progress : gets the images done, and of how many.
+    predictor : Predictor
+        The trained network.
+    shards : Path
+        Folder of the shards.
+    split : str or None
+        Split to use; None takes every image.
+    integrations : sequence of str
+        Ways to integrate the proposals: ``ppi``, ``nms`` or both.
+    settings : IntegrationSettings or None
+        Settings of the integration; by default the predictor's.
+    progress : callable or None
+        Called with the number of images done and in all.
 
     Returns
     -------
@@ -201,9 +214,13 @@ def predict_shards(
     """
     data = PoseShards(shards, split)
     return predict_samples(
-        predictor, data, range(len(data)),
-        integrations=integrations, settings=settings, progress=progress,
-    )  # fmt: skip
+        predictor,
+        data,
+        range(len(data)),
+        integrations=integrations,
+        settings=settings,
+        progress=progress,
+    )
 
 
 def predict_samples(

@@ -17,9 +17,16 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 _POSITIVE = (
-    "iterations", "images_per_batch", "boxes_per_image", "accumulate", "short_side", "long_side",
-    "pooled", "fc_channels", "checkpoint_every",
-)  # fmt: skip
+    "iterations",
+    "images_per_batch",
+    "boxes_per_image",
+    "accumulate",
+    "short_side",
+    "long_side",
+    "pooled",
+    "fc_channels",
+    "checkpoint_every",
+)
 
 
 @dataclass(frozen=True)
@@ -148,10 +155,21 @@ class TrainSettings:
                 )
         for names, least in (
             (_POSITIVE, 1),
-            (("frozen_stages", "window", "validation_images", "shift", "colour",
-              "rotation_deg", "average", "backbone_rate"), 0),
+            (
+                (
+                    "frozen_stages",
+                    "window",
+                    "validation_images",
+                    "shift",
+                    "colour",
+                    "rotation_deg",
+                    "average",
+                    "backbone_rate",
+                ),
+                0,
+            ),
             (("scale",), 1),
-        ):  # fmt: skip
+        ):
             for name in names:
                 if not getattr(self, name) >= least:
                     raise SettingsError(

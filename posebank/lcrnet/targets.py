@@ -84,9 +84,22 @@ def image_targets(
 
     Parameters
     ----------
-    joints_2d : (n, 13, 2) px; joints_3d : (n, 13, 3) m; state : (n, 13) uint8.
-    joint_weight : (n, 13); person_weight : (n,).
-    size : height and width of the image, px. ignored : (i, 4) boxes, px.
+    joints_2d : Tensor (n, 13, 2), pixels
+        2D poses of the image's people.
+    joints_3d : Tensor (n, 13, 3), metres
+        3D poses, camera axes.
+    state : Tensor (n, 13)
+        Joint states, uint8.
+    joint_weight : Tensor (n, 13)
+        Weight of each joint in the regression loss.
+    person_weight : Tensor (n,)
+        Weight of each person in the losses.
+    anchors : AnchorTensors
+        The anchor-poses.
+    size : (int, int)
+        Height and width of the image, pixels.
+    ignored : Tensor (i, 4)
+        Boxes x1 y1 x2 y2, pixels, that count neither as people nor as background.
     """
     points = joints_2d.numpy()
     closest, _ = assign(anchors.pose_3d[: anchors.n_full].numpy(), joints_3d.numpy())
@@ -126,7 +139,10 @@ def label_boxes(boxes: Tensor, targets: ImageTargets) -> tuple[Tensor, Tensor]:
 
     Parameters
     ----------
-    boxes : (b, 4) px.
+    boxes : Tensor (b, 4)
+        Boxes x1 y1 x2 y2, pixels.
+    targets : ImageTargets
+        Boxes and poses of the image's people.
 
     Returns
     -------
@@ -165,7 +181,16 @@ def regression_targets(
 
     Parameters
     ----------
-    boxes : (b, 4); classes : (b,) all above 0; person : (b,).
+    boxes : Tensor (b, 4)
+        Boxes.
+    classes : Tensor (b,)
+        Anchor class of each box, above 0.
+    person : Tensor (b,)
+        Row of the person of each box.
+    targets : ImageTargets
+        Boxes and poses of the image's people.
+    anchors : AnchorTensors
+        The anchor-poses.
 
     Returns
     -------
@@ -185,7 +210,14 @@ def poses_from_regression(
 
     Parameters
     ----------
-    boxes : (b, 4); classes : (b,) above 0; values : (b, 13, 5).
+    boxes : Tensor (b, 4)
+        Boxes.
+    classes : Tensor (b,)
+        Anchor class of each box, above 0.
+    values : Tensor (b, 13, 5)
+        Regressed values.
+    anchors : AnchorTensors
+        The anchor-poses.
 
     Returns
     -------

@@ -90,9 +90,12 @@ def summed_features(
 
     Parameters
     ----------
-    backbone : a key of ``PACKAGED``, or the name of a timm model.
-    weights : "imagenet" or "" for random ones.
-    frozen_norm : fold batch normalisation into the convolutions before it. It then keeps its
+    backbone : str
+        A key of ``PACKAGED``, or the name of a timm model.
+    weights : str
+        "imagenet" or "" for random ones.
+    frozen_norm : bool
+        Fold batch normalisation into the convolutions before it. It then keeps its
         statistics, and an image takes half of the time and memory.
 
     Returns
@@ -165,9 +168,14 @@ def fold_norms(network: nn.Module) -> None:
                     continue
                 fuse: Any = fuse_conv_bn_weights  # its hints leave out what it accepts
                 conv.weight, conv.bias = fuse(
-                    conv.weight, conv.bias, child.running_mean, child.running_var, child.eps,
-                    child.weight, child.bias,
-                )  # fmt: skip
+                    conv.weight,
+                    conv.bias,
+                    child.running_mean,
+                    child.running_var,
+                    child.eps,
+                    child.weight,
+                    child.bias,
+                )
                 # timm's normalisation layers hold the activation that follows them.
                 setattr(module, name, getattr(child, "act", nn.Identity()))
                 convolution = None

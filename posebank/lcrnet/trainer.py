@@ -116,12 +116,22 @@ def train(
 
     Parameters
     ----------
-    run : folder for ``checkpoint_initial.pt``, ``checkpoint.pt``, ``metrics.parquet`` and
-        TensorBoard's logs (scalars, and pictures at each checkpoint); with ``validation_images``
-        also ``validation.parquet``, the scores at each checkpoint against images and CPU seconds.
-    resume : go on from ``checkpoint.pt`` if it is there; the losses are those of a run that was
+    shards : Path
+        Folder of the shards.
+    anchors : Anchors
+        The anchor-poses.
+    run : Path
+        Folder for ``checkpoint_initial.pt``, ``checkpoint.pt``, ``metrics.parquet`` and
+        TensorBoard's logs (scalars, and pictures at each checkpoint); with
+        ``validation_images`` also ``validation.parquet``, the scores at each checkpoint
+        against images and CPU seconds.
+    settings : TrainSettings
+        Settings of the training.
+    resume : bool
+        Go on from ``checkpoint.pt`` if it is there; the losses are those of a run that was
         not interrupted.
-    progress : called with iterations done and in all.
+    progress : callable or None
+        Called with iterations done and in all.
 
     Raises
     ------

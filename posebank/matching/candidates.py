@@ -31,8 +31,14 @@ def fit(unit: Array, mask: NDArray[np.bool_], joints: Array, rotation: Array) ->
 
     Parameters
     ----------
-    unit : (13, 2) query; mask : (13,).
-    joints : (..., 13, 3) poses; rotation : (..., 3, 3).
+    unit : array (13, 2)
+        Normalised 2D pose.
+    mask : array (13,)
+        Joints that are annotated.
+    joints : array (..., 13, 3)
+        Poses.
+    rotation : array (..., 3, 3)
+        Rotations from world to camera axes.
     """
     flat = np.einsum("...jd,...cd->...jc", joints[..., mask, :], rotation[..., :2, :])
     flat = flat - flat.mean(axis=-2, keepdims=True)
@@ -99,7 +105,18 @@ class Best:
 
         Parameters
         ----------
-        rows : (n,) candidate poses; rotation : (n, 3, 3) their cameras.
+        i : int
+            Number of the query.
+        queries : Queries
+            Normalised 2D poses.
+        bank : PoseBank
+            Poses to search.
+        rows : array (n,)
+            Candidate poses.
+        rotation : array (n, 3, 3)
+            Rotations of their cameras.
+        min_distance_mm : float
+            Least distance between two matches of a person, millimetres.
         """
         k = self.pose_row.shape[1]
         joints = bank.joints_3d[rows].astype(np.float64)

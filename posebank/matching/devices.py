@@ -19,7 +19,8 @@ def gpu(name: str) -> torch.device | None:
 
     Parameters
     ----------
-    name : ``cpu``, ``cuda``, or ``auto``: a GPU where there is one.
+    name : str
+        ``cpu``, ``cuda``, or ``auto``: a GPU where there is one.
 
     Raises
     ------

@@ -24,12 +24,17 @@ def matching_error(
 
     Parameters
     ----------
-    matches : as ``match`` returns them.
-    people : any superset of the matches' people.
-    by : ``dataset``; ``annotated`` (number of annotated joints); ``joint`` (each annotated joint's
-        own residual: their RMS over a person's joints is the person's error); ``rarity`` (fifths
-        of the people by how far, in ``error_norm``, their k-th match is: 1 common, 5 rare).
-    bank : that the matches refer to; only ``joint`` needs it.
+    matches : Matches
+        Matches, as ``match`` returns them.
+    people : People
+        Any superset of the matches' people.
+    by : str
+        ``dataset``; ``annotated`` (number of annotated joints); ``joint`` (each annotated
+        joint's own residual: their RMS over a person's joints is the person's error);
+        ``rarity`` (fifths of the people by how far, in ``error_norm``, their k-th match is:
+        1 common, 5 rare).
+    bank : PoseBank or None
+        Bank that the matches refer to; only ``joint`` needs it.
 
     Returns
     -------

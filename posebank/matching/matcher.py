@@ -40,12 +40,16 @@ def match(
 
     Parameters
     ----------
-    bank : at least one pose.
-    people : any people; only annotated joints (state 1 or 2) count.
-    settings : matcher, k, cameras.
-    index : persisted views, used by ``views`` and ``refined`` for fully annotated people; without
-        one the views are made on the way, never all at once. The result is the same, unless it is
-        an index with ``probes``.
+    bank : PoseBank
+        Poses to match with, at least one.
+    people : People
+        People to match; only annotated joints (state 1 or 2) count.
+    settings : MatchSettings
+        Matcher, number of matches and cameras.
+    index : ViewIndex or None
+        Persisted views, used by ``views`` and ``refined`` for fully annotated people;
+        without one the views are made on the way, never all at once. The result is the
+        same, unless it is an index with ``probes``.
 
     Returns
     -------

@@ -44,8 +44,9 @@ def _scatter(mask: NDArray[np.bool_], bank: Array32, start: int, stop: int, g: A
 
 
 @njit(nogil=True)
-def _correlate(unit: Array32, mask: NDArray[np.bool_], bank: Array32, start: int, stop: int,
-               a: Array32) -> None:  # fmt: skip
+def _correlate(
+    unit: Array32, mask: NDArray[np.bool_], bank: Array32, start: int, stop: int, a: Array32
+) -> None:
     """A = q^T P of poses start..stop into a (6, stop - start)."""
     width = stop - start
     for s in range(6):
@@ -73,9 +74,16 @@ def view_scores(
 
     Parameters
     ----------
-    units : (n_people, 13, 2); bank : (13, 3, n_poses).
-    rows6 : (6, n_views) the first two rows of each camera; squares : (6, n_views) factors of
-        xx yy zz xy xz yz in n.
+    units : array (n_people, 13, 2)
+        Normalised 2D poses, one per query.
+    mask : array (13,)
+        Joints that are annotated.
+    bank : array (13, 3, n_poses)
+        Poses to search.
+    rows6 : array (6, n_views)
+        The first two rows of each camera's rotation.
+    squares : array (6, n_views)
+        Factors of xx, yy, zz, xy, xz, yz in the squared norm of the projected pose.
 
     Returns
     -------
@@ -95,9 +103,13 @@ def view_scores(
             g0, g1, g2, g3, g4, g5 = g[0, i], g[1, i], g[2, i], g[3, i], g[4, i], g[5, i]
             for v in range(n_views):
                 n = (
-                    g0 * squares[0, v] + g1 * squares[1, v] + g2 * squares[2, v]
-                    + g3 * squares[3, v] + g4 * squares[4, v] + g5 * squares[5, v]
-                )  # fmt: skip
+                    g0 * squares[0, v]
+                    + g1 * squares[1, v]
+                    + g2 * squares[2, v]
+                    + g3 * squares[3, v]
+                    + g4 * squares[4, v]
+                    + g5 * squares[5, v]
+                )
                 inverse[i, v] = np.float32(1.0) / np.sqrt(max(n, np.float32(1e-10)))
         for p in range(n_people):
             _correlate(units[p], mask, bank, start, stop, a)
@@ -106,9 +118,13 @@ def view_scores(
                 best = np.float32(-1.0)
                 for v in range(n_views):
                     c = (
-                        a0 * rows6[0, v] + a1 * rows6[1, v] + a2 * rows6[2, v]
-                        + a3 * rows6[3, v] + a4 * rows6[4, v] + a5 * rows6[5, v]
-                    ) * inverse[i, v]  # fmt: skip
+                        a0 * rows6[0, v]
+                        + a1 * rows6[1, v]
+                        + a2 * rows6[2, v]
+                        + a3 * rows6[3, v]
+                        + a4 * rows6[4, v]
+                        + a5 * rows6[5, v]
+                    ) * inverse[i, v]
                     best = max(best, c)
                 out[p, start + i] = best
     return out

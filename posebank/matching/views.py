@@ -92,9 +92,12 @@ class ViewIndex:
 
         Parameters
         ----------
-        vectors : (n, 26) centred, of norm 1.
-        k : at most 2048.
-        device : as ``MatchSettings``. On GPUs (all that FAISS sees) one file of the index is at a
+        vectors : array (n, 26)
+            Queries: 2D poses, centred and of norm 1.
+        k : int
+            Number of views to return for each, at most 2048.
+        device : str
+            As in ``MatchSettings``. GPUs (all that FAISS sees) hold one file of the index at a
             time.
 
         Returns
@@ -175,10 +178,14 @@ def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_cont
 
     Parameters
     ----------
-    bank : at least one pose.
-    folder : an existing folder, such as an artefact's staging folder.
-    settings : number of views, probes, limits and seed matter.
-    bank_content : fingerprint of the bank, which ``load_index`` compares.
+    bank : PoseBank
+        Poses to project, at least one.
+    folder : Path
+        An existing folder, such as an artefact's staging folder.
+    settings : MatchSettings
+        Number of views, probes, camera limits and seed are used.
+    bank_content : str
+        Fingerprint of the bank, which ``load_index`` compares.
 
     Returns
     -------

@@ -37,9 +37,12 @@ def skeleton_of(data: bytes, path: Path, joints: JointMap | None = None) -> Accl
 
     Parameters
     ----------
-    data : the bytes.
-    path : for messages.
-    joints : names of the bones at whose ends joints are, where they are not CMU's.
+    data : bytes
+        The whole ASF file.
+    path : Path
+        The file, for messages.
+    joints : JointMap or None
+        Names of the bones at whose ends joints are, where they are not CMU's.
     """
     skeleton = parse_asf(data.decode("latin-1"), path)
     nodes, points, needed = acclaim_points(skeleton, joints)
@@ -70,11 +73,16 @@ def read_acclaim_clip(
 
     Parameters
     ----------
-    data : the bytes of the AMC.
-    path : for messages, the rate by its name, and a companion that states the rate.
-    body : the skeleton.
-    dataset : ``cmu`` or ``hdm05``, whose rates are known in different ways.
-    options : what the user says of the file.
+    data : bytes
+        The whole AMC file.
+    path : Path
+        The file, for messages; its name and a companion file may state the rate.
+    body : AcclaimBody
+        The skeleton.
+    dataset : str
+        ``cmu`` or ``hdm05``, whose rates are known in different ways.
+    options : ReadOptions
+        What the user says about the file.
 
     Raises
     ------
@@ -94,14 +102,16 @@ def read_acclaim_clip(
     up = "y" if options.up == "auto" else options.up
     notes = (_IGNORED,) if motion.ignored else ()
     facts = {
-        "format": "ASF/AMC", "skeleton": str(skeleton.path), "unit": skeleton.unit,
+        "format": "ASF/AMC",
+        "skeleton": str(skeleton.path),
+        "unit": skeleton.unit,
         "metres_per_unit": skeleton.metres_per_unit,
         "angles": "degrees" if motion.degrees else "radians",
         "rate_evidence": evidence,
         "axes": f"{up} up ({'as in the file' if options.up == 'auto' else 'given by the user'})",
         "mapping": acclaim_mapping(options.joints),
         "frames_lost": motion.n_lost,
-    }  # fmt: skip
+    }
     joints = turned_to_y_up(joints, up)
     return ReadClip(joints, motion.frames, rate, motion.lost, facts, notes=notes)
 

@@ -85,8 +85,10 @@ def subject_and_name(path: Path, root: Path) -> tuple[str, str]:
 
     Parameters
     ----------
-    path : of the clip.
-    root : the folder that was searched; its own name is used where it is the archive's subset.
+    path : Path
+        Path of the clip.
+    root : Path
+        The folder that was searched; its own name is used where it is the archive's subset.
     """
     inside = path.parent.relative_to(root).parts
     folders = [*([] if len(inside) > 1 or root.name == "" else [root.name]), *inside][-2:]
@@ -99,9 +101,12 @@ def read_amass_clip(data: bytes, path: Path, options: ReadOptions | None = None)
 
     Parameters
     ----------
-    data : the whole npz file.
-    path : used in messages.
-    options : ``fps``, ``up`` and ``body_model`` are used.
+    data : bytes
+        The whole npz file.
+    path : Path
+        The file, for messages.
+    options : ReadOptions or None
+        ``fps``, ``up`` and ``body_model`` are used.
 
     Raises
     ------
@@ -135,10 +140,15 @@ def read_amass_clip(data: bytes, path: Path, options: ReadOptions | None = None)
     lost = (f"{n_bad} of {len(sound)} frames set aside: not finite",) if n_bad else ()
     up = "z" if options.up == "auto" else options.up
     facts: dict[str, Any] = {
-        "format": f"AMASS, {family}", "unit": "m", "rate_evidence": evidence,
-        "axes": f"{up} up in the file, turned to y up", "gender": gender, "body": who,
-        "mapping": dict(joint_mapping()), "frames_lost": n_bad,
-    }  # fmt: skip
+        "format": f"AMASS, {family}",
+        "unit": "m",
+        "rate_evidence": evidence,
+        "axes": f"{up} up in the file, turned to y up",
+        "gender": gender,
+        "body": who,
+        "mapping": dict(joint_mapping()),
+        "frames_lost": n_bad,
+    }
     notes += unusual_rate(rate)
     frames = np.flatnonzero(sound).astype(np.int64)
     return ReadClip(shifted_to_y_up(joints, up), frames, rate, lost, facts, notes=notes)

@@ -59,9 +59,12 @@ def read_amc(path: Path, skeleton: Skeleton, needed: Collection[str] | None = No
 
     Parameters
     ----------
-    path : the file.
-    skeleton : its ASF.
-    needed : bones without which a frame is of no use; all that have values by default.
+    path : Path
+        The file.
+    skeleton : Skeleton
+        Skeleton of its ASF.
+    needed : collection of str or None
+        Bones without which a frame is left out; by default all that have values.
 
     Raises
     ------

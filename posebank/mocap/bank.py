@@ -17,9 +17,14 @@ from posebank.skeleton import centred, mirrored_3d
 from posebank.types import MotionClip, PoseBank, texts
 
 __all__ = [
-    "BankSettings", "ClipStats", "DistinctPoses", "add_mirrored", "canonical_order",
-    "drop_near_duplicates", "poses_from_clip",
-]  # fmt: skip
+    "BankSettings",
+    "ClipStats",
+    "DistinctPoses",
+    "add_mirrored",
+    "canonical_order",
+    "drop_near_duplicates",
+    "poses_from_clip",
+]
 
 _SHORT_TAKE_S = 0.1
 
@@ -86,8 +91,10 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
 
     Parameters
     ----------
-    clip : any rate.
-    settings : see ``BankSettings``; near-duplicates and mirror images are not dealt with here.
+    clip : MotionClip
+        Clip of any frame rate.
+    settings : BankSettings
+        How clips become poses; near-duplicates and mirror images are not dealt with here.
 
     Returns
     -------
@@ -120,9 +127,18 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
     )
     limbs = {limb_name(limb): float(v) * 1000 for limb, v in zip(RIGID_LIMBS, usual, strict=True)}
     stats = ClipStats(
-        clip.name, clip.subject, clip.fps, len(clip.frames), int(jumped.sum()),
-        int(stretched.sum()), int(still.sum()), len(bank), limbs, clip.lost, clip.notes,
-    )  # fmt: skip
+        clip.name,
+        clip.subject,
+        clip.fps,
+        len(clip.frames),
+        int(jumped.sum()),
+        int(stretched.sum()),
+        int(still.sum()),
+        len(bank),
+        limbs,
+        clip.lost,
+        clip.notes,
+    )
     return bank, stats
 
 

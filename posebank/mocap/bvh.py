@@ -138,9 +138,17 @@ def parse_bvh(data: bytes, path: Path) -> BvhMotion:
         line = lines.number + 1 + max(int(bad_lines), 0)
         raise SourceError(path, f"expected frames of {n_channels} numbers, found none", line)
     motion = BvhMotion(
-        path, tuple(names), tuple(nodes), values, rows, frame_time, frame_time_line,
-        int(declared), tuple(lost), n_lines - len(values),
-    )  # fmt: skip
+        path,
+        tuple(names),
+        tuple(nodes),
+        values,
+        rows,
+        frame_time,
+        frame_time_line,
+        int(declared),
+        tuple(lost),
+        n_lines - len(values),
+    )
     return _with_absolute_positions(motion)
 
 

@@ -52,10 +52,14 @@ def read_bvh_clip(data: bytes, path: Path, dataset: str, options: ReadOptions) -
 
     Parameters
     ----------
-    data : the bytes of the file.
-    path : for messages.
-    dataset : ``poseprior``, whose unit and upward axis are known, or any other.
-    options : what the user says of the file.
+    data : bytes
+        The whole file.
+    path : Path
+        The file, for messages.
+    dataset : str
+        ``poseprior``, whose unit and upward axis are known, or any other.
+    options : ReadOptions
+        What the user says about the file.
 
     Raises
     ------
@@ -86,13 +90,17 @@ def read_bvh_clip(data: bytes, path: Path, dataset: str, options: ReadOptions) -
     facts: dict[str, Any] = {
         "format": "BVH",
         "naming": match.scheme if convention is None else f"cgspeed, {match.scheme}",
-        "unit": unit, "metres_per_unit": metres, "angles": "degrees",
-        "rate_evidence": evidence, "axes": axes,
+        "unit": unit,
+        "metres_per_unit": metres,
+        "angles": "degrees",
+        "rate_evidence": evidence,
+        "axes": axes,
         "mapping": {j: " + ".join(motion.names[n] for n in match.nodes[j]) for j in JOINT_NAMES}
         | {"head": body.head},
-        "frames_declared": motion.declared_frames, "frames_lost": motion.n_lost,
+        "frames_declared": motion.declared_frames,
+        "frames_lost": motion.n_lost,
         "lengths_put_back": "thorax, wrist" if convention == "motionbuilder" else "none",
-    }  # fmt: skip
+    }
     return ReadClip(joints, motion.frames, rate, motion.lost, facts, notes=tuple(notes))
 
 

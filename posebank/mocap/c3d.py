@@ -41,10 +41,8 @@ from posebank.skeleton import JOINT_NAMES, J
 NEEDED_MARKERS = tuple(
     side + name
     for side in "LR"
-    for name in (
-        "FWT", "BWT", "KNE", "ANK", "HEE", "TOE", "SHO", "ELB", "WRA", "WRB", "FHD", "BHD",
-    )
-)  # fmt: skip
+    for name in ("FWT", "BWT", "KNE", "ANK", "HEE", "TOE", "SHO", "ELB", "WRA", "WRB", "FHD", "BHD")
+)
 """The markers of the 41-marker set of CMU and HDM05 from which the 13 joints are computed."""
 
 _LEAST_SEEN = 0.5  # of the frames; a marker that may be absent is ignored where it is rarer
@@ -98,10 +96,15 @@ def parse_markers(
 
     Parameters
     ----------
-    data : the whole file.
-    path : used in messages.
-    options : what the user says about unit, axes and rate.
-    prefix : of the person's labels; by default of the person with most of the needed markers.
+    data : bytes
+        The whole file.
+    path : Path
+        The file, for messages.
+    options : ReadOptions or None
+        What the user says about unit, axes and rate.
+    prefix : str or None
+        Prefix of the person's labels; by default of the person with most of the needed
+        markers.
 
     Raises
     ------
@@ -157,8 +160,10 @@ def c3d_people(path: Path, joints: JointMap | None = None) -> tuple[list[str], d
 
     Parameters
     ----------
-    path : the file.
-    joints : markers of the joints that the user names.
+    path : Path
+        The file.
+    joints : JointMap or None
+        Markers of the joints that the user names.
 
     Returns
     -------
@@ -236,12 +241,17 @@ def read_c3d_clip(
         )
     frames = content.first_frame + np.arange(len(seen), dtype=np.int64)
     facts = {
-        "format": "C3D", "unit": unit, "metres_per_unit": metres, "rate_evidence": evidence,
+        "format": "C3D",
+        "unit": unit,
+        "metres_per_unit": metres,
+        "rate_evidence": evidence,
         "axes": f"{up} up in the file, turned to y up",
-        "markers": len(person.columns), "person": person.prefix or "labels without a prefix",
-        "mapping": used.mapping(), "contradictions": list(content.notes),
+        "markers": len(person.columns),
+        "person": person.prefix or "labels without a prefix",
+        "mapping": used.mapping(),
+        "contradictions": list(content.notes),
         "frames_lost": int((~seen).sum()),
-    }  # fmt: skip
+    }
     if others := _other_people(people, person, path, options.joints):
         facts["other_people"] = others
     return ReadClip(
@@ -421,10 +431,14 @@ def _rules(
 
     Parameters
     ----------
-    path : used in messages.
-    person : whose markers.
-    joints : the user's markers of joints.
-    usual : names of markers that are seen in many frames; the others only serve where none of
+    path : Path
+        The file, for messages.
+    person : MarkedPerson
+        The person whose markers are used.
+    joints : JointMap or None
+        The user's markers of joints.
+    usual : sequence of str
+        Names of markers that are seen in many frames; the others only serve where none of
         these can.
 
     Raises
@@ -495,8 +509,14 @@ def _stated_unit(text: str) -> str:
     letters = re.sub(r"[^a-z]", "", text.lower())
     if letters == "m":
         return "m"
-    for beginning, unit in (("mm", "mm"), ("mil", "mm"), ("cm", "cm"), ("cent", "cm"),
-                            ("met", "m"), ("in", "in")):  # fmt: skip
+    for beginning, unit in (
+        ("mm", "mm"),
+        ("mil", "mm"),
+        ("cm", "cm"),
+        ("cent", "cm"),
+        ("met", "m"),
+        ("in", "in"),
+    ):
         if letters.startswith(beginning):
             return unit
     return ""
@@ -539,8 +559,14 @@ def _up(
 
     Parameters
     ----------
-    content, path, options : the file and how to read it.
-    joints : (n_frames, 13, 3) metres, the file's axes; None where it holds no whole body.
+    content : C3DFile
+        The file.
+    path : Path
+        The file, for messages.
+    options : ReadOptions
+        What the user says about the file.
+    joints : array (n_frames, 13, 3), metres, or None
+        Joints in the file's axes; None where it holds no whole body.
     """
     if options.up != "auto":
         up = options.up.upper()
@@ -565,10 +591,14 @@ def _decided_up(path: Path, text: str, stated: str, joints: Vectors) -> tuple[st
 
     Parameters
     ----------
-    path : used in messages.
-    text : what POINT:Y_SCREEN says.
-    stated : the same if it is an axis, else empty.
-    joints : (n_frames, 13, 3) metres, the file's axes.
+    path : Path
+        The file, for messages.
+    text : str
+        Value of POINT:Y_SCREEN.
+    stated : str
+        The same if it is an axis, else empty.
+    joints : array (n_frames, 13, 3), metres
+        Joints in the file's axes.
     """
     if not len(joints):
         return stated or "+Z", ()

@@ -74,8 +74,10 @@ class C3DFile:
 
         Parameters
         ----------
-        columns : places among the points of the file.
-        step : take every so manieth frame.
+        columns : sequence of int
+            Columns of the points to read.
+        step : int
+            Take one of this many frames.
 
         Returns
         -------
@@ -179,8 +181,10 @@ def parse_c3d(data: bytes, path: Path) -> C3DFile:
 
     Parameters
     ----------
-    data : the whole file.
-    path : used in messages.
+    data : bytes
+        The whole file.
+    path : Path
+        The file, for messages.
 
     Raises
     ------

@@ -75,8 +75,10 @@ def roles_of(joint: str, roles: Collection[str]) -> tuple[list[str], list[str]]:
 
     Parameters
     ----------
-    joint : an ``lcrnet13`` name.
-    roles : at hand.
+    joint : str
+        An ``lcrnet13`` name.
+    roles : collection of str
+        Roles that the file has markers for.
     """
     alternatives, extra = _wanted(joint)
     found = next((one for one in alternatives if all(role in roles for role in one)), None)
@@ -138,9 +140,13 @@ class MarkedBody:
             return self._head()
         side, _, kind = name.partition("_")
         rules: Mapping[str, Callable[[str, float], Vectors]] = {
-            "hip": self._hip, "knee": self._knee, "ankle": self._ankle,
-            "shoulder": self._shoulder, "elbow": self._elbow, "wrist": self._wrist,
-        }  # fmt: skip
+            "hip": self._hip,
+            "knee": self._knee,
+            "ankle": self._ankle,
+            "shoulder": self._shoulder,
+            "elbow": self._elbow,
+            "wrist": self._wrist,
+        }
         return rules[kind](side.upper(), 1.0 if side == "r" else -1.0)
 
     @cached_property

@@ -20,25 +20,33 @@ SIDED_ROLES: Mapping[str, tuple[str, ...]] = {
     "ankle": ("*ANK", "*ANKLE", "*ANKLELAT", "*ANKLELATERAL", "*ANKLEOUT", "*FAL"),
     "ankle inside": ("*MED", "*MANK", "*ANKLEMED", "*ANKLEMEDIAL", "*ANKLEIN", "*TAM", "*MANKLE"),
     "heel": ("*HEE", "*HEEL", "*HEELBACK", "*FCC"),
-    "toe": (
-        "*TOE", "*TOETIP", "*FOREFOOT2", "*FM2", "*MT2", "*FOREFOOT5", "*FM5", "*MT5", "*MT1",
-    ),
-    "shoulder": (
-        "*SHO", "*SHOULDER", "*ACROMIUM", "*ACROMION", "*SHOULDERTOP", "*SAE", "*ACR",
-    ),
+    "toe": ("*TOE", "*TOETIP", "*FOREFOOT2", "*FM2", "*MT2", "*FOREFOOT5", "*FM5", "*MT5", "*MT1"),
+    "shoulder": ("*SHO", "*SHOULDER", "*ACROMIUM", "*ACROMION", "*SHOULDERTOP", "*SAE", "*ACR"),
     "elbow": ("*ELB", "*ELBOW", "*ELBOWLAT", "*ELBOWLATERAL", "*ELBOWOUT", "*HLE"),
     "elbow inside": ("*MELB", "*ELBOWMED", "*ELBOWMEDIAL", "*ELBOWIN", "*HME", "*ELM"),
     "wrist, thumb side": (
-        "*WRA", "*WRISTLAT", "*WRISTLATERAL", "*WRISTIN", "*RSP", "*IWR", "*WRISTRADIUS",
+        "*WRA",
+        "*WRISTLAT",
+        "*WRISTLATERAL",
+        "*WRISTIN",
+        "*RSP",
+        "*IWR",
+        "*WRISTRADIUS",
     ),
     "wrist, other side": (
-        "*WRB", "*WRISTMED", "*WRISTMEDIAL", "*WRISTOUT", "*USP", "*OWR", "*WRISTULNA",
+        "*WRB",
+        "*WRISTMED",
+        "*WRISTMEDIAL",
+        "*WRISTOUT",
+        "*USP",
+        "*OWR",
+        "*WRISTULNA",
     ),
     "wrist": ("*WRI", "*WRIST", "*WRT"),
     "head front": ("*FHD",),
     "head back": ("*BHD",),
     "head side": ("HEAD*", "*HEAD", "*HD"),
-}  # fmt: skip
+}
 """Role of either side -> its names: those of Vicon (CMU, HDM05) first, then those of Plug-in Gait,
 of Helen Hayes (also OpenSim's), of Qualisys, and of anatomical landmarks (the Calibrated Anatomical
 System Technique and the Istituti Ortopedici Rizzoli)."""
@@ -116,8 +124,10 @@ def people_in(labels: Sequence[str], prefixes: Iterable[str] = ()) -> list[Marke
 
     Parameters
     ----------
-    labels : of the points of a file.
-    prefixes : beginnings of labels that the file lists as its subjects' (SUBJECTS:LABEL_PREFIXES).
+    labels : sequence of str
+        Labels of the points of a file.
+    prefixes : sequence of str
+        Beginnings of labels that the file lists as its subjects' (SUBJECTS:LABEL_PREFIXES).
 
     Returns
     -------

@@ -28,8 +28,10 @@ def drop_near_duplicates(bank: PoseBank, min_distance_mm: float) -> PoseBank:
 
     Parameters
     ----------
-    bank : any order.
-    min_distance_mm : 0 keeps all.
+    bank : PoseBank
+        Poses in any order.
+    min_distance_mm : float
+        Least mean joint distance of two poses that are kept, millimetres; 0 keeps all.
 
     Returns
     -------
@@ -89,9 +91,17 @@ class DistinctPoses:
         self._grow(self._n_kept + len(bank))
         flat = np.ascontiguousarray(joints.reshape(len(joints), -1))
         rows, self._n_kept = _keep_distinct(
-            flat, features, cells, self._limit, self._n_kept,
-            self._poses, self._features, self._cells, self._head, self._following,
-        )  # fmt: skip
+            flat,
+            features,
+            cells,
+            self._limit,
+            self._n_kept,
+            self._poses,
+            self._features,
+            self._cells,
+            self._head,
+            self._following,
+        )
         return bank.take(rows)
 
     def _grow(self, needed: int) -> None:

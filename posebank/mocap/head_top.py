@@ -35,9 +35,12 @@ def is_head_end(end: NDArray[np.float64], legs: float, up: NDArray[np.float64] |
 
     Parameters
     ----------
-    end : (3,) at rest, in the unit of ``legs``.
-    legs : length of thigh and shank.
-    up : (3,) upward at rest, None where the rest pose does not stand.
+    end : array (3,)
+        End of the head at rest, in the unit of ``legs``.
+    legs : float
+        Length of thigh and shank.
+    up : array (3,) or None
+        Upward at rest, None where the rest pose does not stand.
     """
     length = float(np.linalg.norm(end))
     shortest, longest = (part * legs / LEGS_IN_STATURES for part in _PLAUSIBLE_IN_STATURES)
@@ -53,11 +56,14 @@ def completed_end(
 
     Parameters
     ----------
-    necks : (3,) vectors to the head joint from the joints below it at rest, the nearest first; the
+    necks : iterable of array (3,)
+        Vectors to the head joint from the joints below it at rest, the nearest first; the
         first that is long enough gives the direction.
-    legs : length of thigh and shank.
-    up : (3,) upward at rest, None where the rest pose does not stand; it is the direction where no
-        joint below the head gives one, or that one is not upward.
+    legs : float
+        Length of thigh and shank.
+    up : array (3,) or None
+        Upward at rest, None where the rest pose does not stand; it is the direction where
+        no joint below the head gives one, or that one is not upward.
     """
     stature = legs / LEGS_IN_STATURES
     direction = np.array([0.0, 1.0, 0.0]) if up is None else up

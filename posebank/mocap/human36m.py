@@ -93,10 +93,12 @@ def read_h36m_clip(path: Path, name: str, fps: float | None) -> ReadClip:
     n_bad = int((~sound).sum())
     lost = (f"{n_bad} of {len(sound)} frames set aside: not finite",) if n_bad else ()
     facts = {
-        "format": {".cdf": "CDF", ".h5": "HDF5", ".npz": "npz"}[suffix], "unit": unit,
-        "rate_evidence": evidence, "axes": "+Z up in the file, turned to y up",
+        "format": {".cdf": "CDF", ".h5": "HDF5", ".npz": "npz"}[suffix],
+        "unit": unit,
+        "rate_evidence": evidence,
+        "axes": "+Z up in the file, turned to y up",
         "mapping": {j: H36M_NAMES[i] for j, i in zip(JOINT_NAMES, _PICK, strict=True)},
         "frames_lost": n_bad,
-    }  # fmt: skip
+    }
     frames = np.flatnonzero(sound).astype(np.int64)
     return ReadClip(joints[sound], frames, rate, lost, facts, _sha256(path, stamp))

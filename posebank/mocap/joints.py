@@ -32,10 +32,14 @@ ACCLAIM_BONE: Mapping[str, str] = {
     f"{side}_{joint}": side + bone
     for side in "rl"
     for joint, bone in (
-        ("ankle", "tibia"), ("knee", "femur"), ("hip", "hipjoint"),
-        ("wrist", "wrist"), ("elbow", "humerus"), ("shoulder", "clavicle"),
+        ("ankle", "tibia"),
+        ("knee", "femur"),
+        ("hip", "hipjoint"),
+        ("wrist", "wrist"),
+        ("elbow", "humerus"),
+        ("shoulder", "clavicle"),
     )
-} | {"head": "head"}  # fmt: skip
+} | {"head": "head"}
 """``lcrnet13`` name -> bone whose end it is (the head's is extended to the top)."""
 
 _LEG_RANGE_M = (0.35, 1.40)
@@ -62,8 +66,10 @@ def acclaim_points(
 
     Parameters
     ----------
-    skeleton : an ASF.
-    joints : names of the bones at whose ends joints are, where they are not CMU's.
+    skeleton : Skeleton
+        Skeleton of an ASF.
+    joints : JointMap or None
+        Names of the bones at whose ends joints are, where they are not CMU's.
 
     Raises
     ------

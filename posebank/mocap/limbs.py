@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 from posebank.skeleton import J
 
 RIGID_LIMBS: tuple[tuple[str, str], ...] = (
-    ("r_ankle", "r_knee"), ("r_knee", "r_hip"), ("l_ankle", "l_knee"), ("l_knee", "l_hip"),
-    ("r_wrist", "r_elbow"), ("r_elbow", "r_shoulder"),
-    ("l_wrist", "l_elbow"), ("l_elbow", "l_shoulder"), ("r_hip", "l_hip"),
-)  # fmt: skip
+    ("r_ankle", "r_knee"),
+    ("r_knee", "r_hip"),
+    ("l_ankle", "l_knee"),
+    ("l_knee", "l_hip"),
+    ("r_wrist", "r_elbow"),
+    ("r_elbow", "r_shoulder"),
+    ("l_wrist", "l_elbow"),
+    ("l_elbow", "l_shoulder"),
+    ("r_hip", "l_hip"),
+)
 """Pairs of joints whose distance a sound clip keeps."""
 
 ADULT_HEIGHT_M = 1.70
@@ -79,10 +85,13 @@ _CHAINS = np.array(  # outwards: a limb is put on the new place of the one befor
         _limb(f"{side}_{outer}", f"{side}_{inner}")
         for side in "rl"
         for outer, inner in (
-            ("knee", "hip"), ("ankle", "knee"), ("elbow", "shoulder"), ("wrist", "elbow"),
+            ("knee", "hip"),
+            ("ankle", "knee"),
+            ("elbow", "shoulder"),
+            ("wrist", "elbow"),
         )
     ]
-)  # fmt: skip
+)
 
 
 @njit(cache=True, nogil=True)
@@ -120,7 +129,10 @@ def retargeted(
 
     Parameters
     ----------
-    own, lengths : (9,) of the ``RIGID_LIMBS``, the person's and the other's.
+    joints : array (n, 13, 3)
+        Poses of one person.
+    own, lengths : array (9,)
+        Lengths of the ``RIGID_LIMBS``: the person's and the other's.
     """
     scaled = joints * (lengths.sum() / own.sum())
     return with_limb_lengths(scaled, np.broadcast_to(lengths, (len(joints), len(lengths))))

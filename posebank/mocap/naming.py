@@ -21,39 +21,55 @@ END_SITE = "end site"
 LIMB_JOINTS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 
 SCHEMES: tuple[tuple[str, str, str], ...] = (
-    ("UpLeg-Leg-Foot", "upleg leg foot arm forearm hand",
-     "MotionBuilder, Mixamo, LAFAN1, Rokoko, Perception Neuron, Pose Prior, cgspeed"),
-    ("Hip-Knee-Ankle", "hip knee ankle shoulder elbow wrist",
-     "Xsens MVN's BVH, SMPL, Kinect, cgspeed's 3ds Max release"),
-    ("Biped", "thigh calf foot upperarm forearm hand",
-     "3ds Max Biped, Reallusion, Valve"),
-    ("Thigh-Calf-LowerArm", "thigh calf foot upperarm lowerarm hand",
-     "MB-Lab, Unreal, MakeHuman's game rig"),
-    ("UpperLeg-LowerLeg-LowerArm", "upperleg lowerleg foot upperarm lowerarm hand",
-     "Bandai-Namco, Unity, VRM"),
-    ("UpperLeg-LowerLeg-ForeArm", "upperleg lowerleg foot upperarm forearm hand",
-     "Xsens MVN's segments"),
-    ("MakeHuman", "upperleg01 lowerleg01 foot upperarm01 lowerarm01 wrist",
-     "MakeHuman's default rig"),
-    ("Biovision", "upleg lowleg foot uparm lowarm hand",
-     "the sample file of the format"),
-    ("Daz Genesis 3, 8", "thighbend shin foot shldrbend forearmbend hand",
-     "Daz Studio"),
-    ("Poser", "thigh shin foot shldr forearm hand",
-     "Poser, Daz Genesis 1, 2"),
-    ("Thigh-Shin-UpperArm", "thigh shin foot upperarm forearm hand",
-     "Daz Genesis 9, Blender Rigify"),
-    ("Thigh-Shin-Arm", "thigh shin foot arm forearm hand",
-     "Rokoko Studio"),
-    ("OptiTrack", "thigh shin foot uarm farm hand",
-     "OptiTrack Motive"),
-    ("Human", "thigh calf foot upperarm forearm palm",
-     "skeletons with the prefix Human"),
-    ("iPi", "thigh shin foot shoulder forearm hand",
-     "iPi Mocap Studio"),
-    ("Acclaim", "femur tibia foot humerus radius hand",
-     "conversions of ASF/AMC that keep the bones' names"),
-)  # fmt: skip
+    (
+        "UpLeg-Leg-Foot",
+        "upleg leg foot arm forearm hand",
+        "MotionBuilder, Mixamo, LAFAN1, Rokoko, Perception Neuron, Pose Prior, cgspeed",
+    ),
+    (
+        "Hip-Knee-Ankle",
+        "hip knee ankle shoulder elbow wrist",
+        "Xsens MVN's BVH, SMPL, Kinect, cgspeed's 3ds Max release",
+    ),
+    ("Biped", "thigh calf foot upperarm forearm hand", "3ds Max Biped, Reallusion, Valve"),
+    (
+        "Thigh-Calf-LowerArm",
+        "thigh calf foot upperarm lowerarm hand",
+        "MB-Lab, Unreal, MakeHuman's game rig",
+    ),
+    (
+        "UpperLeg-LowerLeg-LowerArm",
+        "upperleg lowerleg foot upperarm lowerarm hand",
+        "Bandai-Namco, Unity, VRM",
+    ),
+    (
+        "UpperLeg-LowerLeg-ForeArm",
+        "upperleg lowerleg foot upperarm forearm hand",
+        "Xsens MVN's segments",
+    ),
+    (
+        "MakeHuman",
+        "upperleg01 lowerleg01 foot upperarm01 lowerarm01 wrist",
+        "MakeHuman's default rig",
+    ),
+    ("Biovision", "upleg lowleg foot uparm lowarm hand", "the sample file of the format"),
+    ("Daz Genesis 3, 8", "thighbend shin foot shldrbend forearmbend hand", "Daz Studio"),
+    ("Poser", "thigh shin foot shldr forearm hand", "Poser, Daz Genesis 1, 2"),
+    (
+        "Thigh-Shin-UpperArm",
+        "thigh shin foot upperarm forearm hand",
+        "Daz Genesis 9, Blender Rigify",
+    ),
+    ("Thigh-Shin-Arm", "thigh shin foot arm forearm hand", "Rokoko Studio"),
+    ("OptiTrack", "thigh shin foot uarm farm hand", "OptiTrack Motive"),
+    ("Human", "thigh calf foot upperarm forearm palm", "skeletons with the prefix Human"),
+    ("iPi", "thigh shin foot shoulder forearm hand", "iPi Mocap Studio"),
+    (
+        "Acclaim",
+        "femur tibia foot humerus radius hand",
+        "conversions of ASF/AMC that keep the bones' names",
+    ),
+)
 """Name, the six joints in the order of ``LIMB_JOINTS``, and who uses it. The first that fits is
 taken: where a file has both an upper arm and a shoulder, the shoulder is the collar bone."""
 
@@ -61,8 +77,13 @@ _STEMS: dict[str, tuple[str, ...]] = {
     joint: tuple(dict.fromkeys(row.split()[place] for _, row, _ in SCHEMES))
     for place, joint in enumerate(LIMB_JOINTS)
 }
-_LAST = {"hip": ("hip",), "knee": ("leg",), "ankle": ("foot",), "shoulder": ("arm", "shoulder"),
-         "wrist": ("hand", "palm")}  # fmt: skip
+_LAST = {
+    "hip": ("hip",),
+    "knee": ("leg",),
+    "ankle": ("foot",),
+    "shoulder": ("arm", "shoulder"),
+    "wrist": ("hand", "palm"),
+}
 for _joint, _words in _LAST.items():  # names that mean another joint where a better one is there
     _STEMS[_joint] = tuple(w for w in _STEMS[_joint] if w not in _words) + _words
 
@@ -283,8 +304,12 @@ def _head(plain: Mapping[str, int], form: _Form | None) -> int | None:
 def _is_a_body(skeleton: Skeleton, nodes: Mapping[str, tuple[int, ...]], given: set[str]) -> bool:
     """Whether the joints that a scheme found hang from one another as a body's do."""
     for side in "rl":
-        for outer, inner in (("knee", "hip"), ("ankle", "knee"), ("elbow", "shoulder"),
-                             ("wrist", "elbow")):  # fmt: skip
+        for outer, inner in (
+            ("knee", "hip"),
+            ("ankle", "knee"),
+            ("elbow", "shoulder"),
+            ("wrist", "elbow"),
+        ):
             pair = f"{side}_{outer}", f"{side}_{inner}"
             if not given.isdisjoint(pair):
                 continue

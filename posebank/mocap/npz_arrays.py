@@ -83,8 +83,10 @@ class NpzArrays:
 
         Parameters
         ----------
-        name : of the array.
-        columns : how many of the last axis to keep; by default all.
+        name : str
+            Name of the array.
+        columns : int or None
+            Number of values of the last axis to keep; by default all.
         """
         with self._errors(f"an array of numbers {name!r}"), self._open(name) as stream:
             shape, fortran, dtype = _header(stream)

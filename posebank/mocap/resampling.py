@@ -31,9 +31,14 @@ def resample(
 
     Parameters
     ----------
-    joints : (n_frames, 13, 3); frames : (n_frames,) increasing frame numbers.
-    fps, target_fps : rates; a source that is not faster than the target is returned as it is.
-    take : (n_frames,) frames of different takes are resampled apart too.
+    joints : array (n_frames, 13, 3)
+        Joint positions.
+    frames : array (n_frames,)
+        Increasing frame numbers.
+    fps, target_fps : float
+        Rates; a source that is not faster than the target is returned as it is.
+    take : array (n_frames,) or None
+        Frames of different takes are resampled apart too.
 
     Returns
     -------

@@ -18,11 +18,17 @@ def jumped_frames(
 
     Parameters
     ----------
-    body : (n_frames, 13, 3) relative to the body centre; frames : (n_frames,) numbers.
-    reach : the furthest a joint moves from one frame to the next.
-    short : a stretch of fewer frames between jumps is damage; a longer one is another take, which
-        is kept but must not be mixed with its neighbours.
-    usable : (n_frames,) frames to look at.
+    body : array (n_frames, 13, 3)
+        Joints relative to the body centre.
+    frames : array (n_frames,)
+        Frame numbers.
+    reach : float
+        Largest distance that a joint moves from one frame to the next.
+    short : int
+        A stretch of fewer frames between jumps is damage; a longer one is another take,
+        which is kept but must not be mixed with its neighbours.
+    usable : array (n_frames,)
+        Frames that are screened.
 
     Returns
     -------

@@ -25,7 +25,8 @@ def unusual_sizes(joints: NDArray[np.float64]) -> tuple[str, ...]:
 
     Parameters
     ----------
-    joints : (n_frames, 13, 3) metres.
+    joints : array (n_frames, 13, 3), metres
+        Poses of the clip.
     """
     leg = leg_length(joints)
     notes = []

@@ -64,12 +64,15 @@ def average_adult() -> RestBody:
         shoulder = np.array([sign * _HALF_SHOULDERS, shoulders, -0.025])
         elbow = shoulder + _UPPER_ARM * _unit(sign, 0.0, -_BACK)
         at |= {
-            f"{side}_hip": hip, f"{side}_knee": knee, f"{side}_ankle": ankle,
+            f"{side}_hip": hip,
+            f"{side}_knee": knee,
+            f"{side}_ankle": ankle,
             f"{side}_foot": ankle + np.array([0.0, -0.030, 0.070]),
             f"{side}_collar": np.array([sign * 0.045, shoulders - 0.018, -0.018]),
-            f"{side}_shoulder": shoulder, f"{side}_elbow": elbow,
+            f"{side}_shoulder": shoulder,
+            f"{side}_elbow": elbow,
             f"{side}_wrist": elbow + _FOREARM * np.array([sign, 0.0, 0.0]),
-        }  # fmt: skip
+        }
     pelvis_height = _ANKLE_HEIGHT + _SHANK + _THIGH + _HIPS_BELOW_PELVIS
     joints = np.stack([at[name] for name in BODY_JOINTS])
     top = np.array([0.0, 1.0 - pelvis_height, 0.0])

@@ -19,10 +19,29 @@ from numpy.typing import NDArray
 from posebank.skeleton import JOINT_NAMES
 
 BODY_JOINTS = (
-    "pelvis", "l_hip", "r_hip", "spine1", "l_knee", "r_knee", "spine2", "l_ankle", "r_ankle",
-    "spine3", "l_foot", "r_foot", "neck", "l_collar", "r_collar", "head", "l_shoulder",
-    "r_shoulder", "l_elbow", "r_elbow", "l_wrist", "r_wrist",
-)  # fmt: skip
+    "pelvis",
+    "l_hip",
+    "r_hip",
+    "spine1",
+    "l_knee",
+    "r_knee",
+    "spine2",
+    "l_ankle",
+    "r_ankle",
+    "spine3",
+    "l_foot",
+    "r_foot",
+    "neck",
+    "l_collar",
+    "r_collar",
+    "head",
+    "l_shoulder",
+    "r_shoulder",
+    "l_elbow",
+    "r_elbow",
+    "l_wrist",
+    "r_wrist",
+)
 PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 N_BODY_JOINTS = len(BODY_JOINTS)
 _BLOCK_FRAMES = 2048  # whose rotations stay in the processor's cache
@@ -59,9 +78,12 @@ def posed_joints(
 
     Parameters
     ----------
-    rotations : (n_frames, 66) axis-angle vectors of the ``BODY_JOINTS``, radians.
-    translation : (n_frames, 3) of the model's origin, metres.
-    body : the person at rest.
+    rotations : array (n_frames, 66)
+        Axis-angle vectors of the ``BODY_JOINTS``, radians.
+    translation : array (n_frames, 3)
+        Translation of the model's origin, metres.
+    body : RestBody
+        The person at rest.
 
     Returns
     -------

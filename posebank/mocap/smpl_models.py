@@ -112,9 +112,12 @@ def model_for(folder: Path, family: str, gender: str, path: Path) -> BodyModel:
 
     Parameters
     ----------
-    folder : with the models.
-    family, gender : what the clip was made with.
-    path : the clip, for messages.
+    folder : Path
+        Folder of the models.
+    family, gender : str
+        Body model that the clip was made with.
+    path : Path
+        File of the clip, for messages.
 
     Raises
     ------

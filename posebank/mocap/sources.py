@@ -21,9 +21,14 @@ from posebank.mocap.smpl_models import find_models
 from posebank.types import MotionClip
 
 _SUFFIXES = {
-    "cmu": (".amc", ".npz"), "hdm05": (".amc", ".npz"), "poseprior": (".bvh", ".npz"),
-    "amass": (".npz",), "bvh": (".bvh",), "c3d": (".c3d",), "h36m": human36m.SUFFIXES,
-}  # fmt: skip
+    "cmu": (".amc", ".npz"),
+    "hdm05": (".amc", ".npz"),
+    "poseprior": (".bvh", ".npz"),
+    "amass": (".npz",),
+    "bvh": (".bvh",),
+    "c3d": (".c3d",),
+    "h36m": human36m.SUFFIXES,
+}
 DATASETS = tuple(_SUFFIXES)
 
 
@@ -55,9 +60,12 @@ def discover(
 
     Parameters
     ----------
-    dataset : one of ``DATASETS``.
-    sources : files, or folders that are searched to any depth.
-    options : how to read the clips of all sources, or of each source.
+    dataset : str
+        One of ``DATASETS``.
+    sources : sequence of Path
+        Files, or folders that are searched to any depth.
+    options : ReadOptions or mapping or None
+        How to read the clips of all sources, or of each source.
 
     Returns
     -------
@@ -286,11 +294,16 @@ def read_clip(
 
     Parameters
     ----------
-    source : from ``discover``.
-    fps : frame rate; overrides what the file or the table of the data set says.
-    unit : length unit (m, cm, mm, in, or metres per unit), where the file does not state it.
-    up : upward axis of the file: y, z, x, with a minus sign if it points down, or auto.
-    joints : names in the file of joints that no naming scheme finds.
+    source : ClipSource
+        From ``discover``.
+    fps : float or None
+        Frame rate; overrides what the file or the table of the data set says.
+    unit : str or None
+        Length unit (m, cm, mm, in, or metres per unit), where the file does not state it.
+    up : str or None
+        Upward axis of the file: y, z, x, with a minus sign if it points down, or auto.
+    joints : JointMap or None
+        Names in the file of joints that no naming scheme finds.
 
     Raises
     ------

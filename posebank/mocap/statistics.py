@@ -14,7 +14,8 @@ def limbs_by_subject(clips: Iterable[ClipStats]) -> dict[str, dict[str, dict[str
 
     Parameters
     ----------
-    clips : of one data set (subjects are told apart by their name alone).
+    clips : iterable of ClipStats
+        Clips of one data set (subjects are identified by their names alone).
 
     Returns
     -------

@@ -21,10 +21,15 @@ def not_found(
 
     Parameters
     ----------
-    kind : what the names are of, such as ``joint`` or ``marker``.
-    names : all names in the file.
-    guess : ``lcrnet13`` name -> name in the file, for the joints that were found.
-    usual : ``lcrnet13`` name -> the one name that was looked for, where there is only one scheme.
+    kind : str
+        What the names are of, such as ``joint`` or ``marker``.
+    names : sequence of str
+        All names in the file.
+    guess : mapping
+        ``lcrnet13`` name -> name in the file, for the joints that were found.
+    usual : mapping or None
+        ``lcrnet13`` name -> the one name that was looked for, where there is only one
+        scheme.
     """
     missing = [
         f"{joint} ({usual[joint]})" if usual else joint
@@ -47,9 +52,12 @@ def suggested_toml(kind: str, names: Sequence[str], guess: Mapping[str, str]) ->
 
     Parameters
     ----------
-    kind : what the names are of, such as ``joint`` or ``marker``.
-    names : all names in the file, indented as they should be listed.
-    guess : ``lcrnet13`` name -> name in the file, for the joints that were found.
+    kind : str
+        What the names are of, such as ``joint`` or ``marker``.
+    names : sequence of str
+        All names in the file, indented as they should be listed.
+    guess : mapping
+        ``lcrnet13`` name -> name in the file, for the joints that were found.
     """
     lines = [
         f"# Names in the file of the 13 joints; a list of {kind}s means the middle of them.",

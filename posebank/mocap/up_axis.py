@@ -83,8 +83,10 @@ def decide_up(rest: NDArray[np.float64], joints: NDArray[np.float64]) -> UpAxis:
 
     Parameters
     ----------
-    rest : (13, 3) joints of the rest pose.
-    joints : (n_frames, 13, 3) joints of the motion, metres, in the axes of the file.
+    rest : array (13, 3)
+        Joints of the rest pose.
+    joints : array (n_frames, 13, 3)
+        Joints of the motion, metres, in the axes of the file.
     """
     direction = rest_up(rest)
     stands = None if direction is None else _nearest_axis(direction)

@@ -46,8 +46,14 @@ def poses_picture(
 
     Parameters
     ----------
-    titles : (n,) a line above each.
-    boxes : ``full``, ``upper`` or both: draw the box around the body, or around the upper body.
+    poses : array (n, 13, 3), metres
+        Poses in camera axes.
+    titles : sequence of str (n,)
+        Title of each.
+    path : Path
+        File to write.
+    boxes : sequence of str
+        ``full``, ``upper`` or both: draw the box around the body, or around the upper body.
     """
     poses = np.asarray(poses, np.float64)
     front = boxes_around((poses @ view_axes(_CAMERA).T)[..., :2])
@@ -105,7 +111,12 @@ def _draw_boxes(
         style = "solid" if kind == "full" else (0, (2, 2))
         ax.add_patch(
             Rectangle(
-                (x1 + at[0], y1 + at[1]), x2 - x1, y2 - y1,
-                fill=False, edgecolor="#aaaaaa", linewidth=0.5, linestyle=style,
+                (x1 + at[0], y1 + at[1]),
+                x2 - x1,
+                y2 - y1,
+                fill=False,
+                edgecolor="#aaaaaa",
+                linewidth=0.5,
+                linestyle=style,
             )
-        )  # fmt: skip
+        )

@@ -31,9 +31,11 @@ _WENT_IN = ("bank", "annotations")
 _SAMPLE = 200  # people of each data set that the contribution of the MoCap sets is measured on
 
 _TABLES = {
-    "joints": "by joint", "datasets": "by data set", "annotated": "by number of annotated joints",
+    "joints": "by joint",
+    "datasets": "by data set",
+    "annotated": "by number of annotated joints",
     "rarity": "by rarity of the pose",
-}  # fmt: skip
+}
 _FIGURES = {
     "figure5": "3D error of each person: PPI, NMS, and PPI aligned (Figure 5)",
     "figure6": "PCKh over the distance, and over the rarity of the pose (Figure 6)",
@@ -145,9 +147,12 @@ def contribution(bank: PoseBank, people: People, names: list[str]) -> pd.DataFra
 
     Parameters
     ----------
-    bank : poses of all the sets.
-    people : annotated people; up to 200 of each data set are matched.
-    names : MoCap sets in the order of being added.
+    bank : PoseBank
+        Poses of all the sets.
+    people : People
+        Annotated people; up to 200 of each data set are matched.
+    names : sequence of str
+        MoCap sets in the order of being added.
 
     Returns
     -------
@@ -232,8 +237,10 @@ def evaluation_chapter(workspace: Path, *, beside_the_paper: bool) -> str:
 
     Parameters
     ----------
-    workspace : the workspace folder.
-    beside_the_paper : show the paper's rows beside ours; generated people are not compared with
+    workspace : Path
+        The workspace folder.
+    beside_the_paper : bool
+        Show the paper's rows beside ours; generated people are not compared with
         photographs.
     """
     folder = workspace / "evaluation"

@@ -22,8 +22,11 @@ def training_picture(metrics: pd.DataFrame, path: Path) -> Path:
 
     Parameters
     ----------
-    metrics : ``metrics.parquet`` of a run: either wide (a column each) or long (columns
-        ``name`` and ``value``), with the column ``iteration`` or ``step``.
+    metrics : pd.DataFrame
+        ``metrics.parquet`` of a run: either wide (a column each) or long (columns ``name``
+        and ``value``), with the column ``iteration`` or ``step``.
+    path : Path
+        File to write.
     """
     step = next((c for c in _STEPS if c in metrics.columns), None)
     if step is None:

@@ -81,7 +81,16 @@ def draw_pose_2d(
 
     Parameters
     ----------
-    state : (13,) joint states; all visible by default.
+    ax : Axes
+        Axes to draw on.
+    joints_2d : array (13, 2), pixels
+        The pose.
+    state : array (13,) or None
+        Joint states; all visible by default.
+    width : float
+        Line width, points.
+    alpha : float
+        Opacity.
     """
     joints = np.asarray(joints_2d, np.float64)
     if state is None:
@@ -94,8 +103,14 @@ def draw_pose_2d(
     for segment, colour, members in zip(segments, colours, ends, strict=True):
         if known[list(members)].all():
             style = (0, (2, 1.2)) if made[list(members)].any() else "solid"
-            ax.plot(*segment.T, color=colour, linewidth=width, linestyle=style, alpha=alpha,
-                    solid_capstyle="round")  # fmt: skip
+            ax.plot(
+                *segment.T,
+                color=colour,
+                linewidth=width,
+                linestyle=style,
+                alpha=alpha,
+                solid_capstyle="round",
+            )
     for joint, name in enumerate(_NAMES):
         if known[joint]:
             colour = _colour(name, name)
@@ -126,8 +141,19 @@ def draw_pose_3d(
 
     Parameters
     ----------
-    at : where on the axes the body centre comes to lie, metres, if several poses share them; the
-        limits of the axes are then left to the caller.
+    ax : Axes
+        Axes to draw on.
+    joints_3d : array (13, 3), metres
+        The pose in camera axes.
+    view : View
+        Direction that the pose is seen from.
+    floor : bool
+        Draw the floor.
+    width : float
+        Line width, points.
+    at : (float, float) or None
+        Position of the body centre on the axes, metres, if several poses share them; the caller
+        then sets the limits of the axes.
     """
     joints = np.asarray(joints_3d, np.float64)
     axes = view_axes(view)

@@ -60,12 +60,21 @@ def write_evaluation(
 
     Parameters
     ----------
-    folder : is made; None writes nothing.
-    methods : name -> predictions. Of names that differ in ``ppi`` and ``nms`` only, the last such
+    folder : Path or None
+        Folder to write, made if it does not exist; None writes nothing.
+    methods : mapping
+        Name -> predictions. Of names that differ in ``ppi`` and ``nms`` only, the last such
         pair is drawn as Figure 5; Figure 7 shows the last method, its PPI if it has one.
-    anchors : for the scores by rarity of the pose.
-    image_of : gives the image of an ``image_id``, None where it is not at hand.
-    coco : as for ``evaluate``.
+    truth : GroundTruth
+        The people and their true joints.
+    settings : EvaluationSettings
+        Metrics and thresholds.
+    anchors : Anchors or None
+        Anchor-poses, for the scores by rarity of the pose.
+    image_of : ImageOf
+        Returns the image of an ``image_id``, or None if it is not available.
+    coco : Path or None
+        As for ``evaluate``.
 
     Returns
     -------
@@ -163,8 +172,9 @@ def paper_tables(
                 pckh["weighted"] if pckh else None,
             )
             bounds[name] = (
-                p2.intervals["pixels_frames"] if p2 else None, pckh["interval"] if pckh else None
-            )  # fmt: skip
+                p2.intervals["pixels_frames"] if p2 else None,
+                pckh["interval"] if pckh else None,
+            )
         tables["table4"] = table4(values, bounds)
     return tables
 
@@ -198,17 +208,24 @@ def _figures(
     scored = {name: score_people(found, people, settings) for name, found in kept.items()}
     files.append(
         figure6(
-            scored, rarity, protocol_people(people), folder / "figure6.png",
+            scored,
+            rarity,
+            protocol_people(people),
+            folder / "figure6.png",
             threshold=settings.threshold,
         )
-    )  # fmt: skip
+    )
     name = pairs[-1][0] if pairs else list(methods)[-1]
     files.append(
         figure7(
-            kept[name], scored[name], people, folder / "figure7.png", image_of=image_of,
+            kept[name],
+            scored[name],
+            people,
+            folder / "figure7.png",
+            image_of=image_of,
             threshold=settings.threshold,
         )
-    )  # fmt: skip
+    )
     return files
 
 

@@ -36,9 +36,12 @@ def choose_examples(
 
     Parameters
     ----------
-    labels : all labels of a workspace.
-    n : the most to choose.
-    seed : of the random choice.
+    labels : Labels
+        All labels of a workspace.
+    n : int
+        Largest number to choose.
+    seed : int
+        Seed of the random choice.
 
     Returns
     -------
@@ -78,10 +81,14 @@ def describe_examples(
 
     Parameters
     ----------
-    labels : those to show.
-    bank : holds their matched frames.
-    roots : image folder of each data set; a person without an image has no picture.
-    matches, people : of at least these people, for the modes of their posterior; without them
+    labels : Labels
+        Labels to show.
+    bank : PoseBank
+        Bank with their matched poses.
+    roots : mapping
+        Image folder of each data set; a person without an image has no picture.
+    matches, people : Matches or None
+        Matches of at least these people, for the modes of their posterior; without them
         there are no modes.
 
     Returns

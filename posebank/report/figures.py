@@ -76,8 +76,18 @@ def figure5(
 
     Parameters
     ----------
-    whose : what one of the people is called.
-    image_of : gives the image of an ``image_id``.
+    ppi : SelectedPoses
+        Poses selected from the predictions of PPI.
+    nms : SelectedPoses
+        Poses selected from the predictions of NMS.
+    people : GroundTruth
+        The people.
+    path : Path
+        File to write.
+    whose : str
+        Noun for one of the people, such as ``person``.
+    image_of : ImageOf
+        Returns the image of an ``image_id``.
     """
     errors = np.stack(
         [e.mean(axis=1) for e in (ppi.scored.absolute, nms.scored.absolute, ppi.scored.rigid)],
@@ -118,17 +128,23 @@ def figure5(
         )
         at = int(np.flatnonzero(order == row)[0])
         ax.annotate(
-            f"{place + 1}", (at, errors[row, :2].max()), xytext=(0, 10),
-            textcoords="offset points", ha="center", weight="bold",
+            f"{place + 1}",
+            (at, errors[row, :2].max()),
+            xytext=(0, 10),
+            textcoords="offset points",
+            ha="center",
+            weight="bold",
             arrowprops={"arrowstyle": "-", "linewidth": 0.8},
-        )  # fmt: skip
+        )
     handles = [
         Line2D([], [], color=colour, linewidth=width, label=name)
         for colour, width, name in (
-            (_TRUTH, 4, "truth"), (_NMS, 1.5, "NMS"), (_PPI, 1.5, "PPI"),
+            (_TRUTH, 4, "truth"),
+            (_NMS, 1.5, "NMS"),
+            (_PPI, 1.5, "PPI"),
             (_ALIGNED, 1.5, "PPI aligned"),
         )
-    ]  # fmt: skip
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     return save_figure(figure, path)
 
@@ -153,8 +169,11 @@ def _overlay(
     axes = view_axes(SIDE)
     moved = align(ppi, true, scale=False)
     for pose, colour, width in (
-        (true, _TRUTH, 4.0), (nms, _NMS, 1.5), (ppi, _PPI, 1.5), (moved, _ALIGNED, 1.5)
-    ):  # fmt: skip
+        (true, _TRUTH, 4.0),
+        (nms, _NMS, 1.5),
+        (ppi, _PPI, 1.5),
+        (moved, _ALIGNED, 1.5),
+    ):
         lines = bones(pose)[0] @ axes.T
         ax.add_collection(LineCollection(list(lines[..., :2]), colors=colour, linewidths=width))
     frame_axes(ax, true @ axes.T, square=1.1)
@@ -175,9 +194,16 @@ def figure6(
 
     Parameters
     ----------
-    scored : method -> scores, all on the same people.
-    rarity_mm : (n,) distance to the closest anchor-pose, NaN where unknown.
-    single : (n,) the people that PCKh is for.
+    scored : mapping
+        Method -> scores, all on the same people.
+    rarity_mm : array (n,)
+        Distance to the closest anchor-pose, NaN where unknown.
+    single : array (n,)
+        People of the single-person protocol, whom PCKh counts.
+    path : Path
+        File to write.
+    threshold : float
+        Distance below which a joint is right, in head sizes.
     """
     figure = new_figure(10, 4)
     left, right = figure.subplots(1, 2)
@@ -225,9 +251,20 @@ def figure7(
 
     Parameters
     ----------
-    predictions : of these and of other images.
-    scored : the scores of the people's selected predictions.
-    people : of the images to choose from.
+    predictions : Predictions
+        Predictions of these and of other images.
+    scored : Scored
+        The scores of the people's selected predictions.
+    people : GroundTruth
+        People of the images to choose from.
+    path : Path
+        File to write.
+    image_of : ImageOf
+        Returns the image of an ``image_id``.
+    threshold : float
+        Distance below which a joint is right, in head sizes.
+    n : int
+        Number of images.
     """
     chosen = _spread(scored, people, threshold, n)
     lines = max(-(-len(chosen) // 4), 1)
@@ -241,9 +278,12 @@ def figure7(
         mine = np.flatnonzero(predictions.image_id == image_id)
         best = mine[np.argsort(-predictions.score[mine], kind="stable")][: int(present.sum())]
         draw_detections(
-            grid[2 * line, column], grid[2 * line + 1, column], image_of(image_id),
-            predictions.take(best), people.joints_2d[present],
-        )  # fmt: skip
+            grid[2 * line, column],
+            grid[2 * line + 1, column],
+            image_of(image_id),
+            predictions.take(best),
+            people.joints_2d[present],
+        )
         grid[2 * line, column].set_title(
             f"{Path(image_id).name}: PCKh@{threshold:g} {share:.0f}%", fontsize=9
         )

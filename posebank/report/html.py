@@ -80,8 +80,10 @@ def html_report(workspace: Path, path: Path) -> Path:
 
     Parameters
     ----------
-    workspace : the workspace folder. What is not made yet, or cannot be read, is named instead.
-    path : of the file.
+    workspace : Path
+        The workspace folder. What is not made yet, or cannot be read, is named instead.
+    path : Path
+        File to write.
 
     Returns
     -------

@@ -37,9 +37,12 @@ def pose_map(
 
     Parameters
     ----------
-    bank : (n_poses, 13, 3) metres, y up.
-    people : (n_people, 13, 3) metres, camera axes (y down).
-    anchors : (n_anchors, 13, 3) metres, camera axes (y down).
+    bank : array (n_poses, 13, 3), metres
+        Poses of the bank, y up.
+    people : array (n_people, 13, 3), metres
+        Labelled poses in camera axes (y down).
+    anchors : array (n_anchors, 13, 3), metres
+        Anchor-poses in camera axes (y down).
 
     Returns
     -------

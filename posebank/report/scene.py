@@ -47,9 +47,14 @@ def displacements(
 
     Parameters
     ----------
-    joints_2d, joints_3d : (n, 13, 2) pixels and (n, 13, 3) metres, camera axes, body-centred.
-    width, height : of the image; its middle is the principal point.
-    focal : pixels; ``FOCAL`` x the longer side by default.
+    joints_2d : array (n, 13, 2), pixels
+        Poses in the image.
+    joints_3d : array (n, 13, 3), metres
+        The same poses in camera axes, relative to the body centre.
+    width, height : float
+        Size of the image, pixels; its middle is the principal point.
+    focal : float or None
+        Focal length, pixels; ``FOCAL`` x the longer side by default.
     """
     focal = FOCAL * max(width, height) if focal is None else focal
     camera = PerspectiveCamera(focal, (width / 2, height / 2))
@@ -91,8 +96,12 @@ def prediction_picture(
 
     Parameters
     ----------
-    image : a file, or RGB (height, width, 3) uint8.
-    predictions : the poses of this image that are to be drawn.
+    image : Path or array
+        A file, or RGB (height, width, 3) uint8.
+    predictions : Predictions
+        The poses of this image that are to be drawn.
+    path : Path
+        File to write.
     """
     pixels = read_image(image) if isinstance(image, Path) else image
     height, width = pixels.shape[:2]
@@ -131,9 +140,17 @@ def draw_detections(
 
     Parameters
     ----------
-    image : RGB; without it the 2D poses are drawn on grey, over the extent of ``around``.
-    predictions : the poses of this image that are to be drawn.
-    around : (n, 13, 2) pixels, joints of the people who are known to be there.
+    flat : Axes
+        Axes of the image.
+    solid : Axes
+        Axes of the 3D scene.
+    image : array or None
+        RGB (height, width, 3); without it the 2D poses are drawn on grey, over the extent of
+        ``around``.
+    predictions : Predictions
+        The poses of this image that are to be drawn.
+    around : array (n, 13, 2), pixels
+        Joints of the people who are known to be there.
     """
     if image is not None:
         height, width = image.shape[:2]

@@ -154,11 +154,20 @@ def clip_picture(clip: MotionClip, path: Path, n: int = 6) -> Path:
         seconds = frame / clip.fps
         grid[0, place].set_title(f"frame {clip.frames[frame]}, {seconds:.1f} s", fontsize=8)
     for ax, name in zip(grid[:, 0], views, strict=True):
-        ax.text(-0.02, 0.5, name, rotation=90, ha="right", va="center", transform=ax.transAxes,
-                fontsize=8)  # fmt: skip
+        ax.text(
+            -0.02,
+            0.5,
+            name,
+            rotation=90,
+            ha="right",
+            va="center",
+            transform=ax.transAxes,
+            fontsize=8,
+        )
     figure.suptitle(f"{clip.dataset} {clip.subject} {clip.name}, {clip.fps:g} fps", fontsize=9)
-    figure.supxlabel("red: the person's right, blue: left; the floor's squares are half a metre",
-                     fontsize=8)  # fmt: skip
+    figure.supxlabel(
+        "red: the person's right, blue: left; the floor's squares are half a metre", fontsize=8
+    )
     return save_figure(figure, path)
 
 
@@ -197,8 +206,9 @@ def _draw_shard_image(ax: Axes, row: Mapping[str, Any]) -> None:
         ax.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], color="#ffcc00", linewidth=1)
         joints = np.reshape(person["joints_2d"], field_shape(SHARD_PERSON.field("joints_2d")))
         draw_pose_2d(ax, joints, np.array(person["state"], np.uint8), width=1.2)
-        ax.text(x1, y1, f"{person['anchor_id']}", fontsize=6, color="black",
-                backgroundcolor="#ffcc00")  # fmt: skip
+        ax.text(
+            x1, y1, f"{person['anchor_id']}", fontsize=6, color="black", backgroundcolor="#ffcc00"
+        )
     ax.set_xlim(0, width)
     ax.set_ylim(height, 0)
     ax.set_title(f"{row['image_id']} ({row['split']})", fontsize=7)

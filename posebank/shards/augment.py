@@ -127,10 +127,17 @@ def turn_sample(
 
     Parameters
     ----------
-    centre : x and y, px. angle : radians, positive from x towards y, so clockwise as one looks.
-    factor : of the size. Far below 1 the image should be shrunk by ``resize_sample`` before, since
-        no filter is applied here.
-    width, height : of the new image, px.
+    sample : Sample
+        Sample of ``PoseShards``.
+    centre : (float, float)
+        Point of the image that comes to the middle of the new one: x and y, pixels.
+    angle : float
+        Radians, positive from x towards y, so clockwise as one looks.
+    factor : float
+        Change of size. An image should be shrunk by ``resize_sample`` before if this is far below
+        1, since no filter is applied here.
+    width, height : int
+        Size of the new image, pixels.
     """
     cos, sin = math.cos(angle), math.sin(angle)
     rotation = torch.tensor([[cos, -sin], [sin, cos]])
@@ -215,9 +222,14 @@ class Augmentation:
         if self.window < 0:
             raise SettingsError(f"window: expected 0 or more pixels, found {self.window}")
         for name, most in (
-            ("crop", 0.9), ("rotation_deg", 180), ("shift", 0.5), ("brightness", 1),
-            ("contrast", 1), ("saturation", 1), ("hue", 0.5),
-        ):  # fmt: skip
+            ("crop", 0.9),
+            ("rotation_deg", 180),
+            ("shift", 0.5),
+            ("brightness", 1),
+            ("contrast", 1),
+            ("saturation", 1),
+            ("hue", 0.5),
+        ):
             if not 0 <= getattr(self, name) <= most:
                 raise SettingsError(
                     f"{name}: expected a value in [0, {most}], found {getattr(self, name)}"
@@ -230,8 +242,12 @@ class Augmentation:
 
         Parameters
         ----------
-        sample : of ``PoseShards``. rng : None draws from torch's random numbers.
-        zoom : factor of the size, on top of ``scale``, that is the same for every image.
+        sample : Sample
+            Sample of ``PoseShards``.
+        rng : Generator or None
+            Source of random numbers; by default it is seeded from torch's.
+        zoom : float
+            Factor of the size, on top of ``scale``, that is the same for every image.
         """
         if rng is None:
             rng = np.random.default_rng(int(torch.randint(2**62, (1,))))

@@ -89,7 +89,7 @@ TERMS: Mapping[str, Terms] = {
         "Predictive Methods for 3D Human Sensing in Natural Environments. TPAMI 2014.",
         non_commercial=True,
     ),
-}  # fmt: skip
+}
 
 _PAPER = (
     "G. Rogez, P. Weinzaepfel, C. Schmid. LCR-Net: Localization-Classification-Regression for "
@@ -110,12 +110,19 @@ def dataset_card(
 
     Parameters
     ----------
-    labels : the people in the shards.
-    anchors : the anchor-poses their ``anchor_id`` refers to, None where there are none.
-    mocap : MoCap data sets in the bank, with what is known of each.
-    rejected : images that were left out.
-    settings : how the shards were written.
-    terms : annotation data set -> key of ``TERMS``; a data set that is not in it is somebody's own.
+    labels : Labels
+        The people in the shards.
+    anchors : Anchors or None
+        The anchor-poses their ``anchor_id`` refers to, None where there are none.
+    mocap : mapping or None
+        MoCap data sets in the bank, with what is known of each.
+    rejected : sequence of Rejected
+        Images that were left out.
+    settings : mapping or None
+        How the shards were written.
+    terms : mapping or None
+        Annotation data set -> key of ``TERMS``; a data set that is not in it is somebody's
+        own.
 
     Returns
     -------
@@ -156,9 +163,12 @@ def hub_readme(card: str, labels: Labels, name: str = "posebank shards") -> str:
 
     Parameters
     ----------
-    card : what ``dataset_card`` wrote.
-    labels : the people in the shards.
-    name : title of the data set on the hub.
+    card : str
+        What ``dataset_card`` wrote.
+    labels : Labels
+        The people in the shards.
+    name : str
+        Title of the data set on the hub.
     """
     n = _count_images(labels)
     size = next((text for most, text in _SIZES if n < most), "1M<n<10M")

@@ -19,9 +19,16 @@ from posebank.shards.augment import Sample
 from posebank.shards.read import GroupImages, PartLabels, ShardFiles, ShardFilter
 
 _ARRAYS = (
-    "joints_2d", "joints_3d", "state", "trust", "error_mm", "box", "head_box", "single_person",
+    "joints_2d",
+    "joints_3d",
+    "state",
+    "trust",
+    "error_mm",
+    "box",
+    "head_box",
+    "single_person",
     "n_annotated",
-)  # fmt: skip
+)
 _ANCHORS = ("anchor_id", "anchor_id_flipped")
 _TEXTS = ("person_id", "group_id")
 _LABEL_CACHE_BYTES = 256 << 20

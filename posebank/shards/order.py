@@ -21,9 +21,16 @@ def epoch_order(
 
     Parameters
     ----------
-    places : where the images are.
-    window : images that are shuffled together, at least (whole row groups).
-    shuffle : False keeps the order of the shards.
+    places : ImageIndex
+        Where the images are.
+    seed : int
+        Seed of the order.
+    epoch : int
+        Number of the epoch.
+    window : int
+        Images that are shuffled together, at least (whole row groups).
+    shuffle : bool
+        False keeps the order of the shards.
 
     Returns
     -------

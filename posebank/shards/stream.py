@@ -77,8 +77,10 @@ class PoseStream(IterableDataset[Sample]):
         world_size: int | None = None,
     ) -> None:
         for name, value, least in (
-            ("batch_size", batch_size, 1), ("window", window, 1), ("threads", threads, 0),
-        ):  # fmt: skip
+            ("batch_size", batch_size, 1),
+            ("window", window, 1),
+            ("threads", threads, 0),
+        ):
             if value < least:
                 raise SettingsError(f"{name}: expected at least {least}, found {value}")
         on = torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -55,10 +55,14 @@ def shard_table(
 
     Parameters
     ----------
-    labels : the people of the shard's images, in any order.
-    anchors : every person gets the closest full-body one; None leaves ``anchor_id`` null.
-    image_roots : the image folder of each annotation data set.
-    settings : see ``ShardSettings``.
+    labels : Labels
+        The people of the shard's images, in any order.
+    anchors : Anchors or None
+        Every person gets the closest full-body one; None leaves ``anchor_id`` null.
+    image_roots : mapping
+        The image folder of each annotation data set.
+    settings : ShardSettings
+        See ``ShardSettings``.
 
     Returns
     -------

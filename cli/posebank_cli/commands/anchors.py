@@ -93,10 +93,16 @@ def anchors(
     from posebank_pipelines.stages.anchors import coverage_report
 
     settings = AnchorSettings(
-        k=k, upper_body=upper_body, source=source, n_poses=n_poses, restarts=restarts,
-        medoids=medoids, mirror_closed=mirror_closed, limits=limits_from_degrees(**camera),
+        k=k,
+        upper_body=upper_body,
+        source=source,
+        n_poses=n_poses,
+        restarts=restarts,
+        medoids=medoids,
+        mirror_closed=mirror_closed,
+        limits=limits_from_degrees(**camera),
         seed=seed,
-    )  # fmt: skip
+    )
     result = anchors_stage(workspace, settings)
     report = coverage_report(workspace)
     if as_json:

@@ -170,9 +170,15 @@ def evaluate(
         raise click.UsageError("--truth: expected --predictions beside it")
     if checkpoint is not None:
         results = evaluate_checkpoint(
-            workspace, checkpoint, settings, integration, splits=splits, output=output, coco=coco,
+            workspace,
+            checkpoint,
+            settings,
+            integration,
+            splits=splits,
+            output=output,
+            coco=coco,
             progress=progress(),
-        )  # fmt: skip
+        )
     elif predictions:
         results = evaluate_predictions(
             workspace, predictions, settings, splits=splits, truth=truth, output=output, coco=coco

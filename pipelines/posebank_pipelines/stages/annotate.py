@@ -33,13 +33,20 @@ def annotate(
 
     Parameters
     ----------
-    workspace : folder of the artefacts.
-    kind : one of ``posebank.annotations.SOURCES``.
-    source : the annotation file, or a folder around it.
-    runner : where the work is done.
-    images : folder of the images; by default they are looked for beside the source.
-    strict : stop at the first person that is set aside.
-    options : passed on to ``read_annotations``.
+    workspace : Path
+        Folder of the artefacts.
+    kind : str
+        One of ``posebank.annotations.SOURCES``.
+    source : Path
+        The annotation file, or a folder around it.
+    runner : Runner
+        Where the work is done.
+    images : Path or None
+        Folder of the images; by default they are looked for beside the source.
+    strict : bool
+        Stop at the first person that is set aside.
+    options : Any
+        Passed on to ``read_annotations``.
     """
     source = source.resolve()
     asked = {
@@ -49,9 +56,12 @@ def annotate(
         "options": options,
     }
     stage = Stage(
-        workspace, "annotations", asked, find_section=True,
+        workspace,
+        "annotations",
+        asked,
+        find_section=True,
         sources=lambda: {"source": artefacts.source_stamp(stamped_files(kind, source))},
-    )  # fmt: skip
+    )
     if stage.is_current and _same_images(stage, kind, source):
         return stage.result()
 

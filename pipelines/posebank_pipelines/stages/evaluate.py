@@ -62,11 +62,15 @@ def evaluate_network(
         "splits": list(splits),
     }
     stage = Stage(
-        workspace, "evaluation", decided, reads=["shards", "anchors"], section=name,
+        workspace,
+        "evaluation",
+        decided,
+        reads=["shards", "anchors"],
+        section=name,
         sources=lambda: {
             "run": artefacts.read_manifest(run_folder(workspace, name), "runs").content
         },
-    )  # fmt: skip
+    )
     if stage.is_current:
         return stage.result()
     truth = _shards_truth(workspace, splits)
@@ -83,9 +87,13 @@ def evaluate_network(
         for key, poses in methods.items():
             build.write(f"{name}/{key}.parquet", to_table(poses, PREDICTIONS))
         results, files = write_evaluation(
-            own, methods, truth, settings, load_anchors(workspace),
+            own,
+            methods,
+            truth,
+            settings,
+            load_anchors(workspace),
             image_of=images_in_shards(workspace / "shards"),
-        )  # fmt: skip
+        )
         build.adopt(files)
         build.stats = {key: result.headline() for key, result in results.items()}
     return stage.result()
@@ -108,7 +116,22 @@ def evaluate_checkpoint(
 
     Parameters
     ----------
-    output : folder for the numbers, the tables and the figures. coco : as for ``evaluate``.
+    workspace : Path
+        Workspace folder.
+    checkpoint : Path
+        Checkpoint of a trained network.
+    settings : EvaluationSettings
+        Metrics and thresholds.
+    integration : IntegrationSettings
+        Settings of the pose proposal integration.
+    splits : sequence of str
+        Splits whose people are scored.
+    output : Path or None
+        Folder for the numbers, the tables and the figures.
+    coco : Path or None
+        As for ``evaluate``.
+    progress : callable
+        Called with the work done and the total.
     """
     truth = _shards_truth(workspace, splits)
     found = _predict(workspace, checkpoint, splits, INTEGRATIONS, integration, progress)
@@ -132,9 +155,21 @@ def evaluate_predictions(
 
     Parameters
     ----------
-    truth : ``shards``, or ``annotations``: everyone annotated, images or not; 3D only where it was
-        measured. output : folder for the numbers, the tables and the figures. coco : as for
-        ``evaluate``.
+    workspace : Path
+        Workspace folder.
+    files : sequence of Path
+        Files with predictions; each is a method, named after its file.
+    settings : EvaluationSettings
+        Metrics and thresholds.
+    splits : sequence of str
+        Splits whose people are scored.
+    truth : str
+        ``shards``, or ``annotations``: all annotated people, with or without an image; 3D
+        only where it was measured.
+    output : Path or None
+        Folder for the numbers, the tables and the figures.
+    coco : Path or None
+        As for ``evaluate``.
     """
     twice = [name for name, count in Counter(f.stem for f in files).items() if count > 1]
     if twice:
@@ -195,9 +230,13 @@ def _predict(
             progress(f"predict {split}", done, total, "images")
 
         return predict_shards(
-            predictor, workspace / "shards", split,
-            integrations=integrations, settings=settings, progress=told,
-        )  # fmt: skip
+            predictor,
+            workspace / "shards",
+            split,
+            integrations=integrations,
+            settings=settings,
+            progress=told,
+        )
 
     parts = [found(split) for split in splits]
     return {name: Predictions.concat([part[name] for part in parts]) for name in integrations}

@@ -118,12 +118,18 @@ def ingest(
 
     Parameters
     ----------
-    workspace : folder of the artefacts.
-    dataset : one of ``posebank.mocap.DATASETS``.
-    sources : files and folders of clips, and how to read the clips of each.
-    settings : how clips become poses.
-    runner : where tasks run.
-    strict : stop at the first bad file instead of setting it aside.
+    workspace : Path
+        Folder of the artefacts.
+    dataset : str
+        One of ``posebank.mocap.DATASETS``.
+    sources : mapping
+        Files and folders of clips, and how to read the clips of each.
+    settings : BankSettings
+        How clips become poses.
+    runner : Runner
+        Where tasks run.
+    strict : bool
+        Stop at the first bad file instead of setting it aside.
 
     Raises
     ------
@@ -143,9 +149,12 @@ def ingest(
         "options": {str(p): options for p in resolved if (options := read_as[p].as_json())},
     }
     stage = Stage(
-        workspace, "bank", decided, section=dataset,
+        workspace,
+        "bank",
+        decided,
+        section=dataset,
         sources=lambda: {"sources": artefacts.source_stamp(files)},
-    )  # fmt: skip
+    )
     if stage.is_current:
         return stage.result()
 
@@ -156,9 +165,16 @@ def ingest(
         rejected, stats, kept = list(set_aside), [], []
         batches = _batches(clips)
         for batch in build.each_partition(
-            runner, _read_batch, batches, settings, strict,
-            sizes=[len(sources) for sources in batches], unit="clips", light=True, strict=strict,
-        ):  # fmt: skip
+            runner,
+            _read_batch,
+            batches,
+            settings,
+            strict,
+            sizes=[len(sources) for sources in batches],
+            unit="clips",
+            light=True,
+            strict=strict,
+        ):
             rejected += batch.rejected
             stats += msgspec.convert(batch.stats.get("clips", []), list[ClipStats])
             for part in batch.parts:

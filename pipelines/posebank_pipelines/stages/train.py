@@ -32,9 +32,14 @@ def train_network(
     """
     folder = run_folder(workspace, name)
     stage = Stage(
-        workspace, "runs", deciding(settings), reads=["shards", "anchors"],
-        seed=settings.seed, section=name, folder=folder,
-    )  # fmt: skip
+        workspace,
+        "runs",
+        deciding(settings),
+        reads=["shards", "anchors"],
+        seed=settings.seed,
+        section=name,
+        folder=folder,
+    )
     if stage.is_current:
         return stage.result()
     with processes(settings.device) as among:
