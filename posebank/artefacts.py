@@ -21,12 +21,12 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -39,6 +39,8 @@ from posebank.files import check_regular, read_json
 from posebank.locks import writer_lock
 from posebank.parquet import damage_in, read_parquet
 from posebank.schemas import SCHEMAS
+
+T = TypeVar("T")
 
 MANIFEST = "_manifest.json"
 
@@ -600,6 +602,52 @@ def one_version(artefact: Path, manifest: Manifest) -> Iterator[None]:
         check_present(artefact, manifest.content)  # it says more than that a file is missing
         raise
     check_present(artefact, manifest.content)
+
+
+def read_part(artefact: Path, kind: str, name: str, read: Callable[[Path], T]) -> T:
+    """Read one file of a finished artefact, whose hash is checked first.
+
+    Parameters
+    ----------
+    artefact : folder of the artefact.
+    kind : its kind.
+    name : name of the file in it.
+    read : called with the file's path.
+
+    Raises
+    ------
+    ArtefactError
+        If the artefact is missing, unfinished or of another version, has no such file or a damaged
+        one, or is made again meanwhile.
+    """
+    manifest = read_manifest(artefact, kind)
+    with one_version(artefact, manifest):
+        for part in manifest.parts:
+            if part.name == name:
+                path = part_path(artefact, part)
+                with damage_in(path):
+                    _check_hash(path, part.sha256, check_regular(path).st_mtime_ns)
+                return read(path)
+    raise ArtefactError(f"{artefact}: expected {name} among its files, found none; make it again")
+
+
+@contextmanager
+def settings_of(artefact: Path, manifest: Manifest, section: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the settings of a section, to be used in the body.
+
+    Raises
+    ------
+    ArtefactError
+        If there is no such section, or the body does not find what it expects in the settings.
+    """
+    try:
+        yield manifest.sections[section].settings
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        found = f"no {error}" if isinstance(error, KeyError) else f"{error!s:.200}"
+        raise ArtefactError(
+            f"{artefact / MANIFEST}: expected the settings of {section!r} as posebank writes them, "
+            f"found {found}; make it again"
+        ) from error
 
 
 def _rows_of(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.artefacts import find_manifest, read_manifest, read_rows, read_table
+from posebank.artefacts import find_manifest, read_manifest, read_rows, read_table, settings_of
 from posebank.schemas import from_table, matches_from_table
 from posebank.types import Anchors, LabelKeys, Labels, Matches, People, PoseBank
 
@@ -73,7 +75,7 @@ def match_rows(workspace: Path, start: int, stop: int) -> Matches:
 
 def label_keys(workspace: Path) -> LabelKeys:
     """Read which person is in which image, of all labels, and nothing else of them."""
-    names = [field.name for field in fields(LabelKeys)]
+    names = [one.name for one in fields(LabelKeys)]
     return from_table(LabelKeys, read_table(workspace / "labels", "labels", names))
 
 
@@ -102,18 +104,63 @@ def load_anchors(workspace: Path | str) -> Anchors:
     return from_table(Anchors, read_table(Path(workspace) / "anchors", "anchors"))
 
 
+@dataclass(frozen=True)
+class AnnotationSource:
+    """What the manifest of the annotations says of where one section was read from.
+
+    Parameters
+    ----------
+    kind : one of ``posebank.annotations.SOURCES``, "" where it was not read from a file.
+    source : the file or folder.
+    images : folder of the images; None where they were not found.
+    images_asked : folder of the images that was asked for.
+    datasets : data sets in the section.
+    terms : data set -> the published data set whose terms it is under; None in old annotations.
+    options : options of ``read_annotations``.
+    stamp : state of the source's files when they were read.
+    """
+
+    kind: str = ""
+    source: str = ""
+    images: str | None = None
+    images_asked: str | None = None
+    datasets: list[str] = field(default_factory=list)
+    terms: dict[str, str] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    stamp: str = ""
+
+
+def annotation_sources(workspace: Path) -> list[AnnotationSource]:
+    """Return where each section of the annotations was read from; nothing without annotations.
+
+    Raises
+    ------
+    ArtefactError
+        If the manifest does not say it as posebank does.
+    """
+    folder = workspace / "annotations"
+    manifest = find_manifest(folder)
+    if manifest is None:
+        return []
+    found = []
+    for name, section in manifest.sections.items():
+        with settings_of(folder, manifest, name) as settings:
+            stamp = section.inputs.get("source", "")
+            values = {"datasets": [name], **settings, "stamp": stamp}
+            found.append(msgspec.convert(values, AnnotationSource))
+    return found
+
+
 def image_roots(workspace: Path) -> dict[str, Path]:
     """Image folder of each annotation data set, as given when it was annotated.
 
     Empty where the workspace has labels but no annotations.
     """
-    manifest = find_manifest(workspace / "annotations")
-    sections = manifest.sections if manifest is not None else {}
     return {
-        dataset: Path(section.settings["images"])
-        for name, section in sections.items()
-        if section.settings.get("images")
-        for dataset in section.settings.get("datasets", [name])
+        dataset: Path(source.images)
+        for source in annotation_sources(workspace)
+        if source.images
+        for dataset in source.datasets
     }
 
 
@@ -122,11 +169,10 @@ def annotation_terms(workspace: Path) -> dict[str, str] | None:
 
     None where the workspace does not say: it has no annotations, or old ones.
     """
-    manifest = find_manifest(workspace / "annotations")
-    settings = [s.settings for s in manifest.sections.values()] if manifest is not None else []
-    if not settings or any("terms" not in one for one in settings):
+    sources = annotation_sources(workspace)
+    if not sources or any(source.terms is None for source in sources):
         return None
-    return {name: terms for one in settings for name, terms in one["terms"].items()}
+    return {name: terms for source in sources for name, terms in (source.terms or {}).items()}
 
 
 def coco_files(workspace: Path) -> list[Path]:
@@ -134,11 +180,5 @@ def coco_files(workspace: Path) -> list[Path]:
     # Imported here: the readers load h5py, which every other use of this module does without.
     from posebank.annotations.sources import find_files  # noqa: PLC0415
 
-    manifest = find_manifest(workspace / "annotations")
-    sections = manifest.sections if manifest is not None else {}
-    sources = [
-        Path(section.settings["source"])
-        for section in sections.values()
-        if section.settings.get("kind") == "coco"
-    ]
+    sources = [Path(one.source) for one in annotation_sources(workspace) if one.kind == "coco"]
     return [file for source in sources if source.exists() for file in find_files("coco", source)]

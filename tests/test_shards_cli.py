@@ -20,6 +20,7 @@ from posebank.schemas import ANNOTATIONS, BANK, LABELS, from_table, to_table
 from posebank.skeleton import mirrored_3d
 from posebank.types import Anchors, Labels, People
 from posebank_cli.main import main
+from posebank_pipelines.stages import shards as shards_stage
 
 IMAGES = {
     **{f"train/mpii/{i:02d}.jpg": 1 + i % 3 for i in range(9)},
@@ -225,6 +226,21 @@ def test_annotate_notices_images_that_come_later(tmp_path: Path) -> None:
     settings = artefacts.read_manifest(tmp_path / "ws" / "annotations", "annotations")
     options = settings.sections["people"].settings["options"]
     assert options == {"hip_width": 0.8, "hip_down": 0.1, "seed": 4}
+
+
+def test_a_card_of_many_people_is_computed_from_some_of_them(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done("shards", "-w", workspace)
+    whole = (workspace / "shards" / "dataset_card.md").read_text()
+    artefacts.remove(workspace / "shards")
+    monkeypatch.setattr(shards_stage, "_DESCRIBED", 4)
+    done("shards", "-w", workspace)
+    card = (workspace / "shards" / "dataset_card.md").read_text()
+    assert "## Counts" in card
+    assert card.split("## Where")[0] == whole.split("## Where")[0]
+    assert "Of 4 people, evenly spaced among all." in card
+    assert "evenly spaced" not in whole
 
 
 def test_shards_without_anchors_and_a_card_of_what_is_written(workspace: Path) -> None:

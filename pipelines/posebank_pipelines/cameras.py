@@ -112,9 +112,12 @@ def priors_to_manifest(priors: Mapping[str, CameraPrior]) -> dict[str, Any]:
 def priors_of_matches(workspace: Path) -> Priors:
     """Return the camera priors by data set that the workspace was matched with."""
     manifest = artefacts.find_manifest(workspace / "matches")
-    stored = {} if manifest is None else manifest.sections["matches"].settings.get("priors", {})
-    tables = [CameraPrior(table) for table in stored.get("tables", [])]
-    return {name: tables[number] for name, number in stored.get("datasets", {}).items()}
+    if manifest is None:
+        return {}
+    with artefacts.settings_of(workspace / "matches", manifest, "matches") as settings:
+        stored = settings.get("priors", {})
+        tables = [CameraPrior(table) for table in stored.get("tables", [])]
+        return {name: tables[number] for name, number in stored.get("datasets", {}).items()}
 
 
 def camera_of_matches(workspace: Path) -> str:
@@ -122,4 +125,5 @@ def camera_of_matches(workspace: Path) -> str:
     manifest = artefacts.find_manifest(workspace / "matches")
     if manifest is None:
         return "fitted"
-    return str(manifest.sections["matches"].settings.get("camera", "any"))
+    with artefacts.settings_of(workspace / "matches", manifest, "matches") as settings:
+        return str(settings.get("camera", "any"))

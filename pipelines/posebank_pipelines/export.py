@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posebank.artefacts import read_manifest
+from posebank.artefacts import one_version, read_manifest
 from posebank.export import export_coco, export_webdataset, write_npz
 from posebank.workspace import image_roots, load_labels
 
@@ -31,14 +31,16 @@ def export(workspace: Path, form: str, output: Path) -> list[Path]:
     output.parent.mkdir(parents=True, exist_ok=True)
     if form == "webdataset":
         output.mkdir(exist_ok=True)
-        parts = read_manifest(workspace / "shards", "shards").tables
-        splits = sorted({part.name.rsplit("-", 1)[0] for part in parts})
+        shards = workspace / "shards"
+        manifest = read_manifest(shards, "shards")
+        splits = sorted({part.name.rsplit("-", 1)[0] for part in manifest.tables})
         roots = image_roots(workspace)
-        return [
-            file
-            for split in splits
-            for file in export_webdataset(workspace / "shards", output, split, image_roots=roots)
-        ]
+        with one_version(shards, manifest):
+            return [
+                file
+                for split in splits
+                for file in export_webdataset(shards, output, split, image_roots=roots)
+            ]
     if form == "coco":
         return export_coco(workspace, output)
     write_npz(load_labels(workspace), output)

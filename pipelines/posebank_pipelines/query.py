@@ -22,16 +22,16 @@ from posebank.labelling.lifter import LifterSettings, train_lifter
 from posebank.labelling.truth import Way, benchmark_ways, truth_benchmark, view_benchmark
 from posebank.matching import (
     MatchSettings,
-    load_index,
     matching_error,
 )
 from posebank.report import match_picture
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
 from posebank.types import Matches, People, PoseBank
-from posebank.workspace import content, load_bank, load_matches, load_people, people_rows
+from posebank.workspace import load_bank, load_matches, load_people, people_rows
 from posebank_pipelines.cameras import Priors, camera_of_matches, priors_of_matches
 from posebank_pipelines.partitions import row_ranges
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages.index import read_index
 from posebank_pipelines.stages.match import match_settings, settings_of_matches, uses_index
 
 if TYPE_CHECKING:
@@ -239,11 +239,7 @@ def query_pose(
     decided = settings_of_matches(workspace)
     settings = match_settings(workspace, decided.matcher, max(k, decided.k))
     has_index = artefacts.find_manifest(workspace / "index") is not None
-    index = (
-        load_index(workspace / "index", content(workspace, "bank"))
-        if uses_index(settings) and has_index
-        else None
-    )
+    index = read_index(workspace) if uses_index(settings) and has_index else None
     priors = _priors_of_a_person(workspace, settings)
     matches, rejected = match_datasets(bank, person, settings, priors, index)
     if rejected:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future as PoolFuture
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -46,6 +46,13 @@ _BY_FORK_SERVER = {"distributed.worker.multiprocessing-method": "forkserver"}
 _POLL_S = 1.0  # how often the state of the cluster is looked at
 _LOST_WORKERS = 3  # times that a task's worker may be lost before it counts as the task's fault
 _RESUME = "the finished partitions are kept: run the same command again to go on"
+
+
+def _silence_dask() -> None:
+    """Keep Dask from logging what goes wrong: it is raised here, in one line."""
+    for name in list(logging.root.manager.loggerDict):  # Dask gives each of its loggers a level
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def silent(label: str, done: int, total: int, unit: str = "", /) -> None:
@@ -194,6 +201,7 @@ class Runner:
     ) -> Iterator[T]:
         context = multiprocessing.get_context("fork")
         workers = min(self.workers, len(items))
+        others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(
             workers, context, initializer=start_fork, initargs=(os.getpid(),)
         )
@@ -201,6 +209,10 @@ class Runner:
             waiting: deque[PoolFuture[T]] = deque(pool.submit(function, i, *common) for i in items)
             while waiting:
                 yield waiting.popleft().result()
+        except (KeyboardInterrupt, GeneratorExit):  # nobody waits for what is still running
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -211,8 +223,7 @@ class Runner:
 
         if self._client is not None:
             return self._client
-        # What goes wrong is raised here, in one line; Dask would log it again.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        _silence_dask()
         if self.scheduler:
             try:
                 client = Client(self.scheduler, timeout=self.connect_timeout)
@@ -253,25 +264,29 @@ class Runner:
     def _on_cluster(
         self, label: str, function: Callable[..., T], items: Sequence[Any], common: Sequence[Any]
     ) -> Iterator[T]:
+        from distributed.comm import CommClosedError  # noqa: PLC0415
+
         client = self._connect()
         # The dashboard shows the part of a key before its first number: the label.
         name = f"{label.replace(' ', '_').replace('-', '_')}-{uuid.uuid4().hex[:12]}1"
-        futures = deque(
-            client.map(
+        futures: deque[Future] = deque()
+        try:
+            futures += client.map(
                 lambda item: function(item, *common),
                 items,
                 key=[f"{name}-{number:05d}" for number in range(len(items))],
                 pure=False,
                 retries=0,
             )
-        )
-        try:
             for item in items:
                 yield self._result(client, futures[0], function, item, common)
                 futures.popleft()  # lets the worker forget the result
+        except CommClosedError as error:
+            raise self._no_scheduler() from error
         finally:
             if client.status == "running":
-                client.cancel(list(futures))
+                with suppress(CommClosedError):
+                    client.cancel(list(futures))
 
     def _result(
         self,

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from posebank import artefacts
 from posebank.annotations import read_annotations, stamped_files
 from posebank.annotations.coco_file import CocoFile, read_coco_file
 from posebank.annotations.sources import split_of
 from posebank.annotations.splits import hashed_split
+from posebank.artefacts import source_stamp
 from posebank.errors import ArtefactError
 from posebank.export.coco import (
     coco_of_people,
@@ -24,7 +24,7 @@ from posebank.export.coco import (
     write_coco,
 )
 from posebank.types import Labels, People
-from posebank.workspace import load_labels, load_people
+from posebank.workspace import AnnotationSource, annotation_sources, load_labels, load_people
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ def export_coco(workspace: Path, output: Path) -> list[Path]:
         If there are no labels, or a COCO-form file has changed since it was annotated.
     """
     labels = load_labels(workspace)
-    manifest = artefacts.find_manifest(workspace / "annotations")
-    people = people_of(labels) if manifest is None else load_people(workspace)
+    sources = annotation_sources(workspace)
+    people = load_people(workspace) if sources else people_of(labels)
     pieces: list[_Piece] = []
     from_source: set[str] = set()
-    for section in () if manifest is None else manifest.sections.values():
-        if section.settings.get("kind") == "coco":
-            pieces += _from_source(section, people, labels)
-            from_source |= set(section.settings["datasets"])
+    for one in sources:
+        if one.kind == "coco":
+            pieces += _from_source(one, people, labels)
+            from_source |= set(one.datasets)
     for dataset in sorted(set(people.dataset) - from_source):
         own = people.take(people.dataset == dataset)
         content = coco_of_people(own, labels)
@@ -83,20 +83,19 @@ def export_coco(workspace: Path, output: Path) -> list[Path]:
     return paths
 
 
-def _from_source(section: artefacts.Section, people: People, labels: Labels) -> Iterator[_Piece]:
+def _from_source(read: AnnotationSource, people: People, labels: Labels) -> Iterator[_Piece]:
     """The pieces of one source in COCO form, which is read again to find each annotation."""
-    settings = section.settings
-    source = Path(settings["source"])
-    found = source.exists() and artefacts.source_stamp(stamped_files("coco", source))
-    if found != section.inputs["source"]:
+    source = Path(read.source)
+    found = source.exists() and source_stamp(stamped_files("coco", source))
+    if found != read.stamp:
         state = "changed since" if source.exists() else "gone"
         raise ArtefactError(
             f"{source}: expected the file as it was annotated, found it {state}; "
             "`posebank annotate coco` reads it again"
         )
-    asked = settings["images_asked"]
-    options = dict(settings["options"])
-    again = read_annotations("coco", source, images=asked and Path(asked), **options)
+    images = Path(read.images_asked) if read.images_asked else None
+    dataset, options = read.datasets[0], read.options
+    again = read_annotations("coco", source, images=images, **options)
     split = dict(zip(people.person_id, people.split, strict=True))
     label = {person: row for row, person in enumerate(labels.person_id)}
     for number, path in enumerate(again.files):
@@ -105,14 +104,14 @@ def _from_source(section: artefacts.Section, people: People, labels: Labels) -> 
         entries = again.extras["entry"][here].tolist()
         persons = again.people.person_id[here].tolist()
         rows = {e: label[p] for e, p in zip(entries, persons, strict=True) if p in label}
-        splits = _image_splits(file, source, settings["datasets"][0], options)
+        splits = _image_splits(file, source, dataset, options)
         for entry, person in zip(entries, persons, strict=True):
             splits[file.entries[entry]["image_id"]] = split[person]
         content = coco_of_source(file, rows, labels, again.people.take(here))
         for name in sorted(set(splits.values())):
-            images = {image for image, of in splits.items() if of == name}
+            chosen = {image for image, of in splits.items() if of == name}
             title = f"{path.parent.name}_{path.stem}".strip("_")
-            yield _Piece(settings["datasets"][0], title, name, of_images(content, images))
+            yield _Piece(dataset, title, name, of_images(content, chosen))
 
 
 def _image_splits(

@@ -245,6 +245,11 @@ def evaluation_chapter(workspace: Path, *, beside_the_paper: bool) -> str:
     """
     folder = workspace / "evaluation"
     manifest = artefacts.read_manifest(folder, "evaluation")
+    with artefacts.one_version(folder, manifest):
+        return _scores(folder, manifest, beside_the_paper)
+
+
+def _scores(folder: Path, manifest: artefacts.Manifest, beside_the_paper: bool) -> str:
     parts = []
     for name, section in manifest.sections.items():
         files = {

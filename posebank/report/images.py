@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from posebank.artefacts import atomic_path, part_path, read_manifest
+from posebank.artefacts import atomic_path, one_version, part_path, read_manifest
 from posebank.errors import SourceError
 from posebank.images import decode_image, read_image
 from posebank.parquet import read_parquet, read_row
@@ -63,20 +63,22 @@ def images_in_shards(folder: Path) -> ImageOf:
     Raises
     ------
     ArtefactError
-        If the shards are missing or unfinished.
+        If the shards are missing or unfinished, or are made again before an image is read.
     """
-    parts = read_manifest(folder, "shards").tables
-    place = {
-        image_id: (path, row)
-        for path in (part_path(folder, part) for part in parts)
-        for row, image_id in enumerate(read_parquet(path, ["image_id"]).column(0).to_pylist())
-    }
+    manifest = read_manifest(folder, "shards")
+    with one_version(folder, manifest):
+        place = {
+            image_id: (path, row)
+            for path in (part_path(folder, part) for part in manifest.tables)
+            for row, image_id in enumerate(read_parquet(path, ["image_id"]).column(0).to_pylist())
+        }
 
     def image_of(image_id: str) -> NDArray[np.uint8] | None:
         if image_id not in place:
             return None
         path, row = place[image_id]
-        found = read_row(path, row, ["image_file"])
+        with one_version(folder, manifest):
+            found = read_row(path, row, ["image_file"])
         try:
             if found["image_file"]["bytes"]:
                 return decode_image(found["image_file"]["bytes"], image_id)

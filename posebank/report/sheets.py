@@ -176,13 +176,15 @@ def shard_sheet(folder: Path, path: Path, n: int = 12) -> Path:
 
     Images are read as a training run reads them: the bytes, or the path that stands in for them.
     """
-    parts = artefacts.read_manifest(folder, "shards").tables
+    manifest = artefacts.read_manifest(folder, "shards")
+    parts = manifest.tables
     ends = np.cumsum([part.rows for part in parts])
     images = []
-    for row in np.unique(np.linspace(0, ends[-1] - 1, n).astype(int)):
-        number = int(np.searchsorted(ends, row, side="right"))
-        row_in_part = int(row - ends[number] + parts[number].rows)
-        images.append(read_row(artefacts.part_path(folder, parts[number]), row_in_part))
+    with artefacts.one_version(folder, manifest):
+        for row in np.unique(np.linspace(0, ends[-1] - 1, n).astype(int)):
+            number = int(np.searchsorted(ends, row, side="right"))
+            row_in_part = int(row - ends[number] + parts[number].rows)
+            images.append(read_row(artefacts.part_path(folder, parts[number]), row_in_part))
     columns = 4
     lines = -(-len(images) // columns)
     figure = new_figure(3 * columns, 3.2 * lines)

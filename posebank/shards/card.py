@@ -12,10 +12,11 @@ import pandas as pd
 from posebank.anchors import coverage
 from posebank.errors import Rejected
 from posebank.skeleton import JOINT_NAMES, SKELETON_NAME, JointState
-from posebank.types import Anchors, Labels
+from posebank.types import Anchors, LabelKeys, Labels, Texts
 
 _SHOWN_REJECTED = 20
 _QUANTILES = (0.5, 0.9, 0.99)
+_SAMPLE_TEXT = "Of {:,} people, evenly spaced among all.\n\n"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def dataset_card(
     labels: Labels,
     anchors: Anchors | None,
     *,
+    everyone: LabelKeys | None = None,
     mocap: Mapping[str, Mapping[str, Any]] | None = None,
     rejected: Sequence[Rejected] = (),
     settings: Mapping[str, Any] | None = None,
@@ -111,9 +113,11 @@ def dataset_card(
     Parameters
     ----------
     labels : Labels
-        The people in the shards.
+        The people in the shards, or an even sample of them.
     anchors : Anchors or None
         The anchor-poses their ``anchor_id`` refers to, None where there are none.
+    everyone : LabelKeys or None
+        Who is in which image, of all people in the shards, where ``labels`` are a sample.
     mocap : mapping or None
         MoCap data sets in the bank, with what is known of each.
     rejected : sequence of Rejected
@@ -131,24 +135,26 @@ def dataset_card(
     mocap = mocap or {}
     known = {name: name for name in TERMS} if terms is None else dict(terms)
     known |= {name: name for name in mocap}
+    counted = labels if everyone is None else everyone
+    sample = "" if len(counted) == len(labels) else _SAMPLE_TEXT.format(len(labels))
     sections = [
         "# Labelled people: 2D and 3D poses\n\n"
-        f"{len(labels):,} people in {_count_images(labels):,} images, each with 13 joints "
+        f"{len(counted):,} people in {_count_images(counted):,} images, each with 13 joints "
         f"(`{SKELETON_NAME}`: {', '.join(JOINT_NAMES)}) in 2D and 3D. Left and right are the "
         "person's own. Joints that were not annotated were filled in, and **every 3D pose was "
         "inferred**, by matching the 2D annotation to motion capture; only Human3.6M measures 3D. "
         "Use `state`, `trust`, `error_mm` and `ambiguity_mm` to decide what to rely on.",
-        "## Counts\n\n" + _table(_counts(labels)),
-        "## Where the joints come from\n\n" + _table(_states(labels)),
+        "## Counts\n\n" + _table(_counts(counted)),
+        "## Where the joints come from\n\n" + sample + _table(_states(labels)),
         "## Matching error and trust\n\n"
         "`error_mm` is the RMS distance in the image between annotated joints and matched pose, "
         "at the person's own size; it says little about the error in depth, which `trust` (the "
         "probability that the mean 3D joint error is below 150 mm) and `ambiguity_mm` estimate."
-        "\n\n" + _table(_errors(labels)),
-        "## Anchor-poses\n\n" + _anchor_text(labels, anchors),
+        "\n\n" + sample + _table(_errors(labels)),
+        "## Anchor-poses\n\n" + sample + _anchor_text(labels, anchors),
         _format_text(settings or {}),
-        "## Sources, terms, citations\n\n" + _terms_text(labels, mocap, known),
-        "## What follows\n\n" + _consequences(set(labels.dataset) | set(mocap), known),
+        "## Sources, terms, citations\n\n" + _terms_text(counted.dataset, mocap, known),
+        "## What follows\n\n" + _consequences(set(counted.dataset) | set(mocap), known),
     ]
     if rejected:
         sections.append(_rejected_text(rejected))
@@ -158,7 +164,7 @@ def dataset_card(
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def hub_readme(card: str, labels: Labels, name: str = "posebank shards") -> str:
+def hub_readme(card: str, labels: Labels | LabelKeys, name: str = "posebank shards") -> str:
     """The card as the ``README.md`` of a Hugging Face data set, with its YAML front matter.
 
     Parameters
@@ -194,7 +200,7 @@ def hub_readme(card: str, labels: Labels, name: str = "posebank shards") -> str:
     return "\n".join(lines) + "\n\n" + card
 
 
-def _count_images(labels: Labels) -> int:
+def _count_images(labels: Labels | LabelKeys) -> int:
     return len(set(zip(labels.dataset, labels.image, strict=True)))
 
 
@@ -213,7 +219,7 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
 
 
-def _counts(labels: Labels) -> pd.DataFrame:
+def _counts(labels: Labels | LabelKeys) -> pd.DataFrame:
     frame = pd.DataFrame({"data set": labels.dataset, "split": labels.split, "image": labels.image})
     groups = frame.groupby(["data set", "split"])
     return pd.DataFrame({"images": groups["image"].nunique(), "people": groups.size()})
@@ -276,11 +282,11 @@ def _format_text(settings: Mapping[str, Any]) -> str:
 
 
 def _terms_text(
-    labels: Labels, mocap: Mapping[str, Mapping[str, Any]], terms: Mapping[str, str]
+    datasets: Texts, mocap: Mapping[str, Mapping[str, Any]], terms: Mapping[str, str]
 ) -> str:
     parts = []
     for heading, names in (
-        ("Images and 2D annotations", sorted(set(labels.dataset))),
+        ("Images and 2D annotations", sorted(set(datasets))),
         ("Motion capture", sorted(mocap)),
     ):
         lines = []

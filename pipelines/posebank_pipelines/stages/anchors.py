@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank import artefacts
 from posebank.anchors import (
     AnchorSettings,
     Coverage,
@@ -19,8 +18,10 @@ from posebank.anchors import (
     fit_anchors,
     trained_poses,
 )
+from posebank.artefacts import read_part
 from posebank.deciding import deciding
 from posebank.errors import ArtefactError
+from posebank.files import read_json
 from posebank.report import anchors_picture, poses_picture
 from posebank.schemas import ANCHORS, to_table
 from posebank.types import Anchors
@@ -55,8 +56,7 @@ def coverage_report(workspace: Path) -> dict[str, Any]:
     ``posebank.anchors.Coverage``, distances in millimetres. A pose of the bank is named by its
     ``pose_id``, one of the labels by its ``person_id``.
     """
-    artefacts.read_manifest(workspace / "anchors", "anchors")
-    report: dict[str, Any] = json.loads((workspace / "anchors" / COVERAGE).read_text("utf-8"))
+    report: dict[str, Any] = read_part(workspace / "anchors", "anchors", COVERAGE, read_json)
     return report
 
 

@@ -95,13 +95,14 @@ def annotate(
 def _same_images(stage: Stage, kind: str, source: Path) -> bool:
     """Whether the images of a section, whose sizes are in it, are as they were."""
     manifest = artefacts.read_manifest(stage.folder, stage.kind)
-    settings = manifest.sections[stage.section].settings
     parts = [part for part in manifest.tables if part.section == stage.section]
     paths = [artefacts.part_path(stage.folder, part) for part in parts]
     names = [name for path in paths for name in read_parquet(path, ["image"])["image"].to_pylist()]
-    if settings.get("images") is None:  # they may have been put in their place since
-        return not any(locate_images(names, f, source)[0] for f in find_files(kind, source))
-    return bool(settings["images_stamp"] == images_stamp(Path(settings["images"]), names))
+    with artefacts.settings_of(stage.folder, manifest, stage.section) as settings:
+        images, stamp = settings.get("images"), settings.get("images_stamp")
+        if images is None:  # they may have been put in their place since
+            return not any(locate_images(names, f, source)[0] for f in find_files(kind, source))
+        return bool(stamp == images_stamp(Path(images), names))
 
 
 def _replaced(stage: Stage, name: str) -> list[str]:

@@ -249,6 +249,7 @@ def _shards_truth(workspace: Path, splits: Sequence[str]) -> GroundTruth:
 
 def load_predictions(workspace: Path, name: str, key: str) -> Predictions:
     """Predictions of a run kept by ``evaluate_network``; ``key`` is like ``after-ppi``."""
-    artefacts.read_manifest(workspace / "evaluation", "evaluation")
-    table = read_parquet(evaluation_folder(workspace, name) / f"{key}.parquet")
+    table = artefacts.read_part(
+        workspace / "evaluation", "evaluation", f"{name}/{key}.parquet", read_parquet
+    )
     return from_table(Predictions, table)

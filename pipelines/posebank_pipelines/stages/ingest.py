@@ -98,9 +98,9 @@ def known_sources(workspace: Path, dataset: str) -> dict[Path, ReadOptions]:
     manifest = artefacts.find_manifest(workspace / "bank")
     if manifest is None or dataset not in manifest.sections:
         return {}
-    settings = manifest.sections[dataset].settings
-    options = settings.get("options", {})
-    return {Path(p): ReadOptions.from_json(options.get(p, {})) for p in settings["sources"]}
+    with artefacts.settings_of(workspace / "bank", manifest, dataset) as settings:
+        options = settings.get("options", {})
+        return {Path(p): ReadOptions.from_json(options.get(p, {})) for p in settings["sources"]}
 
 
 def ingest(

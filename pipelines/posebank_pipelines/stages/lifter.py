@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from posebank.artefacts import read_part
 from posebank.deciding import deciding
 from posebank.labelling.lifter import LifterSettings, load_lifter, save_lifter, train_lifter
 from posebank.workspace import content, load_bank
@@ -34,7 +35,7 @@ def lifter(workspace: Path, settings: LifterSettings, progress: Progress) -> Non
 
 @lru_cache(maxsize=1)
 def _lifter(folder: Path, _lifter_content: str) -> torch.nn.Module:
-    return load_lifter(folder / _WEIGHTS)
+    return read_part(folder, "lifter", _WEIGHTS, load_lifter)
 
 
 def read_lifter(workspace: Path) -> torch.nn.Module:

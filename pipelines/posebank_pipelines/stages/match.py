@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from posebank.artefacts import find_manifest, read_manifest, write_part
+from posebank.artefacts import find_manifest, read_manifest, settings_of, write_part
 from posebank.deciding import deciding
 from posebank.geometry.camera_prior import CameraPrior
 from posebank.geometry.cameras import CameraLimits
 from posebank.labelling.camera_prior import match_datasets
-from posebank.matching import MatchSettings, ViewIndex, load_index
+from posebank.matching import MatchSettings
 from posebank.matching.devices import device_name
 from posebank.schemas import matches_to_table
 from posebank.warm_up import NOTICE, is_warm, warm_up
-from posebank.workspace import content, load_bank, people_rows
+from posebank.workspace import load_bank, people_rows
 from posebank_pipelines.camera_degrees import limits_of_matcher
 from posebank_pipelines.cameras import Priors, camera_name, dataset_priors, priors_to_manifest
 from posebank_pipelines.partitions import Partition, row_ranges
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult
-from posebank_pipelines.stages.index import index
+from posebank_pipelines.stages.index import index, read_index
 
 _PARTITION = 1024  # people per task
-
-
-@lru_cache(maxsize=1)
-def _index(folder: Path, bank_content: str) -> ViewIndex:
-    return load_index(folder, bank_content)
 
 
 def _match_partition(
@@ -41,9 +35,7 @@ def _match_partition(
     priors: Priors,
 ) -> Partition:
     bank = load_bank(workspace)
-    views = (
-        _index(workspace / "index", content(workspace, "bank")) if uses_index(settings) else None
-    )
+    views = read_index(workspace) if uses_index(settings) else None
     people = people_rows(workspace, *rows)
     matches, rejected = match_datasets(bank, people, settings, priors, views)
     table = matches_to_table(matches, bank.pose_id)
@@ -76,14 +68,14 @@ def match_settings(
     base = MatchSettings(matcher=matcher, k=k, device=device, prior=prior)
     manifest = find_manifest(workspace / "index")
     if manifest is not None and uses_index(base):
-        decided = manifest.sections["index"].settings
-        base = replace(
-            base,
-            n_views=decided["n_views"],
-            probes=decided["probes"],
-            seed=decided["seed"],
-            limits=CameraLimits(**decided["limits"]),
-        )
+        with settings_of(workspace / "index", manifest, "index") as decided:
+            base = replace(
+                base,
+                n_views=decided["n_views"],
+                probes=decided["probes"],
+                seed=decided["seed"],
+                limits=CameraLimits(**decided["limits"]),
+            )
     if any(v for v in camera.values() if v is not None):
         base = replace(base, limits=limits_of_matcher(matcher, **camera))
     return base
@@ -95,12 +87,12 @@ def settings_of_matches(workspace: Path) -> MatchSettings:
     if manifest is None:
         return MatchSettings()
     known = {field.name for field in fields(MatchSettings)}
-    kept = manifest.sections["matches"].settings
-    decided = {name: value for name, value in kept.items() if name in known}
-    decided["limits"] = CameraLimits(**decided["limits"])
-    if decided.get("prior") is not None:
-        decided["prior"] = CameraPrior(**decided["prior"])
-    return MatchSettings(**decided)
+    with settings_of(workspace / "matches", manifest, "matches") as kept:
+        decided = {name: value for name, value in kept.items() if name in known}
+        decided["limits"] = CameraLimits(**decided["limits"])
+        if decided.get("prior") is not None:
+            decided["prior"] = CameraPrior(**decided["prior"])
+        return MatchSettings(**decided)
 
 
 def match_people(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from posebank import artefacts
@@ -22,18 +23,20 @@ from posebank.shards import (
 )
 from posebank.shards.card import dataset_card, hub_readme
 from posebank.shards.plan import image_id
-from posebank.types import Labels
+from posebank.types import LabelKeys
 from posebank.workspace import (
     annotation_terms,
     image_roots,
     label_keys,
     label_rows,
     load_anchors,
-    load_labels,
 )
 from posebank_pipelines.partitions import Partition
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Build, Stage, StageResult, images_stamp
+
+_DESCRIBED = 200_000
+"""People whose labels the data-set card is computed from, so that its memory is bounded."""
 
 
 def _has_anchors(workspace: Path) -> bool:
@@ -82,14 +85,14 @@ def shards(workspace: Path, settings: ShardSettings, runner: Runner) -> StageRes
             "images": sum(part.rows for part in build.parts),
             "images_set_aside": len(build.rejected),
         }
-        build.adopt(_write_beside(build, workspace, load_labels(workspace), roots, settings))
+        build.adopt(_write_beside(build, workspace, keys, roots, settings))
     return stage.result()
 
 
 def _write_beside(
     build: Build,
     workspace: Path,
-    labels: Labels,
+    keys: LabelKeys,
     roots: Mapping[str, Path],
     settings: ShardSettings,
 ) -> list[Path]:
@@ -99,19 +102,22 @@ def _write_beside(
         for part in build.parts
     ]
     ids = {image_id for part in written for image_id in part}
-    inside = labels.take([image_id(labels, row) in ids for row in range(len(labels))])
+    inside = np.flatnonzero([image_id(keys, row) in ids for row in range(len(keys))])
+    sample = np.linspace(0, len(inside) - 1, min(len(inside), _DESCRIBED)).astype(np.int64)
+    everyone = keys.take(inside)
     anchors = load_anchors(workspace) if _has_anchors(workspace) else None
     bank = artefacts.find_manifest(workspace / "bank")
     card = dataset_card(
-        inside,
+        label_rows(workspace, inside[sample]),
         anchors,
+        everyone=everyone,
         mocap={name: dict(s.stats) for name, s in bank.sections.items()} if bank else {},
         rejected=[replace(r, where=_below_root(r.where, roots)) for r in build.rejected],
         settings=asdict(settings),
         terms=annotation_terms(workspace),
     )
     files = [build.staging / "dataset_card.md", build.staging / "README.md"]
-    for path, text in zip(files, (card, hub_readme(card, inside)), strict=True):
+    for path, text in zip(files, (card, hub_readme(card, everyone)), strict=True):
         path.write_text(text, encoding="utf-8", newline="\n")
     return files + ([write_anchors(build.staging, anchors)] if anchors is not None else [])
 
