@@ -408,7 +408,7 @@ def test_an_interrupted_ingest_goes_on_with_what_it_has_read(made, tmp_path, mon
             sources = {made / "sources/cmu": ReadOptions()}
             return ingest_stage.ingest(workspace, "cmu", sources, BankSettings(fps=5), runner)
 
-    def stop_after_two(_label, done, _total):
+    def stop_after_two(_label, done, _total, _unit):
         if done == 2:
             raise KeyboardInterrupt
 
@@ -420,10 +420,11 @@ def test_an_interrupted_ingest_goes_on_with_what_it_has_read(made, tmp_path, mon
     assert not (tmp_path / "ws/bank").exists()
     told, count = [], []
     result = ingest(
-        tmp_path / "ws", notify=told.append, progress=lambda _, done, total: count.append(done)
+        tmp_path / "ws", notify=told.append, progress=lambda _, done, *rest: count.append(done)
     )
-    kept = n_clips - len(count)
+    kept = count[0] if count else n_clips
     assert kept >= 2
+    assert count[1:] == list(range(kept + 1, n_clips + 1))
     assert told == [f"ingest cmu: {kept} of {n_clips} partitions were finished before"] * (
         kept < n_clips
     )

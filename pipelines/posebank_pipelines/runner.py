@@ -264,12 +264,12 @@ class Runner:
     def _on_cluster(
         self, label: str, function: Callable[..., T], items: Sequence[Any], common: Sequence[Any]
     ) -> Iterator[T]:
-        from distributed.comm import CommClosedError  # noqa: PLC0415
+        from distributed.comm.core import CommClosedError  # noqa: PLC0415
 
         client = self._connect()
         # The dashboard shows the part of a key before its first number: the label.
         name = f"{label.replace(' ', '_').replace('-', '_')}-{uuid.uuid4().hex[:12]}1"
-        futures: deque[Future] = deque()
+        futures: deque[Future[T]] = deque()
         try:
             futures += client.map(
                 lambda item: function(item, *common),
