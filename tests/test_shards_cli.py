@@ -36,7 +36,7 @@ def invoke(*arguments: object) -> Result:
 def done(*arguments: object) -> dict:
     result = invoke(*arguments, "--json")
     assert result.exit_code == 0, result.output
-    return json.loads(result.output)
+    return json.loads(result.stdout)
 
 
 @pytest.fixture
