@@ -456,7 +456,7 @@ for number in range(times):
 
 
 def readers(options: argparse.Namespace) -> None:
-    """Replace shards under a data loader with two workers: one version, or a clear error.
+    """Replace shards under a data loader with two workers and ``inspect``: one version or an error.
 
     The two versions are copies of the source's shards whose people's trust is 0.25 and 0.75.
     """
@@ -464,6 +464,7 @@ def readers(options: argparse.Namespace) -> None:
 
     from posebank.errors import ArtefactError  # noqa: PLC0415
     from posebank.shards import PoseShards, collate_samples  # noqa: PLC0415
+    from posebank_pipelines.inspect import inspect  # noqa: PLC0415
 
     versions = [options.scratch / f"version{n}" for n in (1, 2)]
     for folder, trust in zip(versions, (0.25, 0.75), strict=True):
@@ -472,28 +473,28 @@ def readers(options: argparse.Namespace) -> None:
     command = [sys.executable, "-c", _WRITER, str(target), *map(str, versions)]
     _run(*command, "1")
     writer = subprocess.Popen([*command, str(options.replacements)])
-    whole = errors = mixed = 0
+
+    def loaded() -> set[float]:
+        shards = PoseShards(target, decode=False)
+        loader = DataLoader(shards, 4, num_workers=2, collate_fn=collate_samples)
+        return {float(t) for batch in loader for sample in batch for t in sample["trust"]}
+
+    def inspected() -> set[float]:
+        facts = inspect(target)
+        return {*facts["contents"]["trust"].values(), *map(hash, facts["damaged"])}
+
+    total: Counter[str] = Counter(replacements=options.replacements)
     while writer.poll() is None:
-        try:
-            shards = PoseShards(target, decode=False)
-            loader = DataLoader(shards, 4, num_workers=2, collate_fn=collate_samples)
-            seen = {float(t) for batch in loader for sample in batch for t in sample["trust"]}
-        except (ArtefactError, RuntimeError) as error:
-            if "made again" not in str(error):
-                raise
-            errors += 1
-        else:
-            whole, mixed = whole + (len(seen) == 1), mixed + (len(seen) != 1)
-    print(
-        json.dumps(
-            {
-                "replacements": options.replacements,
-                "one_version": whole,
-                "clear_errors": errors,
-                "mixed": mixed,
-            }
-        )
-    )
+        for read in (loaded, inspected):
+            try:
+                seen = read()
+            except (ArtefactError, RuntimeError) as error:
+                if "made again" not in str(error):
+                    raise
+                total[f"{read.__name__}: clear errors"] += 1
+            else:
+                total[f"{read.__name__}: {'one version' if len(seen) == 1 else 'mixed'}"] += 1
+    print(json.dumps(total))
 
 
 def _shards_of_trust(source: Path, folder: Path, trust: float, images: int) -> None:
