@@ -166,16 +166,23 @@ def test_a_scheduler_without_workers_is_one_line(tmp_path):
     assert told[-1:] == [f"waiting up to 0 s for a worker of {address} (dask worker {address})"]
 
 
-def test_a_scheduler_that_goes_is_one_line(tmp_path):
+@pytest.mark.parametrize(
+    "work",
+    [(time.sleep, [60, 60]), (operator.mul, ["x" * 1000] * 20_000, 1000)],
+    ids=["long tasks", "results to fetch"],
+)
+def test_a_scheduler_that_goes_is_one_line(tmp_path, capfd, work):
     process, address = start_scheduler(tmp_path)
     worker = start("dask_worker", address)
     try:
         with Runner(scheduler=address) as runner:
             # The processes of the cluster do not see this module.
             assert runner.map("add", operator.add, [1, 2], 3) == [4, 5]
+            capfd.readouterr()
             threading.Timer(1, process.kill).start()
             with pytest.raises(PosebankError, match=r"has gone; the finished partitions are kept"):
-                runner.map("sleep", time.sleep, [60, 60])
+                runner.map("task", *work)
+        assert capfd.readouterr().err == ""
     finally:
         for one in (process, worker):
             one.kill()

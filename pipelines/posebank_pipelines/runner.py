@@ -264,6 +264,7 @@ class Runner:
     def _on_cluster(
         self, label: str, function: Callable[..., T], items: Sequence[Any], common: Sequence[Any]
     ) -> Iterator[T]:
+        from distributed.client import FutureCancelledError, FuturesCancelledError  # noqa: PLC0415
         from distributed.comm.core import CommClosedError  # noqa: PLC0415
 
         client = self._connect()
@@ -281,8 +282,8 @@ class Runner:
             for item in items:
                 yield self._result(client, futures[0], function, item, common)
                 futures.popleft()  # lets the worker forget the result
-        except CommClosedError as error:
-            raise self._no_scheduler() from error
+        except (CommClosedError, FutureCancelledError, FuturesCancelledError) as error:
+            raise self._no_scheduler() from error  # nobody else cancels a future
         finally:
             if client.status == "running":
                 with suppress(CommClosedError):
@@ -298,7 +299,6 @@ class Runner:
     ) -> T:
         """Wait for a task; hand it out again where its worker was lost too often."""
         from distributed import KilledWorker, wait  # noqa: PLC0415
-        from distributed.client import FutureCancelledError  # noqa: PLC0415
 
         for attempt in range(_LOST_WORKERS):
             while not future.done():
@@ -306,14 +306,10 @@ class Runner:
                     wait([future], timeout=_POLL_S)
                 except TimeoutError:
                     self._check_cluster(client)
-                except FutureCancelledError:
-                    break
             self._check_status(client)
             try:
                 result: T = future.result()
                 return result
-            except FutureCancelledError as error:
-                raise self._no_scheduler() from error
             except KilledWorker as error:
                 if attempt == _LOST_WORKERS - 1:
                     raise PosebankError(
