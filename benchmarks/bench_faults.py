@@ -38,6 +38,7 @@ from posebank.schemas import ANNOTATIONS, BANK, to_table
 from posebank.types import Records, texts
 from posebank.workspace import load_bank, load_people
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages.index import index
 from posebank_pipelines.stages.ingest import ingest
 from posebank_pipelines.stages.label import label_people
 from posebank_pipelines.stages.match import match_people
@@ -140,6 +141,42 @@ def memory(options: argparse.Namespace) -> None:
             flush=True,
         )
         shutil.rmtree(workspace)
+
+
+# --- scaling
+
+
+def scaling(options: argparse.Namespace) -> None:
+    """Seconds of match, and of ingest with ``--mocap``, with 1 and 2 workers that are warm.
+
+    On a shared machine give the command's session a high priority: ``/proc/PID/autogroup``.
+    """
+    workspace = make_workspace(options.source, options.scratch / "scaling", options.n_people)
+    clips = options.scratch / "scaling-ingest"
+
+    def match(runner: Runner, k: int) -> None:
+        clear(workspace)
+        index(workspace, MATCHING)
+        start = time.perf_counter()
+        match_people(workspace, replace(MATCHING, k=k), runner)
+        seconds.append(time.perf_counter() - start)
+
+    def read_clips(runner: Runner, _k: int) -> None:
+        shutil.rmtree(clips, ignore_errors=True)
+        start = time.perf_counter()
+        ingest(clips, "cmu", {options.mocap: ReadOptions()}, BankSettings(), runner)
+        seconds.append(time.perf_counter() - start)
+
+    for work in (match, read_clips) if options.mocap is not None else (match,):
+        best = {}
+        for count in (1, 2):
+            seconds: list[float] = []
+            with Runner(count) as runner:
+                for repetition in range(4):  # the first starts and warms the workers
+                    work(runner, 4 + repetition % 2)
+            best[count] = min(seconds[1:])
+            print(work.__name__, count, [round(one, 2) for one in seconds], flush=True)
+        print(json.dumps({work.__name__: round(best[1] / best[2], 2)}), flush=True)
 
 
 # --- a cluster of processes on this machine
@@ -518,7 +555,9 @@ def _shards_of_trust(source: Path, folder: Path, trust: float, images: int) -> N
 
 def main() -> None:
     """Do one experiment."""
-    experiments = {f.__name__: f for f in (memory, workers, scheduler, commands, hosts, readers)}
+    experiments = {
+        f.__name__: f for f in (memory, scaling, workers, scheduler, commands, hosts, readers)
+    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiment", choices=experiments)
     parser.add_argument("--source", type=Path, help="workspace with a bank and annotations")

@@ -112,7 +112,8 @@ class Runner:
             signal.SIGINT, signal.SIGTERM
         ):  # ending the workers is what a signal asks for
             if self._client is not None:
-                with suppress(TimeoutError):  # the scheduler has gone, or the machine is busy
+                # The scheduler may have gone, and the client not have noticed all of it.
+                with suppress(TimeoutError, OSError, RuntimeError):
                     self._client.close(timeout=2)
             if self._cluster is not None:
                 self._cluster.close()
