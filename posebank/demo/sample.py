@@ -90,7 +90,7 @@ def sample_data(folder: Path | str | None = None, n_images: int = 6, seed: int =
 
 
 def _read_bank(folder: Path) -> PoseBank:
-    settings = BankSettings(min_distance_mm=80.0)
+    settings = BankSettings()  # as `posebank ingest` has them
     clips = [read_clip(source) for source in discover("poseprior", [folder])[0]]
     poses = PoseBank.concat([poses_from_clip(clip, settings)[0] for clip in clips])
     return add_mirrored(drop_near_duplicates(poses, settings.min_distance_mm))
