@@ -27,7 +27,7 @@ from posebank.report.sheets import show_person
 
 DOCS = Path(__file__).resolve().parent
 PICTURES = DOCS / "pictures"
-_COLOURS = 128  # a palette keeps a screenshot below 100 KB
+_QUALITY = 88  # of the JPEGs: below 100 KB each
 
 
 def commands() -> list[str]:
@@ -38,10 +38,10 @@ def commands() -> list[str]:
 
 
 def keep(picture: bytes | Path, name: str) -> None:
-    """Write a picture with few colours."""
+    """Write a picture as a JPEG with colours as sharp as its lines."""
     source = picture if isinstance(picture, Path) else io.BytesIO(picture)
-    few = Image.open(source).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-    few.save(PICTURES / name, optimize=True)
+    image = Image.open(source).convert("RGB")
+    image.save(PICTURES / name, quality=_QUALITY, subsampling="4:4:4", optimize=True)
 
 
 def draw(data: SampleData, labels: pb.Labels, folder: Path) -> None:
@@ -50,10 +50,10 @@ def draw(data: SampleData, labels: pb.Labels, folder: Path) -> None:
     for row, ax in enumerate(figure.subplots(1, len(data.people))):
         people = data.people
         show_person(ax, data.image(row), people.joints_2d[row], people.state[row])
-    keep(save_figure(figure, folder / "keypoints.png"), "keypoints.png")
+    keep(save_figure(figure, folder / "keypoints.png"), "keypoints.jpg")
     best = int(labels.trust.argmax())
     image = data.folder / "images" / labels.image[best]
-    keep(save_figure(pb.plot_label(labels, best, image), folder / "label.png"), "label.png")
+    keep(save_figure(pb.plot_label(labels, best, image), folder / "label.png"), "label.jpg")
 
 
 def photograph(report: Path) -> None:
@@ -68,14 +68,14 @@ def photograph(report: Path) -> None:
         browser.get(report.as_uri())
         browser.execute_script("document.getElementById('labels').scrollIntoView()")
         _wait(browser)
-        keep(browser.get_screenshot_as_png(), "report.png")
+        keep(browser.get_screenshot_as_png(), "report.jpg")
         browser.find_element("css selector", "#grid .card").click()
         mouse = ActionBuilder(browser)
         pose = browser.find_element("id", "pose")
         mouse.pointer_action.move_to(pose).pointer_down().move_by(-60, 25).pointer_up()
         mouse.perform()
         _wait(browser)
-        keep(browser.get_screenshot_as_png(), "report-label.png")
+        keep(browser.get_screenshot_as_png(), "report-label.jpg")
     finally:
         browser.quit()
 

@@ -64,14 +64,20 @@ def test_commands_from_files_to_shards(sample, tmp_path):
         ["match"],
         ["label"],
         ["shards"],
+        ["query"],
+        ["inspect", str(tmp_path / "ws" / "bank")],
+        ["export", "npz", "-o", str(tmp_path / "labels.npz")],
     ]
+    own = ["inspect"]  # needs no workspace
+    parts = ["ingest", "annotate", "match", "label"]
     shown = run_without_extras(
         f"""
         from click.testing import CliRunner
         from posebank_cli.main import main
         for command in {commands!r}:
-            more = ["--workers", "1"] if command[0] != "shards" else []
-            result = CliRunner().invoke(main, [*command, "-w", {str(tmp_path / "ws")!r}, *more])
+            more = ["--workers", "1"] if command[0] in {parts!r} else []
+            more += ["-w", {str(tmp_path / "ws")!r}] if command[0] not in {own!r} else []
+            result = CliRunner().invoke(main, [*command, *more])
             assert result.exit_code == 0, (command, result.output, result.exception)
         import json, pyarrow.parquet as pq
         from pathlib import Path
@@ -83,16 +89,20 @@ def test_commands_from_files_to_shards(sample, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("command", "extra"), [("train", "train"), ("report", "report"), ("predict", "train")]
+    ("command", "extra"),
+    [
+        ("train", "train"),
+        ("report", "report"),
+        ("predict", "train"),
+        ("demo", "train"),
+        ("anchors", "report"),
+        ("index", "gpu"),
+    ],
 )
 def test_a_command_that_needs_an_extra_names_it(command, extra, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"")
-    more = {
-        "train": [],
-        "report": [],
-        "predict": [str(tmp_path / "photo.jpg"), "--checkpoint", str(tmp_path / "photo.jpg")],
-    }[command]
-    arguments = [command, *more]
+    photo = str(tmp_path / "photo.jpg")
+    arguments = [command, *([photo, "--checkpoint", photo] if command == "predict" else [])]
     if command != "predict":
         arguments += ["-w", str(tmp_path)]
     shown = run_without_extras(

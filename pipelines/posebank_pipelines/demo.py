@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from posebank import report as drawing
 from posebank.artefacts import write_text_atomic
 from posebank.demo import (
     DemoSize,
@@ -17,11 +18,10 @@ from posebank.demo import (
     score_predictions,
     trust_reliability,
 )
-from posebank.report import DEMO_FACTS, label_sheet
 from posebank.workspace import image_roots, load_labels
 from posebank_pipelines.config import load_config
 from posebank_pipelines.query import query_banks
-from posebank_pipelines.run import run
+from posebank_pipelines.run import check_training, run
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import StageResult
 from posebank_pipelines.stages.evaluate import load_predictions
@@ -61,6 +61,7 @@ def demo(
     -------
     The rows of the table (what, value, unit) and the pictures to look at.
     """
+    check_training()
     sources = demo_sources(workspace / "sources", seed, size or DemoSize())
     text = (
         config.read_text(encoding="utf-8")
@@ -81,10 +82,10 @@ def demo(
             for row in score_predictions(predictions, truth, load_labels(workspace), "val")
         ]
     facts = {"table": rows, "trust": trust_reliability(load_labels(workspace), truth)}
-    write_text_atomic(workspace / DEMO_FACTS, json.dumps(facts, indent=1))
+    write_text_atomic(workspace / drawing.DEMO_FACTS, json.dumps(facts, indent=1))
     sheet = workspace / "report" / "labels.png"
     sheet.parent.mkdir(parents=True, exist_ok=True)
-    label_sheet(load_labels(workspace), image_roots(workspace), sheet, 8, seed)
+    drawing.label_sheet(load_labels(workspace), image_roots(workspace), sheet, 8, seed)
     return rows, [sheet, report(workspace)]
 
 

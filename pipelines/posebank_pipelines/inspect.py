@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from posebank import artefacts
+from posebank import artefacts, report
 from posebank.errors import SourceError
 from posebank.mocap import (
     ClipSource,
@@ -16,7 +16,6 @@ from posebank.mocap import (
     read_clip,
 )
 from posebank.mocap.amass import is_amass_file
-from posebank.report import clip_picture, shard_sheet
 from posebank.shards import describe_shards
 
 
@@ -47,7 +46,7 @@ def inspect(
         return describe_skeleton(path)
     source, *others = _clip_sources(path, options)
     if picture is not None:
-        clip_picture(read_clip(source), picture)
+        report.clip_picture(read_clip(source), picture)
     facts = describe_clip(source)
     if others:
         facts["further_clips"] = ", ".join(other.name for other in others)
@@ -104,5 +103,5 @@ def _facts(path: Path, manifest: artefacts.Manifest, picture: Path | None) -> di
     if manifest.kind == "shards" and not damaged:
         facts["contents"] = describe_shards(path)
         if picture is not None:
-            shard_sheet(path, picture)
+            report.shard_sheet(path, picture)
     return facts

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from posebank import artefacts
+from posebank import artefacts, report
 from posebank.errors import Rejected, SettingsError
 from posebank.labelling import LabelSettings, label
 from posebank.labelling.camera_prior import camera_penalties, match_datasets, preset_prior
@@ -24,7 +24,6 @@ from posebank.matching import (
     MatchSettings,
     matching_error,
 )
-from posebank.report import match_picture
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
 from posebank.types import Matches, People, PoseBank
 from posebank.workspace import load_bank, load_matches, load_people, people_rows
@@ -246,7 +245,7 @@ def query_pose(
         raise SettingsError(f"--pose: {rejected[0].reason}")
     found = np.flatnonzero(matches.pose_row[0] >= 0)[:k]
     if picture is not None:
-        match_picture(bank, person, _first(matches, k), picture)
+        report.match_picture(bank, person, _first(matches, k), picture)
     table = pd.DataFrame(
         {
             "rank": found,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
@@ -28,6 +29,12 @@ from posebank_pipelines.stages.train import run_folder, train_network
 """The stages of a run, in their order."""
 
 Step = tuple[str, Callable[[], StageResult]]
+
+
+def check_training() -> None:
+    """Say at once, not after the stages before it, that a network cannot be trained here."""
+    if find_spec("torch") is None:
+        raise ModuleNotFoundError("training needs torch", name="torch")
 
 
 def steps(config: RunConfig, workspace: Path, runner: Runner, *, strict: bool) -> list[Step]:
@@ -107,6 +114,8 @@ def run(
                     run_folder(workspace, config.run) if is_run else workspace / kind.name
                 )
     last = STAGES.index(until) if until is not None else len(STAGES)
+    if config.train is not None and last >= STAGES.index("train"):
+        check_training()
     todo = steps(config, workspace, runner, strict=strict)
     for stage, some in groupby(todo, key=lambda step: step[0]):
         if STAGES.index(stage) > last:

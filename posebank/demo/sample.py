@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from posebank.annotations import read_annotations
 from posebank.annotations.mapping import COCO_NAMES
 from posebank.artefacts import write_text_atomic
 from posebank.demo.body import make_subject
+from posebank.demo.motions import Motion
 from posebank.demo.render import background, random_clothes
 from posebank.demo.scene import Person, aim_camera, any_motion, cast, shoot
 from posebank.demo.sources import DemoSize, write_poseprior
@@ -30,7 +32,8 @@ from posebank.skeleton import J
 from posebank.types import People, PoseBank
 
 _SIZE = (240, 200)
-_VERSION = 1  # of the sample; another one is written anew
+_CLIPS = 12
+_VERSION = 2  # of the sample; another one is written anew
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,9 @@ def sample_data(folder: Path | str | None = None, n_images: int = 6, seed: int =
     made_by = json.dumps({"version": _VERSION, "n_images": n_images, "seed": seed})
     if not (marker.is_file() and marker.read_text("utf-8") == made_by):
         rng = np.random.default_rng(seed)
-        write_poseprior(folder / "bvh", DemoSize(poseprior_clips=8, clip_seconds=(2.0, 3.0)), rng)
-        _write_photographs(folder, n_images, rng)
+        motions = [any_motion(rng) for _ in range(_CLIPS)]
+        write_poseprior(folder / "bvh", DemoSize(clip_seconds=(2.0, 3.0)), rng, motions)
+        _write_photographs(folder, n_images, motions, rng)
         write_text_atomic(marker, made_by)
     read = read_annotations("coco", folder / "keypoints.json")
     return SampleData(folder, _read_bank(folder / "bvh"), read.people)
@@ -96,13 +100,15 @@ def _read_bank(folder: Path) -> PoseBank:
     return add_mirrored(drop_near_duplicates(poses, settings.min_distance_mm))
 
 
-def _write_photographs(folder: Path, n_images: int, rng: np.random.Generator) -> None:
+def _write_photographs(
+    folder: Path, n_images: int, motions: Sequence[Motion], rng: np.random.Generator
+) -> None:
+    """Photograph other people, at other moments of the motions that the clips have."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
     for number in range(1, n_images + 1):
-        actor = cast(
-            make_subject(f"s{number}", rng), random_clothes(rng), any_motion(rng), np.zeros(3), rng
-        )
+        motion = motions[number % len(motions)]
+        actor = cast(make_subject(f"s{number}", rng), random_clothes(rng), motion, np.zeros(3), rng)
         camera = aim_camera([actor], rng, size=_SIZE, tall=95.0, off_centre=0.05)
         photo = shoot([actor], camera, background(_SIZE, rng), rng, occluder=number % 3 == 0)
         name = f"photo{number}.jpg"

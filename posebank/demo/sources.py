@@ -281,11 +281,30 @@ def _write_hdm05(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path
     return folder
 
 
-def write_poseprior(folder: Path, size: DemoSize, rng: np.random.Generator) -> Path:
-    """Write BVH clips in the form of Pose Prior, a folder for each subject; return the folder."""
-    n_subjects = max(2, size.poseprior_clips // 5)
+def write_poseprior(
+    folder: Path,
+    size: DemoSize,
+    rng: np.random.Generator,
+    motions: Sequence[Motion] | None = None,
+) -> Path:
+    """Write BVH clips in the form of Pose Prior, a folder for each subject.
+
+    Parameters
+    ----------
+    folder : to write into.
+    size : how many clips, and how long.
+    rng : of subjects and performances.
+    motions : one for each clip; those of Pose Prior by default.
+
+    Returns
+    -------
+    The folder.
+    """
+    if motions is None:
+        motions = _clips(size.poseprior_clips, "poseprior", rng)
+    n_subjects = max(2, len(motions) // 5)
     subjects = [make_subject(f"{n:05d}", rng) for n in range(1, n_subjects + 1)]
-    for i, motion in enumerate(_clips(size.poseprior_clips, "poseprior", rng)):
+    for i, motion in enumerate(motions):
         subject = subjects[i % n_subjects]
         performance, root = _record(subject, motion, size, rng)
         rom = motion.__name__ == "limits_of_joints"

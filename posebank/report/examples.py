@@ -22,6 +22,7 @@ Values = dict[str, Any]
 
 _CROP = 280  # pixels of an embedded picture's longer side
 _QUALITY = 72  # of its JPEG
+_BEYOND = (201, 206, 214)  # colour of what the image does not show
 _MARGIN = 0.2  # of the person's size, around the person
 _SHORT_LIST = 6  # people of each strip: best, median and worst of a data set
 _LEAST_MODE = 0.02  # weight of a mode that is shown
@@ -191,8 +192,9 @@ def _picture(labels: Labels, row: int, roots: Mapping[str, Path]) -> dict[str, A
     if image is not None:
         box = (*corner, *(corner + side))
         crop = Image.fromarray(image).transform(
-            (_CROP, _CROP), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR
-        )
+            (_CROP, _CROP), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR,
+            fillcolor=_BEYOND,
+        )  # fmt: skip
         packed = io.BytesIO()
         crop.save(packed, "JPEG", quality=_QUALITY)
         values["image_data"] = base64.b64encode(packed.getvalue()).decode("ascii")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from posebank import artefacts
+from posebank import artefacts, lcrnet, report
 from posebank.deciding import deciding
 from posebank.errors import SettingsError
 from posebank.evaluation import (
@@ -20,16 +21,17 @@ from posebank.evaluation import (
     nearest_anchor,
     read_predictions,
 )
-from posebank.lcrnet import IntegrationSettings, Predictor, predict_shards
+from posebank.lcrnet import IntegrationSettings
 from posebank.parquet import read_parquet
-from posebank.report import write_evaluation
-from posebank.report.images import ImageOf, images_in_folders, images_in_shards
 from posebank.schemas import PREDICTIONS, from_table, to_table
 from posebank.types import Anchors, Predictions
 from posebank.workspace import coco_files, image_roots, load_anchors, load_people
 from posebank_pipelines.runner import Progress, silent
 from posebank_pipelines.stage import Stage, StageResult
 from posebank_pipelines.stages.train import run_folder
+
+if TYPE_CHECKING:
+    from posebank.report.images import ImageOf
 
 CHECKPOINTS = {"before": "checkpoint_initial.pt", "after": "checkpoint.pt"}
 """The network before and after training."""
@@ -86,13 +88,13 @@ def evaluate_network(
         own.mkdir()
         for key, poses in methods.items():
             build.write(f"{name}/{key}.parquet", to_table(poses, PREDICTIONS))
-        results, files = write_evaluation(
+        results, files = report.write_evaluation(
             own,
             methods,
             truth,
             settings,
             load_anchors(workspace),
-            image_of=images_in_shards(workspace / "shards"),
+            image_of=report.images_in_shards(workspace / "shards"),
         )
         build.adopt(files)
         build.stats = {key: result.headline() for key, result in results.items()}
@@ -137,7 +139,7 @@ def evaluate_checkpoint(
     found = _predict(workspace, checkpoint, splits, INTEGRATIONS, integration, progress)
     methods = _references(truth, load_anchors(workspace))
     methods |= {f"{checkpoint.stem}-{key}": poses for key, poses in found.items()}
-    image_of = images_in_shards(workspace / "shards")
+    image_of = report.images_in_shards(workspace / "shards")
     return _score(workspace, methods, truth, settings, output, coco, image_of)
 
 
@@ -176,11 +178,11 @@ def evaluate_predictions(
         raise SettingsError(f"--predictions: expected different names, found two called {twice[0]}")
     if truth == "shards":
         known = _shards_truth(workspace, splits)
-        image_of = images_in_shards(workspace / "shards")
+        image_of = report.images_in_shards(workspace / "shards")
     else:
         people = load_people(workspace)
         known = ground_truth_from_people(people.take([s in splits for s in people.split]))
-        image_of = images_in_folders(image_roots(workspace))
+        image_of = report.images_in_folders(image_roots(workspace))
     reference = CocoReference.from_files([coco] if coco is not None else coco_files(workspace))
     methods = {
         file.stem: read_predictions(file, reference=reference, known=known.image_id)
@@ -208,7 +210,7 @@ def _score(
 ) -> dict[str, EvaluationResult]:
     has_anchors = artefacts.find_manifest(workspace / "anchors") is not None
     anchors = load_anchors(workspace) if has_anchors else None
-    results, _ = write_evaluation(
+    results, _ = report.write_evaluation(
         output, methods, truth, settings, anchors, image_of=image_of, coco=coco
     )
     return results
@@ -223,13 +225,13 @@ def _predict(
     progress: Progress,
 ) -> dict[str, Predictions]:
     """Integration -> the checkpoint's poses in the images of the splits."""
-    predictor = Predictor.from_checkpoint(checkpoint)
+    predictor = lcrnet.Predictor.from_checkpoint(checkpoint)
 
     def found(split: str) -> dict[str, Predictions]:
         def told(done: int, total: int) -> None:
             progress(f"predict {split}", done, total, "images")
 
-        return predict_shards(
+        return lcrnet.predict_shards(
             predictor,
             workspace / "shards",
             split,

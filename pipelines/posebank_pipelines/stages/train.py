@@ -7,10 +7,11 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from posebank import lcrnet
 from posebank.artefacts import write_text_atomic
 from posebank.deciding import deciding
 from posebank.files import read_json
-from posebank.lcrnet import TrainSettings, processes, train
+from posebank.lcrnet import TrainSettings
 from posebank.workspace import load_anchors
 from posebank_pipelines.runner import Progress, silent
 from posebank_pipelines.stage import Stage, StageResult, run_name
@@ -42,12 +43,12 @@ def train_network(
     )
     if stage.is_current:
         return stage.result()
-    with processes(settings.device) as among:
+    with lcrnet.processes(settings.device) as among:
         among.wait()  # until all have seen that there is something to do
         if among.is_first:
             _prepare(folder, stage.fingerprint, settings)
         among.wait()
-        result = train(
+        result = lcrnet.train(
             workspace / "shards",
             load_anchors(workspace),
             folder,

@@ -251,7 +251,7 @@ function open(example) {
   const facts = [
     ["Person", example.person_id],
     ["Trust", `${example.trust.toFixed(2)}: probability that the mean joint error is below 150 mm`],
-    ["Matching error", `${errorText(example)} annotated; ${example.error_norm.toFixed(3)} of the ` +
+    ["Matching error", `${errorText(example)}, those annotated; ${example.error_norm.toFixed(3)} of the ` +
       "person's size"],
     ["Completed joints", example.completed_names.join(", ") || "none"],
     ["Matched frame", `data set ${example.matched.dataset}, clip ${example.matched.clip}, ` +

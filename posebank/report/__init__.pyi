@@ -1,0 +1,29 @@
+"""Names of ``posebank.report`` and the modules that they are in."""
+
+from .anchors import anchors_picture as anchors_picture
+from .anchors import poses_picture as poses_picture
+from .chapters import DEMO_FACTS as DEMO_FACTS
+from .chapters import label_statistics as label_statistics
+from .curves import training_picture as training_picture
+from .drawing import FRONT as FRONT
+from .drawing import SIDE as SIDE
+from .drawing import View as View
+from .drawing import draw_pose_2d as draw_pose_2d
+from .drawing import draw_pose_3d as draw_pose_3d
+from .drawing import view_axes as view_axes
+from .evaluation import paper_tables as paper_tables
+from .evaluation import write_evaluation as write_evaluation
+from .figures import SelectedPoses as SelectedPoses
+from .figures import figure5 as figure5
+from .figures import figure6 as figure6
+from .figures import figure7 as figure7
+from .figures import select_poses as select_poses
+from .html import html_report as html_report
+from .images import images_in_folders as images_in_folders
+from .images import images_in_shards as images_in_shards
+from .scene import displacements as displacements
+from .scene import prediction_picture as prediction_picture
+from .sheets import clip_picture as clip_picture
+from .sheets import label_sheet as label_sheet
+from .sheets import match_picture as match_picture
+from .sheets import shard_sheet as shard_sheet
