@@ -21,11 +21,12 @@ from posebank.demo import (
 from posebank.workspace import image_roots, load_labels
 from posebank_pipelines.config import load_config
 from posebank_pipelines.query import query_banks
-from posebank_pipelines.run import check_training, run
+from posebank_pipelines.run import run
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import StageResult
 from posebank_pipelines.stages.evaluate import load_predictions
 from posebank_pipelines.stages.report import report
+from posebank_pipelines.stages.train import check_training
 
 Row = dict[str, Any]
 """One row of the demo's table: what, value, unit."""
@@ -86,7 +87,7 @@ def demo(
     sheet = workspace / "report" / "labels.png"
     sheet.parent.mkdir(parents=True, exist_ok=True)
     drawing.label_sheet(load_labels(workspace), image_roots(workspace), sheet, 8, seed)
-    return rows, [sheet, report(workspace)]
+    return rows, [sheet, report(workspace, runner.progress)]
 
 
 def _matching_rows(workspace: Path, runner: Runner) -> list[Row]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
@@ -24,17 +23,11 @@ from posebank_pipelines.stages.ingest import ingest
 from posebank_pipelines.stages.label import label_people
 from posebank_pipelines.stages.match import match_people, uses_index
 from posebank_pipelines.stages.shards import shards
-from posebank_pipelines.stages.train import run_folder, train_network
+from posebank_pipelines.stages.train import check_training, run_folder, train_network
 
 """The stages of a run, in their order."""
 
 Step = tuple[str, Callable[[], StageResult]]
-
-
-def check_training() -> None:
-    """Say at once, not after the stages before it, that a network cannot be trained here."""
-    if find_spec("torch") is None:
-        raise ModuleNotFoundError("training needs torch", name="torch")
 
 
 def steps(config: RunConfig, workspace: Path, runner: Runner, *, strict: bool) -> list[Step]:

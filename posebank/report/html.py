@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,16 @@ Beside a mode or the matched frame, the label is drawn in thin dashes.</p>
 """
 
 
-def html_report(workspace: Path, path: Path) -> Path:
+class _Chapter(NamedTuple):
+    key: str  # names it in links
+    title: str
+    explanation: str
+    body: Callable[[], str]
+
+
+def html_report(
+    workspace: Path, path: Path, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> Path:
     """Write what a workspace holds as one HTML file with its pictures, data and script.
 
     Parameters
@@ -84,6 +94,8 @@ def html_report(workspace: Path, path: Path) -> Path:
         The workspace folder. What is not made yet, or cannot be read, is named instead.
     path : Path
         File to write.
+    progress : callable
+        Called with the chapters that are done, and how many there are.
 
     Returns
     -------
@@ -92,13 +104,13 @@ def html_report(workspace: Path, path: Path) -> Path:
     demo = demo_facts(workspace)
     data: dict[str, Any] = _skeleton()
     chapters = [
-        _chapter(
+        _Chapter(
             "sources",
             "What went in",
             "The data sets that were read, and the artefacts that were made of them.",
             lambda: sources_chapter(workspace),
         ),
-        _chapter(
+        _Chapter(
             "labels",
             "Labels",
             "Every label is a full-body pose in 2D and 3D. Sort and filter them here; open one to "
@@ -106,20 +118,20 @@ def html_report(workspace: Path, path: Path) -> Path:
             "capture and with the other poses that explain the annotation.",
             lambda: _labels(workspace, data),
         ),
-        _chapter(
+        _Chapter(
             "matching",
             "Matching error",
             "How well the bank's poses explain the annotated joints: the distance between a "
             "person's joints and the best matched pose in its best camera.",
             lambda: matching_chapter(workspace),
         ),
-        _chapter(
+        _Chapter(
             "trust-chapter",
             "Trust",
             "The trust of a label is the probability that its mean joint error is below 150 mm.",
             lambda: trust_chapter(workspace, demo),
         ),
-        _chapter(
+        _Chapter(
             "coverage",
             "Coverage of pose space",
             "The bank's poses (grey), the labelled people of this report (blue) and the "
@@ -128,36 +140,41 @@ def html_report(workspace: Path, path: Path) -> Path:
             "point to open the label.",
             lambda: _map(workspace, data),
         ),
-        _chapter(
+        _Chapter(
             "anchor-poses",
             "Anchor-poses",
             "The classes of LCR-Net: the centres of K-means over the poses. Drag one to turn all.",
             lambda: _anchors(workspace, data),
         ),
-        _chapter(
+        _Chapter(
             "training",
             "Training",
             "Losses and scores of each training run, over its iterations.",
             lambda: training_chapter(workspace),
         ),
-        _chapter(
+        _Chapter(
             "evaluation",
             "Evaluation",
             "Scores of the trained network on people that it has not seen.",
             lambda: evaluation_chapter(workspace, beside_the_paper=demo is None),
         ),
     ]
+    bodies = []
+    for done, chapter in enumerate(chapters):
+        progress(done, len(chapters))
+        bodies.append(_section(chapter, workspace))
+    progress(len(chapters), len(chapters))
     name = escaped(workspace.resolve().name)
     # "<" would end the script element; in JSON it may be written as an escape.
     packed = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in chapters)
+    links = "".join(f'<a href="#{c.key}">{c.title}</a>' for c in chapters)
     text = (
         '<!doctype html>\n<html lang="en" data-theme="light"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>posebank: {name}</title><style>{_static('report.css')}</style></head>\n"
         f'<body><header><button type="button" id="theme">Dark</button>{_demo_notice(demo)}'
         f"<h1>posebank: {name}</h1>\n<nav>{links}</nav></header>\n<main>\n"
-        + "".join(body for *_, body in chapters)
+        + "".join(bodies)
         + f'</main>\n{_DIALOG}<script type="application/json" id="data">{packed}</script>\n'
         f"<script>{_static('report.js')}</script></body></html>\n"
     )
@@ -169,14 +186,14 @@ def _static(name: str) -> str:
     return importlib.resources.files(__package__).joinpath("static", name).read_text("utf-8")
 
 
-def _chapter(
-    key: str, title: str, explanation: str, body: Callable[[], str]
-) -> tuple[str, str, str]:
+def _section(chapter: _Chapter, workspace: Path) -> str:
     try:
-        content = body()
+        content = chapter.body()
     except ArtefactError as error:
-        content = paragraph(str(error), "note")
-    return key, title, f'<h2 id="{key}">{title}</h2>\n{paragraph(explanation)}{content}'
+        # Not made yet, mostly. Where the workspace lies is nothing for a page that is passed on.
+        content = paragraph(str(error).replace(f"{workspace}{os.sep}", ""), "note")
+    heading = f'<h2 id="{chapter.key}">{chapter.title}</h2>\n'
+    return f"{heading}{paragraph(chapter.explanation)}{content}"
 
 
 def _demo_notice(demo: dict[str, Any] | None) -> str:
@@ -184,11 +201,12 @@ def _demo_notice(demo: dict[str, Any] | None) -> str:
     if demo is None:
         return ""
     rows = pd.DataFrame(demo.get("table", []), columns=["what", "value", "unit"])
+    rows["value"] = [f"{value:.3g}" for value in rows["value"]]  # millimetres and parts of 1
     return paragraph(
         "The people of this report are generated, not photographed. Their truth is known, so "
         "the errors below are exact; they do not compare with results on photographs.",
         "notice",
-    ) + html_table(rows, 3)
+    ) + html_table(rows)
 
 
 def _skeleton() -> dict[str, Any]:

@@ -19,5 +19,5 @@ def report(workspace: Path, as_json: bool) -> None:
     """
     from posebank_pipelines.stages.report import report as report_stage
 
-    path = report_stage(workspace)
+    path = report_stage(workspace, options.progress())
     options.echo_json({"report": str(path)}) if as_json else click.echo(str(path))

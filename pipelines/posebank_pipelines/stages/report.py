@@ -6,9 +6,10 @@ from pathlib import Path
 
 from posebank.errors import ArtefactError
 from posebank.report import html_report
+from posebank_pipelines.runner import Progress, silent
 
 
-def report(workspace: Path) -> Path:
+def report(workspace: Path, progress: Progress = silent) -> Path:
     """Write ``report/index.html`` in the workspace; artefacts not made yet are left out.
 
     Raises
@@ -18,4 +19,8 @@ def report(workspace: Path) -> Path:
     """
     if not workspace.is_dir():
         raise ArtefactError(f"{workspace}: expected a workspace, found nothing")
-    return html_report(workspace, workspace / "report" / "index.html")
+    return html_report(
+        workspace,
+        workspace / "report" / "index.html",
+        lambda done, total: progress("report", done, total, "chapters"),
+    )

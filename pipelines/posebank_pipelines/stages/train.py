@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from posebank import lcrnet
@@ -24,6 +25,18 @@ def run_folder(workspace: Path, name: str) -> Path:
     return workspace / "runs" / run_name(name)
 
 
+def check_training() -> None:
+    """Say at once, not after the stages before it, that a network cannot be trained here.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If PyTorch is not installed.
+    """
+    if find_spec("torch") is None:
+        raise ModuleNotFoundError("training needs torch", name="torch")
+
+
 def train_network(
     workspace: Path, name: str, settings: TrainSettings, progress: Progress = silent
 ) -> StageResult:
@@ -31,6 +44,7 @@ def train_network(
 
     Under ``torchrun`` every process comes here; the first one keeps the folder.
     """
+    check_training()
     folder = run_folder(workspace, name)
     stage = Stage(
         workspace,
