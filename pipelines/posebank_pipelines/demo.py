@@ -26,7 +26,6 @@ from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import StageResult
 from posebank_pipelines.stages.evaluate import load_predictions
 from posebank_pipelines.stages.report import report
-from posebank_pipelines.stages.train import check_training
 
 Row = dict[str, Any]
 """One row of the demo's table: what, value, unit."""
@@ -62,7 +61,6 @@ def demo(
     -------
     The rows of the table (what, value, unit) and the pictures to look at.
     """
-    check_training()
     sources = demo_sources(workspace / "sources", seed, size or DemoSize())
     text = (
         config.read_text(encoding="utf-8")

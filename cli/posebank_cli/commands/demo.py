@@ -29,6 +29,9 @@ def demo(workspace: Path, seed: int, workers: int, scheduler: str | None, as_jso
 
     Example: posebank demo -w demo-workspace
     """
+    from posebank_pipelines.stages.train import check_training
+
+    check_training()  # before pictures, which the same extra brings
     from posebank_pipelines.demo import demo as run_demo
 
     say = (lambda _: None) if as_json else click.echo
