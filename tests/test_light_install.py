@@ -96,7 +96,6 @@ def test_commands_from_files_to_shards(sample, tmp_path):
         ("predict", "train"),
         ("demo", "train"),
         ("anchors", "report"),
-        ("index", "gpu"),
     ],
 )
 def test_a_command_that_needs_an_extra_names_it(command, extra, tmp_path):
