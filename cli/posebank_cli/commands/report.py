@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from posebank_cli import options
+from posebank_cli.progress import progress
 
 
 @click.command()
@@ -19,5 +20,5 @@ def report(workspace: Path, as_json: bool) -> None:
     """
     from posebank_pipelines.stages.report import report as report_stage
 
-    path = report_stage(workspace, options.progress())
+    path = report_stage(workspace, progress())
     options.echo_json({"report": str(path)}) if as_json else click.echo(str(path))
