@@ -505,7 +505,7 @@ def read_manifest(artefact: Path, kind: str) -> Manifest:
     if manifest is None:
         state = "unfinished (no manifest)" if artefact.exists() else "missing"
         raise ArtefactError(
-            f"{artefact}: expected the artefact {kind}, found it {state}; "
+            f"{artefact}: expected the {kind} artefact, found it {state}; "
             f"`posebank {KINDS[kind].stage}` makes it"
         )
     if manifest.kind != kind or manifest.schema_version != KINDS[kind].version:
