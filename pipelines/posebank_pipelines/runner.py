@@ -97,6 +97,7 @@ class Runner:
         self._client: Client | None = None
         self._cluster: LocalCluster | None = None
         self._alone_since: float | None = None
+        self._told_alone = False
         self._at_exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -334,7 +335,9 @@ class Runner:
         if not alone:
             self._alone_since = None
         elif self._alone_since is None:
-            self._alone_since = now
+            self._alone_since, self._told_alone = now, False
+        elif not self._told_alone:  # not at once: a client that loses the scheduler sees this first
+            self._told_alone = True
             self.notify(f"{self.scheduler} has lost its last worker; waiting for another")
         elif now - self._alone_since > self.worker_timeout_s:
             raise self._no_worker()
