@@ -11,11 +11,14 @@ from posebank import artefacts
 from posebank.errors import ArtefactError
 from posebank.matching import MatchSettings
 from posebank.mocap import DATASETS
-from posebank.schemas import ANNOTATIONS, LABELS, to_table
+from posebank.schemas import ANNOTATIONS, BANK, LABELS, to_table
 from posebank.skeleton import N_JOINTS, centred
-from posebank.types import Labels, People
+from posebank.types import Labels, People, PoseBank
 from posebank.workspace import annotation_sources, image_roots
 from posebank_cli.main import main
+from posebank_pipelines.stages import index as index_stage
+from posebank_pipelines.stages.anchors import COVERAGE, coverage_report
+from posebank_pipelines.stages.index import index, read_index
 from posebank_pipelines.stages.ingest import known_sources
 from posebank_pipelines.stages.match import match_settings, settings_of_matches
 
@@ -123,3 +126,37 @@ def test_an_export_of_crafted_manifests_is_right_or_one_line(exported, form, kin
             assert isinstance(result.exception, SystemExit), (key, result.exception)
             assert len(result.stderr.strip().splitlines()) == 1
     assert refused > 10
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def test_a_damaged_index_is_refused_before_faiss_reads_it(tmp_path):
+    rng = np.random.default_rng(2)
+    poses = centred(rng.normal(0, 0.3, (41, N_JOINTS, 3))).astype(np.float32)
+    write(tmp_path, "bank", {}, None, to_table(PoseBank.from_joints(poses), BANK))
+    index(tmp_path, MatchSettings(matcher="views", n_views=4, k=3))
+    assert read_index(tmp_path).n_poses == 41
+    (shard,) = (tmp_path / "index").glob("*.faiss")
+    flip(shard)
+    for cache in (index_stage._index, artefacts._checked):  # as in another process
+        cache.cache_clear()
+    with pytest.raises(ArtefactError, match=rf"{shard.name}: damaged: expected sha256"):
+        read_index(tmp_path)
+
+
+def test_files_beside_the_tables_are_read_by_their_hash(tmp_path):
+    folder = tmp_path / "anchors"
+    with artefacts.staging_folder(folder) as staging:
+        (staging / COVERAGE).write_text('{"by_dataset": []}')
+        part = artefacts.adopt_part(staging, staging / COVERAGE)
+        artefacts.commit(staging, folder, "anchors", [part], {"": artefacts.Section("a test")})
+    assert coverage_report(tmp_path) == {"by_dataset": []}
+    flip(folder / COVERAGE)
+    with pytest.raises(ArtefactError, match=r"coverage.json: damaged part: expected sha256"):
+        coverage_report(tmp_path)
+    with pytest.raises(ArtefactError, match=r"expected nothing.json among its files, found none"):
+        artefacts.read_part(folder, "anchors", "nothing.json", lambda path: path)
