@@ -9,6 +9,7 @@ import pytest
 
 from posebank import artefacts, schemas
 from posebank.report import html_report
+from posebank.report.drawing import CENTRE, LEFT, RIGHT, View, view_axes
 from posebank.skeleton import N_JOINTS, JointState, centred
 from posebank.types import Labels, PoseBank, texts
 
@@ -131,6 +132,13 @@ def test_labels_are_sorted_and_filtered(page):
 
 def pixels(page, canvas: str) -> str:
     return page.execute_script("return document.getElementById(arguments[0]).toDataURL()", canvas)
+
+
+def test_script_has_the_views_and_colours_of_the_drawing_module(page):
+    rows = page.execute_script("return axesOf({azimuth: 0.7, elevation: -0.3})")
+    np.testing.assert_allclose(rows, view_axes(View(0.7, -0.3)), atol=1e-12)
+    colours = page.execute_script("return ['--right', '--left', '--centre'].map(colour)")
+    assert colours == [RIGHT, LEFT, CENTRE]
 
 
 def test_a_label_opens_turns_and_the_keyboard_goes_on(page):

@@ -1,13 +1,20 @@
 """Parts of the HTML report whose values are checked without a browser."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+import posebank as pb
 from posebank.demo import DemoTruth, trust_reliability
+from posebank.labelling.camera_prior import camera_penalties, preset_prior
+from posebank.labelling.estimators import modes, posterior
+from posebank.report.examples import describe_examples
 from posebank.report.pose_map import facing, pose_map
 from posebank.report.tables import heading, html_table
-from posebank.skeleton import N_JOINTS, TORSO, J, indices
+from posebank.skeleton import N_JOINTS, TORSO, J, indices, is_annotated
+from posebank.types import texts
 
 
 @pytest.mark.parametrize(
@@ -129,3 +136,21 @@ def test_trust_reliability_by_hand():
     assert (low["labels"], low["share below 150 mm"]) == (2, 0.0)
     assert (high["labels"], high["share below 150 mm"]) == (2, 1.0)
     assert high["trust from"] == pytest.approx(0.8)
+
+
+def test_modes_are_weighed_by_the_cameras_of_the_labels():
+    data = pb.sample_data()
+    matches = pb.match(data.bank, data.people, k=40)
+    labels = pb.label(data.bank, data.people, matches)
+    priors = {"sample": preset_prior("level")}
+    people = replace(data.people, dataset=texts(["sample"] * len(labels)))
+    shown = describe_examples(labels, data.bank, {}, matches, people, priors)
+    penalty = camera_penalties(matches.rotation, people.dataset, priors)
+    mixture = posterior(data.bank, matches, people.joints_2d, is_annotated(people.state), penalty)
+    for row, example in enumerate(shown):
+        every = modes(mixture.poses[row], mixture.weight[row])
+        assert [m["weight"] for m in example["modes"]] == [
+            round(w, 3) for w, _ in every if w >= 0.02
+        ]
+    without = describe_examples(labels, data.bank, {}, matches, people)
+    assert [e["modes"] for e in without] != [e["modes"] for e in shown]

@@ -111,10 +111,19 @@ def priors_to_manifest(priors: Mapping[str, CameraPrior]) -> dict[str, Any]:
 
 def priors_of_matches(workspace: Path) -> Priors:
     """Return the camera priors by data set that the workspace was matched with."""
-    manifest = artefacts.find_manifest(workspace / "matches")
+    return _stored_priors(workspace, "matches")
+
+
+def priors_of_labels(workspace: Path) -> Priors:
+    """Return the camera priors by data set that weighed the candidates of the labels."""
+    return _stored_priors(workspace, "labels")
+
+
+def _stored_priors(workspace: Path, kind: str) -> Priors:
+    manifest = artefacts.find_manifest(workspace / kind)
     if manifest is None:
         return {}
-    with artefacts.settings_of(workspace / "matches", manifest, "matches") as settings:
+    with artefacts.settings_of(workspace / kind, manifest, kind) as settings:
         stored = settings.get("priors", {})
         tables = [CameraPrior(table) for table in stored.get("tables", [])]
         return {name: tables[number] for name, number in stored.get("datasets", {}).items()}

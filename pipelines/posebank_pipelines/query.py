@@ -25,7 +25,7 @@ from posebank.matching import (
     matching_error,
 )
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, JointState, is_annotated
-from posebank.types import Matches, People, PoseBank
+from posebank.types import Labels, Matches, People, PoseBank
 from posebank.workspace import load_bank, load_matches, load_people, people_rows
 from posebank_pipelines.cameras import Priors, camera_of_matches, priors_of_matches
 from posebank_pipelines.partitions import row_ranges
@@ -244,8 +244,9 @@ def query_pose(
     if rejected:
         raise SettingsError(f"--pose: {rejected[0].reason}")
     found = np.flatnonzero(matches.pose_row[0] >= 0)[:k]
+    made = label(bank, person, matches, LabelSettings(), priors=priors)
     if picture is not None:
-        report.match_picture(bank, person, _first(matches, k), picture)
+        report.match_picture(bank, person, _first(matches, k), picture, label=made)
     table = pd.DataFrame(
         {
             "rank": found,
@@ -254,7 +255,7 @@ def query_pose(
             "error_mm": matches.error_mm[0, found],
         }
     )
-    return table, _label_of(bank, person, matches, priors)
+    return table, _describe(made, bank, person, matches, priors)
 
 
 def _first(matches: Matches, k: int) -> Matches:
@@ -276,8 +277,9 @@ def _priors_of_a_person(workspace: Path, settings: MatchSettings) -> Priors:
     return {} if prior is None else {"query": prior}
 
 
-def _label_of(bank: PoseBank, person: People, matches: Matches, priors: Priors) -> dict[str, Any]:
-    made = label(bank, person, matches, LabelSettings(), priors=priors)
+def _describe(
+    made: Labels, bank: PoseBank, person: People, matches: Matches, priors: Priors
+) -> dict[str, Any]:
     penalty = camera_penalties(matches.rotation, person.dataset, priors)
     mixture = posterior(bank, matches, person.joints_2d, is_annotated(person.state), penalty)
 

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from posebank.geometry.camera_prior import CameraPrior
 from posebank.geometry.cameras import elevation_roll
+from posebank.labelling.camera_prior import camera_penalties
 from posebank.labelling.estimators import modes, posterior
 from posebank.report.images import find_image
 from posebank.skeleton import JOINT_NAMES, JointState, is_annotated
@@ -77,6 +79,7 @@ def describe_examples(
     roots: Mapping[str, Path],
     matches: Matches | None = None,
     people: People | None = None,
+    priors: Mapping[str, CameraPrior] | None = None,
 ) -> list[Values]:
     """Describe labels as JSON values for the report's script.
 
@@ -91,6 +94,8 @@ def describe_examples(
     matches, people : Matches or None
         Matches of at least these people, for the modes of their posterior; without them
         there are no modes.
+    priors : dict of str to CameraPrior, optional
+        By data set, the camera priors that weighed the candidates of the labels.
 
     Returns
     -------
@@ -98,7 +103,7 @@ def describe_examples(
     axes; 2D joints are pixels of the embedded picture, whose side is ``size``.
     """
     row_of = {pose_id: row for row, pose_id in enumerate(bank.pose_id)}
-    found_modes = _modes(labels, bank, matches, people)
+    found_modes = _modes(labels, bank, matches, people, priors or {})
     elevation, roll = elevation_roll(labels.camera_rotation.astype(np.float64))
     return [
         {
@@ -156,7 +161,11 @@ def _matched(labels: Labels, row: int, bank: PoseBank, row_of: Mapping[str, int]
 
 
 def _modes(
-    labels: Labels, bank: PoseBank, matches: Matches | None, people: People | None
+    labels: Labels,
+    bank: PoseBank,
+    matches: Matches | None,
+    people: People | None,
+    priors: Mapping[str, CameraPrior],
 ) -> list[list[Values]]:
     """Modes of each label's posterior, the heaviest first."""
     if matches is None or people is None or len(labels) == 0:
@@ -165,7 +174,8 @@ def _modes(
     mine = matches.take(np.array([place[p] for p in labels.person_id]))
     place = {person: i for i, person in enumerate(people.person_id)}
     annotated = people.take(np.array([place[p] for p in labels.person_id]))
-    mixture = posterior(bank, mine, annotated.joints_2d, is_annotated(annotated.state))
+    penalty = camera_penalties(mine.rotation, annotated.dataset, priors)
+    mixture = posterior(bank, mine, annotated.joints_2d, is_annotated(annotated.state), penalty)
     return [
         [
             {"weight": round(weight, 3), "pose": _millimetres(pose)}

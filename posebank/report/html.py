@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import pandas as pd
 
 from posebank import artefacts
 from posebank.errors import ArtefactError
+from posebank.geometry.camera_prior import CameraPrior
 from posebank.report.chapters import (
     demo_facts,
     escaped,
@@ -84,7 +85,10 @@ class _Chapter(NamedTuple):
 
 
 def html_report(
-    workspace: Path, path: Path, progress: Callable[[int, int], None] = lambda _done, _total: None
+    workspace: Path,
+    path: Path,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    priors: Mapping[str, CameraPrior] | None = None,
 ) -> Path:
     """Write what a workspace holds as one HTML file with its pictures, data and script.
 
@@ -96,6 +100,8 @@ def html_report(
         File to write.
     progress : callable
         Called with the chapters that are done, and how many there are.
+    priors : dict of str to CameraPrior, optional
+        By data set, the camera priors that weighed the candidates of the labels.
 
     Returns
     -------
@@ -116,7 +122,7 @@ def html_report(
             "Every label is a full-body pose in 2D and 3D. Sort and filter them here; open one to "
             "see its image, turn its 3D pose, and compare it with the matched frame of motion "
             "capture and with the other poses that explain the annotation.",
-            lambda: _labels(workspace, data),
+            lambda: _labels(workspace, data, priors or {}),
         ),
         _Chapter(
             "matching",
@@ -221,14 +227,14 @@ def _skeleton() -> dict[str, Any]:
     }
 
 
-def _labels(workspace: Path, data: dict[str, Any]) -> str:
+def _labels(workspace: Path, data: dict[str, Any], priors: Mapping[str, CameraPrior]) -> str:
     labels = load_labels(workspace)
     data["n_labels"] = len(labels)
     if not len(labels):
         return paragraph("There are no labels.", "note")
     rows, strips = choose_examples(labels, N_EXAMPLES)
     shown = labels.take(rows)
-    data["examples"] = _describe(workspace, shown)
+    data["examples"] = _describe(workspace, shown, priors)
     place = {int(row): i for i, row in enumerate(rows)}
     parts = [_FILTERS]
     for dataset, kinds in strips.items():
@@ -241,11 +247,13 @@ def _labels(workspace: Path, data: dict[str, Any]) -> str:
     return "".join(parts)
 
 
-def _describe(workspace: Path, shown: Labels) -> list[dict[str, Any]]:
+def _describe(
+    workspace: Path, shown: Labels, priors: Mapping[str, CameraPrior]
+) -> list[dict[str, Any]]:
     bank, roots = load_bank(workspace), image_roots(workspace)
     try:
         return describe_examples(
-            shown, bank, roots, load_matches(workspace), load_people(workspace)
+            shown, bank, roots, load_matches(workspace), load_people(workspace), priors
         )
     except ArtefactError:  # labels whose matches are gone have no modes to show
         return describe_examples(shown, bank, roots)

@@ -102,8 +102,13 @@ def match_picture(
     matches: Matches,
     path: Path,
     image: NDArray[np.uint8] | None = None,
+    label: Labels | None = None,
 ) -> Path:
-    """PNG of the first person and its matches: each reprojected on the query, and from a side."""
+    """PNG of the first person and its matches: each reprojected on the query, and from a side.
+
+    The first column is the person, or its label where that is given: with completed joints, and in
+    3D.
+    """
     found = np.flatnonzero(matches.pose_row[0] >= 0)
     figure = new_figure(_PANEL * (len(found) + 1), 2 * _PANEL + 0.4)
     grid = figure.subplots(2, len(found) + 1, squeeze=False)
@@ -111,8 +116,14 @@ def match_picture(
         ax.axis("off")
     joints, state = person.joints_2d[0], person.state[0]
     grid[0, 0].axis("on")
-    show_person(grid[0, 0], image, joints, state, margin=0.35)
-    grid[0, 0].set_title("query", fontsize=8)
+    if label is None:
+        show_person(grid[0, 0], image, joints, state, margin=0.35)
+        grid[0, 0].set_title("query", fontsize=8)
+    else:
+        show_person(grid[0, 0], image, label.joints_2d[0], label.state[0], margin=0.35)
+        grid[0, 0].set_title(f"label: trust {label.trust[0]:.2f}", fontsize=8)
+        draw_pose_3d(grid[1, 0], label.joints_3d[0], SIDE)
+    figure.supxlabel(LEGEND, fontsize=8)
     for place, rank in enumerate(found, 1):
         pose = bank.joints_3d[matches.pose_row[0, rank]].astype(np.float64)
         camera = pose @ matches.rotation[0, rank].T

@@ -20,6 +20,7 @@ from posebank_pipelines.cameras import (
     camera_of_matches,
     dataset_priors,
     priors_of_matches,
+    priors_to_manifest,
 )
 from posebank_pipelines.partitions import Partition
 from posebank_pipelines.runner import Runner
@@ -100,6 +101,7 @@ def label_people(
         camera_name(every_camera, camera)
         priors, _ = dataset_priors(workspace, every_camera, camera, runner)
     with stage.build() as build:
+        build.settings["priors"] = priors_to_manifest(priors)
         rows = _partitions(workspace)
         done = build.partitions(
             runner, _label_partition, rows, settings, matched_with.matcher, priors,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from posebank.errors import ArtefactError
 from posebank.report import html_report
+from posebank_pipelines.cameras import priors_of_labels
 from posebank_pipelines.runner import Progress, silent
 
 
@@ -23,4 +24,5 @@ def report(workspace: Path, progress: Progress = silent) -> Path:
         workspace,
         workspace / "report" / "index.html",
         lambda done, total: progress("report", done, total, "chapters"),
+        priors_of_labels(workspace),
     )
