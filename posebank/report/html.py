@@ -207,7 +207,7 @@ def _demo_notice(demo: dict[str, Any] | None) -> str:
     if demo is None:
         return ""
     rows = pd.DataFrame(demo.get("table", []), columns=["what", "value", "unit"])
-    rows["value"] = [f"{value:.3g}" for value in rows["value"]]  # millimetres and parts of 1
+    rows["value"] = [f"{value:#.3g}" for value in rows["value"]]  # millimetres and parts of 1
     return paragraph(
         "The people of this report are generated, not photographed. Their truth is known, so "
         "the errors below are exact; they do not compare with results on photographs.",
