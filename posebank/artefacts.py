@@ -609,10 +609,14 @@ def read_part(artefact: Path, kind: str, name: str, read: Callable[[Path], T]) -
 
     Parameters
     ----------
-    artefact : folder of the artefact.
-    kind : its kind.
-    name : name of the file in it.
-    read : called with the file's path.
+    artefact : Path
+        Folder of the artefact.
+    kind : str
+        Its kind.
+    name : str
+        Name of the file in it.
+    read : callable
+        Called with the file's path.
 
     Raises
     ------

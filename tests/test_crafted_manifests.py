@@ -81,9 +81,11 @@ def exported(tmp_path):
     """A workspace with annotations and labels, to be exported."""
     rng = np.random.default_rng(0)
     people = People.from_joints(
-        rng.uniform(0, 90, (N, N_JOINTS, 2)), image=[f"{i}.jpg" for i in range(N)],
-        image_width=120, image_height=96,
-    )  # fmt: skip
+        rng.uniform(0, 90, (N, N_JOINTS, 2)),
+        image=[f"{i}.jpg" for i in range(N)],
+        image_width=120,
+        image_height=96,
+    )
     labels = Labels.from_people(people, centred(rng.normal(0, 0.3, (N, N_JOINTS, 3))), trust=0.5)
     settings = {"kind": "own", "source": "/gone", "images": None, "datasets": ["own"]}
     write(tmp_path, "annotations", settings, "own", to_table(people, ANNOTATIONS))

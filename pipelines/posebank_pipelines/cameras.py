@@ -65,7 +65,9 @@ def dataset_priors(
     Parameters
     ----------
     workspace : Path
+        Workspace folder.
     settings : MatchSettings
+        The settings.
     camera : str
         Of ``camera_name``.
     runner : Runner
@@ -83,9 +85,14 @@ def dataset_priors(
     if camera == "fitted":
         chosen = [calibration_people(people, dataset) for dataset in datasets]
         done = runner.imap(
-            "fit cameras", _fit, chosen, workspace, settings,
-            sizes=[len(some) for some in chosen], unit="people",
-        )  # fmt: skip
+            "fit cameras",
+            _fit,
+            chosen,
+            workspace,
+            settings,
+            sizes=[len(some) for some in chosen],
+            unit="people",
+        )
         fitted = dict(zip(datasets, done, strict=True))
         priors = {name: one.prior for name, one in fitted.items()}
         fitted_to = {name: {"people": one.n_people} for name, one in fitted.items()}

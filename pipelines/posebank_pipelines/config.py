@@ -162,9 +162,21 @@ _ANNOTATION_OPTIONS = {
 
 _READ_OPTIONS = tuple(f.name for f in fields(ReadOptions))
 _TOP = (
-    "seed", "run", "split", "camera", "mocap", "annotations", "bank", "matching", "labels",
-    "anchors", "shards", "train", "evaluate", "integration",
-)  # fmt: skip
+    "seed",
+    "run",
+    "split",
+    "camera",
+    "mocap",
+    "annotations",
+    "bank",
+    "matching",
+    "labels",
+    "anchors",
+    "shards",
+    "train",
+    "evaluate",
+    "integration",
+)
 
 
 def train_settings(table: Any, where: str, **common: Any) -> TrainSettings:

@@ -76,9 +76,16 @@ def query_banks(
     for names in combinations:
         rows = row_ranges(len(people), _PARTITION)
         parts = runner.imap(
-            f"match {','.join(names)}", _match_part, rows, workspace, names, settings, priors,
-            sizes=[last - first for first, last in rows], unit="people",
-        )  # fmt: skip
+            f"match {','.join(names)}",
+            _match_part,
+            rows,
+            workspace,
+            names,
+            settings,
+            priors,
+            sizes=[last - first for first, last in rows],
+            unit="people",
+        )
         table = matching_error(Matches.concat(list(parts)), people, by, _bank_of(workspace, names))
         table.insert(0, "banks", ",".join(names))
         tables.append(table)
@@ -115,6 +122,7 @@ def query_truth(
     Parameters
     ----------
     workspace : Path
+        Workspace folder.
     subjects : sequence of str
         ``dataset/subject``, left out of the bank.
     combinations : sequence of sequences of str
@@ -122,8 +130,8 @@ def query_truth(
     n_people : int
         People for each number of hidden joints.
     hiding : str
-        Which joints are hidden (``TruthSettings``); ``people`` hides those that the workspace's
-        people lack, for the numbers of joints that some of them lack.
+        Which joints are hidden (``TruthSettings``); ``people`` hides those that the
+        workspace's people lack, for the numbers of joints that some of them lack.
     lifter_steps : int
         Training steps of the lifting network of ``mixture`` for each combination; 0 leaves
         ``mixture`` out.
@@ -167,6 +175,7 @@ def query_views(
     Parameters
     ----------
     workspace : Path
+        Workspace folder.
     path : Path
         File of ``read_views``.
     combinations, lifter_steps, cameras

@@ -94,8 +94,18 @@ def run(
 
     Parameters
     ----------
-    from_stage : make this stage and all after it again, up to date or not.
-    until : the last stage to do.
+    config : RunConfig
+        What to run, with all settings.
+    workspace : Path
+        Workspace folder.
+    runner : Runner
+        Where the partitions run.
+    from_stage : str or None
+        Make this stage and all after it again, up to date or not.
+    until : str or None
+        The last stage to do.
+    strict : bool
+        Stop at the first bad record instead of setting it aside.
     """
     if from_stage is not None:
         if from_stage not in STAGES:

@@ -197,6 +197,7 @@ def fit_cameras(bank: PoseBank, people: People, settings: MatchSettings) -> Fitt
     Parameters
     ----------
     bank : PoseBank
+        The poses that people are matched with.
     people : People
         Those of ``calibration_people``.
     settings : MatchSettings
@@ -299,11 +300,13 @@ def describe_prior(prior: CameraPrior) -> dict[str, float]:
     np.add.at(of_roll, _ABSOLUTE_ROLLS, density.sum(axis=0))
     rolls = np.arange(_HALF) * 5.0
     return {
-        **{f"elevation_p{p}_deg": _percentile(np.degrees(ELEVATIONS), of_elevation, p)
-           for p in (5, 50, 95)},
+        **{
+            f"elevation_p{p}_deg": _percentile(np.degrees(ELEVATIONS), of_elevation, p)
+            for p in (5, 50, 95)
+        },
         **{f"roll_p{p}_deg": _percentile(rolls, of_roll, p) for p in (50, 95)},
         "roll_above_30_deg": round(float(of_roll[rolls > 30].sum()), 3),
-    }  # fmt: skip
+    }
 
 
 def _percentile(values: NDArray[np.floating], share: Array, percent: int) -> float:

@@ -36,7 +36,8 @@ def fit_camera(
     ----------
     joints_2d : (..., 13, 2)
         Pixels, read where annotated.
-    annotated : (..., 13)
+    annotated : array (..., 13)
+        Joints that are annotated.
     flat : (..., 13, 2)
         Projected joints, metres (orthographic, or of ``project``).
 

@@ -91,7 +91,8 @@ def posterior(
         The candidates of n people.
     joints_2d : (n, 13, 2)
         Pixels, read where annotated.
-    annotated : (n, 13)
+    annotated : array (n, 13)
+        Joints that are annotated.
     penalty : (n, k), optional
         Of the candidates' cameras (``camera_prior.camera_penalties``).
 
@@ -145,7 +146,10 @@ def modes(poses: Array, weight: Array) -> list[tuple[float, Array]]:
 
     Parameters
     ----------
-    poses : (k, 13, 3); weight : (k,), of a ``Posterior``.
+    poses : array (k, 13, 3)
+        Poses of the bank.
+    weight : array (k,)
+        Weight of each pose.
 
     Returns
     -------

@@ -109,6 +109,7 @@ def without_subjects(bank: PoseBank, subjects: Sequence[str]) -> tuple[PoseBank,
     Parameters
     ----------
     bank : PoseBank
+        The poses that people are matched with.
     subjects : sequence of str
         ``dataset/subject``.
 
@@ -163,6 +164,7 @@ def simulate_people(
     hidden : int
         Joints that are not annotated.
     settings : TruthSettings
+        The settings.
     patterns : (m, 13), optional
         Annotated joints of real people, for hiding as in ``people``.
 
@@ -238,6 +240,7 @@ def read_views(path: Path) -> tuple[KnownPeople, list[Rejected]]:
     Parameters
     ----------
     path : Path
+        The file.
 
     Returns
     -------

@@ -24,9 +24,18 @@ if TYPE_CHECKING:
     import torch
 
 _PERSON_COLUMNS = (
-    "person_id", "dataset", "split", "image", "image_width", "image_height", "head_box", "scale",
-    "single_person", "group_id", "video_id",
-)  # fmt: skip
+    "person_id",
+    "dataset",
+    "split",
+    "image",
+    "image_width",
+    "image_height",
+    "head_box",
+    "scale",
+    "single_person",
+    "group_id",
+    "video_id",
+)
 
 
 def label(
@@ -46,13 +55,15 @@ def label(
     people : People
         Any superset of the matches' people.
     matches : Matches
+        Matches of the people.
     settings : LabelSettings
         The estimator of the 3D pose.
-    lifter : torch.nn.Module, optional
-        Network trained on the bank (``lifter.train_lifter``), which ``mixture`` needs.
+    lifter : torch.nn.Module or None
+        Network trained on the bank (``lifter.train_lifter``),
+        which ``mixture`` needs.
     priors : Mapping of str to CameraPrior, optional
-        Camera priors by data set, those that the people were matched with. In a data set without
-        one all cameras are alike.
+        Camera priors by data set, those that the people were matched with. In a data set
+        without one all cameras are alike.
 
     Returns
     -------

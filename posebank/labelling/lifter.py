@@ -127,7 +127,9 @@ def train_lifter(
     Parameters
     ----------
     bank : PoseBank
+        The poses that people are matched with.
     settings : LifterSettings
+        The settings.
     progress : callable, optional
         Called with the number of steps done and of all steps.
 
@@ -240,7 +242,8 @@ def lift(
         Of ``train_lifter``.
     joints_2d : (n, 13, 2)
         Pixels, read where annotated.
-    annotated : (n, 13)
+    annotated : array (n, 13)
+        Joints that are annotated.
 
     Returns
     -------

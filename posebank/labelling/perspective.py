@@ -52,7 +52,8 @@ def perspective_candidates(
         The candidates of n people.
     joints_2d : (n, 13, 2)
         Pixels, read where annotated.
-    annotated : (n, 13)
+    annotated : Annotated (n, 13)
+        Joints that are annotated.
 
     Returns
     -------
@@ -81,7 +82,8 @@ def perspective_error(poses: Array, joints_2d: NDArray[np.floating], annotated: 
         Metres, camera axes, body-centred.
     joints_2d : (..., 13, 2)
         Pixels, read where annotated.
-    annotated : (..., 13)
+    annotated : Annotated (..., 13)
+        Joints that are annotated.
     """
     image = project(poses)
     scale, shift = fit_camera(joints_2d, annotated, image)
@@ -106,7 +108,8 @@ def turned(poses: Array, joints_2d: NDArray[np.floating], annotated: Annotated) 
         Metres, camera axes, body-centred.
     joints_2d : (n, 13, 2)
         Pixels, read where annotated.
-    annotated : (n, 13)
+    annotated : Annotated (n, 13)
+        Joints that are annotated.
 
     Returns
     -------
@@ -154,7 +157,8 @@ def observe(
         Of each of the n x k distributions.
     joints_2d : (n, 13, 2)
         Pixels, read where annotated.
-    annotated : (n, 13)
+    annotated : Annotated (n, 13)
+        Joints that are annotated.
 
     Returns
     -------

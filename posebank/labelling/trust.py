@@ -90,6 +90,7 @@ def trust_features(matches: Matches, estimate: Posterior) -> Array:
     Parameters
     ----------
     matches : Matches
+        Matches of the people.
     estimate : Posterior
         Of these matches.
     """
@@ -131,8 +132,9 @@ def fit_trust(features: Array, errors_mm: Array) -> TrustModel:
     parts = np.array_split(np.sort(predicted), _KNOTS)
     expected = np.array([part.mean() for part in parts if len(part)])
     probability = np.array([isotonic.predict(part).mean() for part in parts if len(part)])
-    return TrustModel(*(tuple(map(float, np.round(v, 4)))
-                        for v in (coefficients, expected, probability)))  # fmt: skip
+    return TrustModel(
+        *(tuple(map(float, np.round(v, 4))) for v in (coefficients, expected, probability))
+    )
 
 
 def _logs(features: Array) -> Array:

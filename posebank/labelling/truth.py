@@ -76,10 +76,14 @@ def way_of_camera(camera: str, settings: MatchSettings, estimators: Sequence[str
     settings : MatchSettings
         Of matching, apart from the cameras.
     estimators : sequence of str
+        Names of estimators.
     """
     if camera == "limits":
-        return replace(LIMITS, settings=replace(settings, limits=CameraLimits(), prior=None),
-                       estimators=tuple(estimators))  # fmt: skip
+        return replace(
+            LIMITS,
+            settings=replace(settings, limits=CameraLimits(), prior=None),
+            estimators=tuple(estimators),
+        )
     prior = settings.prior if camera == GIVEN else None
     return Way(camera, replace(settings, prior=prior), camera, tuple(estimators))
 
@@ -118,7 +122,9 @@ def priors_of(way: Way, bank: PoseBank, people: People) -> dict[str, CameraPrior
     Parameters
     ----------
     way : Way
+        How the labels are made.
     bank : PoseBank
+        The poses that people are matched with.
     people : People
         People that a fitted prior is fitted to.
     """
@@ -144,11 +150,14 @@ def label_errors(
     Parameters
     ----------
     bank : PoseBank
+        The poses that people are matched with.
     known : KnownPeople
+        People whose true poses are known.
     way : Way
+        How the labels are made.
     priors : Mapping of str to CameraPrior
         Camera priors by data set.
-    lifter : torch.nn.Module, optional
+    lifter : torch.nn.Module or None
         As of ``label``.
 
     Returns
@@ -215,11 +224,14 @@ def truth_benchmark(
     bank : PoseBank
         Poses of other subjects than ``held_out``.
     held_out : PoseBank
+        Poses of subjects that are not in the bank.
     ways : sequence of Way
+        Ways of making labels to compare.
     settings : TruthSettings
+        The settings.
     patterns : (m, 13), optional
         As of ``simulate_people``.
-    lifter : torch.nn.Module, optional
+    lifter : torch.nn.Module or None
         As of ``label``.
 
     Returns
@@ -250,10 +262,12 @@ def view_benchmark(
     Parameters
     ----------
     bank : PoseBank
+        The poses that people are matched with.
     known : KnownPeople
         Of ``read_views``.
     ways : sequence of Way
-    lifter : torch.nn.Module, optional
+        Ways of making labels to compare.
+    lifter : torch.nn.Module or None
         As of ``label``.
 
     Returns

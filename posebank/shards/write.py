@@ -129,11 +129,16 @@ def write_shard(
 
     Parameters
     ----------
-    staging : folder that ``posebank.artefacts.staging_folder`` gave.
-    name : file name of the shard.
-    table : its rows, from ``shard_table``.
-    settings : how many rows are read at a time.
-    section : section of the artefact that it belongs to.
+    staging : Path
+        Folder that ``posebank.artefacts.staging_folder`` gave.
+    name : str
+        File name of the shard.
+    table : pa.Table
+        Its rows, from ``shard_table``.
+    settings : ShardSettings
+        How many rows are read at a time.
+    section : str
+        Section of the artefact that it belongs to.
     """
     rows = settings.images_per_row_group
     return write_part(

@@ -75,11 +75,14 @@ def label_people(
     Parameters
     ----------
     workspace : Path
+        Workspace folder.
     settings : LabelSettings
+        The settings.
     runner : Runner
+        Where the partitions run.
     camera : str, optional
-        Camera prior that weighs the candidates, one of ``CAMERAS``; by default those that the
-        people were matched with.
+        Camera prior that weighs the candidates, one of ``CAMERAS``; by default those that
+        the people were matched with.
     """
     matched_with = settings_of_matches(workspace)
     camera = camera or camera_of_matches(workspace)
@@ -104,9 +107,15 @@ def label_people(
         build.settings["priors"] = priors_to_manifest(priors)
         rows = _partitions(workspace)
         done = build.partitions(
-            runner, _label_partition, rows, settings, matched_with.matcher, priors,
-            sizes=[last - first for first, last in (r.matches for r in rows)], unit="people",
-        )  # fmt: skip
+            runner,
+            _label_partition,
+            rows,
+            settings,
+            matched_with.matcher,
+            priors,
+            sizes=[last - first for first, last in (r.matches for r in rows)],
+            unit="people",
+        )
         labelled: Counter[str] = Counter()
         for partition in done:
             labelled.update(partition.stats.get("labelled", {}))

@@ -105,8 +105,11 @@ def match_people(
     Parameters
     ----------
     workspace : Path
+        Workspace folder.
     settings : MatchSettings
+        The settings.
     runner : Runner
+        Where the partitions run.
     camera : str, optional
         As of ``camera_name``.
     """
