@@ -49,7 +49,7 @@ def match(bank: PoseBank, people: People, **settings: Any) -> Matches:
     >>> import posebank as pb
     >>> data = pb.sample_data()
     >>> pb.match(data.bank, data.people, k=5)
-    <Matches: 6 people, 5 candidates each, mean error 0.0...>
+    <Matches: 6 people, 5 candidates each, mean error 0...>
     """
     if not is_warm():
         warnings.warn(NOTICE, PosebankWarning, stacklevel=2)

@@ -108,7 +108,13 @@ class Manifest:
 
 
 def digest(value: Any) -> str:
-    """sha256 of the canonical JSON of ``value``."""
+    """sha256 of the canonical JSON of ``value``.
+
+    Examples
+    --------
+    >>> digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})
+    True
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -107,19 +107,42 @@ def is_annotated(state: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def body_centre(joints: NDArray[Any]) -> NDArray[Any]:
-    """Mean of both hips and both shoulders, shape (..., d), of joints (..., 13, d)."""
+    """Mean of both hips and both shoulders, shape (..., d), of joints (..., 13, d).
+
+    Examples
+    --------
+    >>> pose = np.zeros((13, 3))
+    >>> pose[[J["r_shoulder"], J["l_shoulder"]]] = [0.0, 1.0, 0.0]
+    >>> body_centre(pose).tolist()
+    [0.0, 0.5, 0.0]
+    """
     result: NDArray[Any] = joints[..., indices(TORSO), :].mean(axis=-2)
     return result
 
 
 def centred(joints: NDArray[Any]) -> NDArray[Any]:
-    """Joints (..., 13, d) relative to their body centre."""
+    """Joints (..., 13, d) relative to their body centre.
+
+    Examples
+    --------
+    >>> pose = np.random.default_rng(0).normal(size=(13, 3))
+    >>> np.allclose(body_centre(centred(pose)), 0.0)
+    True
+    """
     result: NDArray[Any] = joints - body_centre(joints)[..., None, :]
     return result
 
 
 def mirrored_3d(joints: NDArray[Any]) -> NDArray[Any]:
-    """Reflect body-centred poses (..., 13, 3) in the plane x = 0, left and right swapped."""
+    """Reflect body-centred poses (..., 13, 3) in the plane x = 0, left and right swapped.
+
+    Examples
+    --------
+    >>> pose = np.zeros((13, 3))
+    >>> pose[J["l_wrist"]] = [0.5, 1.0, 0.2]
+    >>> mirrored_3d(pose)[J["r_wrist"]].tolist()
+    [-0.5, 1.0, 0.2]
+    """
     result: NDArray[Any] = joints[..., MIRROR, :] * np.array([-1.0, 1.0, 1.0], dtype=joints.dtype)
     return result
 
@@ -146,6 +169,13 @@ def remap(
     ------
     KeyError
         If the mapping or the source lacks a joint.
+
+    Examples
+    --------
+    >>> names = [name.upper() for name in JOINT_NAMES[::-1]]
+    >>> joints = remap(np.arange(13)[:, None], names, {name: name.upper() for name in JOINT_NAMES})
+    >>> joints.ravel().tolist()
+    [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
     """
     where = {name: index for index, name in enumerate(source_names)}
     return points[..., [where[mapping[name]] for name in JOINT_NAMES], :]

@@ -28,7 +28,13 @@ TextColumn = str | Iterable[str]
 
 
 def texts(values: Iterable[str]) -> Texts:
-    """Object array of ``str`` from any iterable of strings."""
+    """Object array of ``str`` from any iterable of strings.
+
+    Examples
+    --------
+    >>> texts(["a", "b"])
+    array(['a', 'b'], dtype=object)
+    """
     listed = list(values)
     array: Texts = np.empty(len(listed), dtype=np.object_)
     array[:] = listed
@@ -60,7 +66,14 @@ class Records:
         return len(getattr(self, fields(self)[0].name))
 
     def take(self, rows: NDArray[Any] | slice | Sequence[int]) -> Self:
-        """The rows given by an index array, a boolean mask or a slice."""
+        """The rows given by an index array, a boolean mask or a slice.
+
+        Examples
+        --------
+        >>> people = People.from_joints(np.zeros((3, 13, 2)), image=["a.jpg", "b.jpg", "c.jpg"])
+        >>> people.take([2, 0]).image.tolist()
+        ['c.jpg', 'a.jpg']
+        """
         if not isinstance(rows, slice):
             rows = np.asarray(rows)
             if not rows.size:  # an empty list is an array of floats

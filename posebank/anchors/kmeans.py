@@ -90,6 +90,12 @@ def kmeans(
     ------
     TooFewPointsError
         If there are fewer than ``k`` distinct points (with ``mirror``: than ``k // 2``).
+
+    Examples
+    --------
+    >>> points = np.array([[0.0], [0.1], [5.0], [5.1]])
+    >>> sorted(kmeans(points, 2).centers.ravel().round(2).tolist())
+    [0.05, 5.05]
     """
     points = np.ascontiguousarray(points, np.float32)
     rng = np.random.default_rng(seed)

@@ -104,6 +104,13 @@ def assign(
     -------
     (ids, distance) : (n,) rows of ``anchors_3d``, the lowest where several are equally close, and
         the distance to them in the unit of the input.
+
+    Examples
+    --------
+    >>> poses = np.random.default_rng(0).normal(size=(5, 13, 3))
+    >>> number, distance = assign(poses[:3], poses[[2, 0]])
+    >>> number.tolist(), distance.round(6).tolist()
+    ([2, 0], [0.0, 0.0])
     """
     anchors = np.ascontiguousarray(anchors_3d, np.float32)
     poses = np.ascontiguousarray(joints_3d, np.float32)

@@ -29,7 +29,13 @@ def split_key(people: People) -> NDArray[np.object_]:
 
 
 def hashed_split(key: str, val_fraction: float, seed: int) -> str:
-    """``val`` for the given fraction of keys, chosen by their hash, ``train`` for the others."""
+    """``val`` for the given fraction of keys, chosen by their hash, ``train`` for the others.
+
+    Examples
+    --------
+    >>> [hashed_split(f"image {i}", 0.5, seed=0) for i in range(4)]
+    ['val', 'val', 'val', 'train']
+    """
     return "val" if _unit_hash(f"{seed}/{key}") < val_fraction else "train"
 
 

@@ -52,7 +52,13 @@ def relative_to_boxes(points: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]
 
 
 def from_boxes(relative: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
-    """Inverse of ``relative_to_boxes``: relative points (..., n_points, 2) into the image."""
+    """Inverse of ``relative_to_boxes``: relative points (..., n_points, 2) into the image.
+
+    Examples
+    --------
+    >>> from_boxes(np.array([[0.5, 0.25]]), np.array([0.0, 0.0, 10.0, 20.0])).tolist()
+    [[5.0, 5.0]]
+    """
     corner, size = boxes[..., None, :2], boxes[..., None, 2:] - boxes[..., None, :2]
     result: NDArray[Any] = corner + relative * size
     return result

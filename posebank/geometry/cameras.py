@@ -55,7 +55,15 @@ def camera_rotation(
     elevation: NDArray[np.float64] | float,
     roll: NDArray[np.float64] | float = 0.0,
 ) -> NDArray[np.float64]:
-    """Rotation (..., 3, 3) from world to camera axes for angles (...) in radians."""
+    """Rotation (..., 3, 3) from world to camera axes for angles (...) in radians.
+
+    Examples
+    --------
+    A camera that looks along the world's -z axis sees y up and x to the right:
+
+    >>> camera_rotation(0.0, 0.0).round(12).astype(int).tolist()
+    [[1, 0, 0], [0, -1, 0], [0, 0, -1]]
+    """
     az, el, ro = np.broadcast_arrays(
         np.asarray(azimuth, float), np.asarray(elevation, float), np.asarray(roll, float)
     )
@@ -78,6 +86,12 @@ def elevation_roll(
 
     Straight above or below, roll is not determined by the up axis; it is then whatever
     ``arctan2`` returns.
+
+    Examples
+    --------
+    >>> elevation, roll = elevation_roll(camera_rotation(1.0, 0.3, -0.2))
+    >>> round(float(elevation), 6), round(float(roll), 6)
+    (0.3, -0.2)
     """
     up = rotation[..., :, 1]
     elevation = -np.arcsin(np.clip(up[..., 2], -1, 1))
@@ -119,6 +133,12 @@ def project(
     """Image points (..., n_joints, 2) of joints (..., n_joints, 3).
 
     rotation (..., 3, 3), scale (...), translation (..., 2).
+
+    Examples
+    --------
+    >>> joint = np.array([[0.5, 1.0, -2.0]])
+    >>> project(joint, camera_rotation(0.0, 0.0), 100.0, np.array([320.0, 240.0])).tolist()
+    [[370.0, 140.0]]
     """
     camera = joints @ np.swapaxes(rotation, -1, -2)[..., :2]
     return np.asarray(scale)[..., None, None] * camera + np.asarray(translation)[..., None, :]

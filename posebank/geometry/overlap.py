@@ -23,7 +23,14 @@ def box_iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:  # pragm
 def pairwise_iou(
     a: NDArray[np.floating], b: NDArray[np.floating]
 ) -> NDArray[np.float64]:  # pragma: no cover
-    """Return the IoU (n_a, n_b) of boxes (n_a, 4) and (n_b, 4)."""
+    """Return the IoU (n_a, n_b) of boxes (n_a, 4) and (n_b, 4).
+
+    Examples
+    --------
+    >>> boxes = np.array([[0.0, 0, 2, 1], [1.0, 0, 3, 1]])
+    >>> pairwise_iou(boxes, boxes).round(3).tolist()
+    [[1.0, 0.333], [0.333, 1.0]]
+    """
     iou = np.empty((len(a), len(b)))
     for i in range(len(a)):
         for j in range(len(b)):

@@ -32,6 +32,13 @@ def align(
     Notes
     -----
     Kabsch / Umeyama (1991): with H = source^T target = U S V^T, R = V diag(1, 1, det) U^T.
+
+    Examples
+    --------
+    >>> triangle = np.array([[0.0, 0, 0], [1, 0, 0], [0, 2, 0]])
+    >>> turned = triangle @ [[0, 1, 0], [-1, 0, 0], [0, 0, 1]] + [5, 0, 0]
+    >>> bool(np.allclose(align(turned, triangle, scale=False), triangle))
+    True
     """
     moved, factor, mean = _superpose(source, target, weights)
     return (moved * factor if scale else moved) + mean

@@ -15,7 +15,13 @@ AXES = {"x": 0, "y": 1, "z": 2}
 
 
 def axis_rotation(axis: str, angle: float | NDArray[Any]) -> NDArray[np.float64]:
-    """Rotation matrices (..., 3, 3) about ``x``, ``y`` or ``z`` by angles (...) in radians."""
+    """Rotation matrices (..., 3, 3) about ``x``, ``y`` or ``z`` by angles (...) in radians.
+
+    Examples
+    --------
+    >>> axis_rotation("z", np.pi / 2).round(12).astype(int).tolist()
+    [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
+    """
     angle = np.asarray(angle, np.float64)
     c, s = np.cos(angle), np.sin(angle)
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
@@ -42,6 +48,12 @@ def fixed_axes_rotation(order: str, angles: NDArray[Any]) -> NDArray[np.float64]
     Returns
     -------
     (..., 3, 3)
+
+    Examples
+    --------
+    >>> turn = fixed_axes_rotation("xz", np.array([np.pi / 2, np.pi / 2]))
+    >>> np.allclose(turn @ [0, 1, 0], [0, 0, 1])
+    True
     """
     angles = np.asarray(angles, np.float64)
     matrix = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 3, 3)).copy()
@@ -63,6 +75,12 @@ def heading_angle(joints: NDArray[Any], right: int, left: int) -> NDArray[np.flo
     Returns
     -------
     (...) radians; 0 where the axis points along +x, growing as it turns about +y.
+
+    Examples
+    --------
+    >>> hips = np.array([[0.0, 0.9, 0.1], [0.0, 0.9, -0.1]])
+    >>> float(np.degrees(heading_angle(hips, right=0, left=1)))
+    -90.0
     """
     across = joints[..., right, :] - joints[..., left, :]
     result: NDArray[np.float64] = np.arctan2(-across[..., 2], across[..., 0]).astype(np.float64)

@@ -143,7 +143,14 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
 
 
 def add_mirrored(bank: PoseBank) -> PoseBank:
-    """The poses and their mirror images (left and right swapped, x reversed), canonical order."""
+    """The poses and their mirror images (left and right swapped, x reversed), canonical order.
+
+    Examples
+    --------
+    >>> bank = PoseBank.from_joints(np.random.default_rng(0).normal(size=(2, 13, 3)), dataset="own")
+    >>> add_mirrored(bank).mirrored.tolist()
+    [False, True, False, True]
+    """
     originals = bank.take(~bank.mirrored)
     mirrored = replace(
         originals,

@@ -36,6 +36,13 @@ def drop_near_duplicates(bank: PoseBank, min_distance_mm: float) -> PoseBank:
     Returns
     -------
     The kept poses in canonical order.
+
+    Examples
+    --------
+    >>> pose = np.random.default_rng(0).normal(size=(13, 3))
+    >>> bank = PoseBank.from_joints([pose, pose + 0.001, 2 * pose], dataset="own")
+    >>> len(drop_near_duplicates(bank, min_distance_mm=50.0))
+    2
     """
     return DistinctPoses(min_distance_mm).keep(bank.take(canonical_order(bank)))
 
