@@ -151,13 +151,22 @@ def test_visibility_of_only_0_and_1(tmp_path):
 @pytest.mark.parametrize(
     ("name", "split"),
     [
-        ("latest.json", ""), ("contest.json", ""), ("trainer.json", ""), ("train_val.json", ""),
-        ("person_keypoints_train2017.json", "train"), ("valid.json", "val"),
-        ("my-test-set.json", "test"), ("Validation.json", "val"), ("instances_Train.json", "train"),
-        ("train/x_test.json", "train"), ("valid/_annotations.coco.json", "val"),
-        ("val2017/x.json", "val"), ("test_results/x.json", ""), ("greatest/x.json", ""),
+        ("latest.json", ""),
+        ("contest.json", ""),
+        ("trainer.json", ""),
+        ("train_val.json", ""),
+        ("person_keypoints_train2017.json", "train"),
+        ("valid.json", "val"),
+        ("my-test-set.json", "test"),
+        ("Validation.json", "val"),
+        ("instances_Train.json", "train"),
+        ("train/x_test.json", "train"),
+        ("valid/_annotations.coco.json", "val"),
+        ("val2017/x.json", "val"),
+        ("test_results/x.json", ""),
+        ("greatest/x.json", ""),
     ],
-)  # fmt: skip
+)
 def test_split_is_a_whole_word(tmp_path, name, split):
     assert split_of(tmp_path / name, tmp_path) == split
     assert split_of(tmp_path / name, tmp_path / name) == split
@@ -166,12 +175,15 @@ def test_split_is_a_whole_word(tmp_path, name, split):
 @pytest.mark.parametrize(
     ("name", "called"),
     [
-        ("crowdpose_val.json", "crowdpose_val"), ("a.json", "a"), ("mpii.json", "own_mpii"),
+        ("crowdpose_val.json", "crowdpose_val"),
+        ("a.json", "a"),
+        ("mpii.json", "own_mpii"),
         ("person_keypoints_val2017.json", "coco_val2017"),
-        ("pets/train/_annotations.coco.json", "pets_train"), ("pets/result.json", "pets"),
+        ("pets/train/_annotations.coco.json", "pets_train"),
+        ("pets/result.json", "pets"),
         ("pets/annotations/person_keypoints_default.json", "pets"),
     ],
-)  # fmt: skip
+)
 def test_data_sets_are_named_after_their_files(tmp_path, name, called):
     assert default_name("coco", [tmp_path / name], tmp_path / name) == called
 

@@ -42,8 +42,11 @@ def crowd(images: list[str], videos: list[str] | None = None, **more) -> People:
     return result.people
 
 
-@given(sizes=st.lists(st.integers(1, 6), min_size=1, max_size=40), seed=st.integers(0, 5),
-       wanted=st.integers(0, 30))  # fmt: skip
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=40),
+    seed=st.integers(0, 5),
+    wanted=st.integers(0, 30),
+)
 @settings(max_examples=40, deadline=None)
 def test_mpii_split_keeps_videos_whole(sizes, seed, wanted):
     videos = [f"v{i}" for i, size in enumerate(sizes) for _ in range(size)]

@@ -165,8 +165,13 @@ def test_what_the_system_refuses_is_one_line(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/x/y"),
-                                   OSError(28, "No space left on device", "/x/y")])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "Permission denied", "/x/y"),
+        OSError(28, "No space left on device", "/x/y"),
+    ],
+)
 def test_an_error_of_the_system_names_the_file(monkeypatch, error):
     def refuse(*_arguments, **_settings):
         raise error

@@ -365,9 +365,16 @@ def test_results_are_deterministic_and_written_in_every_form(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"root": "pelvis"}, {"selection": "best"}, {"threshold": 0.0}, {"confidence": 1.0},
-              {"bootstrap": -1}, {"min_score": "low"}]
-)  # fmt: skip
+    "wrong",
+    [
+        {"root": "pelvis"},
+        {"selection": "best"},
+        {"threshold": 0.0},
+        {"confidence": 1.0},
+        {"bootstrap": -1},
+        {"min_score": "low"},
+    ],
+)
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(SettingsError, match=next(iter(wrong))):
         EvaluationSettings(**wrong)

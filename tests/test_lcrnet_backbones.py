@@ -194,10 +194,15 @@ def test_what_cannot_be_built_is_refused(changes, message):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"schedule": "square"}, {"size": "large"}, {"average": 1.0}, {"scale": 0.5},
-        {"frozen_stages": -1}, {"native_scale": 0.0}, {"rotation_deg": float("nan")},
+        {"schedule": "square"},
+        {"size": "large"},
+        {"average": 1.0},
+        {"scale": 0.5},
+        {"frozen_stages": -1},
+        {"native_scale": 0.0},
+        {"rotation_deg": float("nan")},
     ],
-)  # fmt: skip
+)
 def test_bad_settings_name_the_setting(changes):
     with pytest.raises(SettingsError, match=f"^{next(iter(changes))}: expected"):
         tiny(**changes)

@@ -202,10 +202,18 @@ def test_not_a_c3d(tmp_path):
 @pytest.mark.parametrize(
     ("units", "metres"),
     [
-        ("mm", 0.001), ("MM", 0.001), ("millimeters", 0.001), ("cm", 0.01), ("Centimetres", 0.01),
-        ("m", 1.0), ("mete", 1.0), ("METERS", 1.0), ("in", 0.0254), ("inches", 0.0254),
+        ("mm", 0.001),
+        ("MM", 0.001),
+        ("millimeters", 0.001),
+        ("cm", 0.01),
+        ("Centimetres", 0.01),
+        ("m", 1.0),
+        ("mete", 1.0),
+        ("METERS", 1.0),
+        ("in", 0.0254),
+        ("inches", 0.0254),
     ],
-)  # fmt: skip
+)
 def test_units(sound, units, metres):
     got = read(points=walker(N_FRAMES) / 1000 / metres, units=units)
     np.testing.assert_allclose(got.joints, sound.joints, atol=1e-5)
@@ -265,9 +273,14 @@ def test_the_vertical_from_the_body(sound, stated):
 
 @pytest.mark.parametrize(
     ("up", "axes", "signs"),
-    [("+Y", [1, 2, 0], 1), ("+X", [2, 0, 1], 1), ("-Z", [0, 1, 2], (1, -1, -1)),
-     ("-Y", [0, 2, 1], (1, -1, 1)), ("-X", [2, 1, 0], (-1, 1, 1))],
-)  # fmt: skip
+    [
+        ("+Y", [1, 2, 0], 1),
+        ("+X", [2, 0, 1], 1),
+        ("-Z", [0, 1, 2], (1, -1, -1)),
+        ("-Y", [0, 2, 1], (1, -1, 1)),
+        ("-X", [2, 1, 0], (-1, 1, 1)),
+    ],
+)
 def test_axes_that_are_not_stated(sound, up, axes, signs):
     got = read(points=walker(N_FRAMES)[..., axes] * signs, y_screen=None, x_screen=None)
     assert got.facts["axes"] == f"{up} up in the file, turned to y up"

@@ -39,9 +39,13 @@ def inspected(*arguments):
 @pytest.mark.parametrize(
     "name",
     [
-        "cgspeed-in-metres", "names-bandai", "names-biovision", "names-underscore-prefix", "z-up",
+        "cgspeed-in-metres",
+        "names-bandai",
+        "names-biovision",
+        "names-underscore-prefix",
+        "z-up",
     ],
-)  # fmt: skip
+)
 def test_the_joints_are_the_twins(cases, name):
     folder = cases / f"bvh-{name}"
     facts = inspected(folder / "clip.bvh")

@@ -299,9 +299,13 @@ def index_of(sizes: list[list[int]]) -> ImageIndex:
 
 @given(
     st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), max_size=5),
-    st.integers(1, 30), st.integers(1, 4), st.integers(1, 3), st.integers(1, 5),
-    st.integers(0, 40), st.integers(0, 3),
-)  # fmt: skip
+    st.integers(1, 30),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(0, 40),
+    st.integers(0, 3),
+)
 @settings(max_examples=60, deadline=None)
 def test_every_image_is_dealt_out_exactly_once(
     sizes: list[list[int]],
