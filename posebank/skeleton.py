@@ -50,18 +50,8 @@ LIMBS: tuple[tuple[str, str], ...] = (
 )
 
 TORSO: tuple[str, ...] = ("r_hip", "l_hip", "r_shoulder", "l_shoulder")
-UPPER_BODY: tuple[str, ...] = (
-    "r_hip",
-    "l_hip",
-    "r_wrist",
-    "l_wrist",
-    "r_elbow",
-    "l_elbow",
-    "r_shoulder",
-    "l_shoulder",
-    "head",
-)
 LOWER_LIMBS: tuple[str, ...] = ("r_ankle", "l_ankle", "r_knee", "l_knee")
+UPPER_BODY: tuple[str, ...] = tuple(name for name in JOINT_NAMES if name not in LOWER_LIMBS)
 
 
 def _swapped(name: str) -> str:

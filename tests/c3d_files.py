@@ -101,6 +101,7 @@ def c3d_with(  # noqa: PLR0915
     extra=(),
     wrong_pointer=False,
     n_blocks=None,
+    step=0.1,
     header_scale=None,
     tail=b"",
 ):
@@ -171,7 +172,7 @@ def c3d_with(  # noqa: PLR0915
     records += b"\0\0" + junk
     blocks = -(-(len(records) + 4) // 512)
     parameters = bytes([1, 80, blocks if n_blocks is None else n_blocks, processor]) + records
-    scale = -0.1 if as_float else 0.1
+    scale = -step if as_float else step
     last = first + n_frames - 1
     header = bytes([2, 0x50]) + word(
         n_points if header_points is None else header_points,

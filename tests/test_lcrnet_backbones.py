@@ -20,12 +20,7 @@ from posebank.lcrnet.trainer import anchor_tensors
 timm = pytest.importorskip("timm")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def test_folded_normalisation_changes_nothing():

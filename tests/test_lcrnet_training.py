@@ -23,13 +23,7 @@ from posebank.lcrnet.trainer import anchor_tensors
 from posebank.shards import PoseShards
 from posebank.skeleton import J, JointState
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from c3d_files import MARKERS, OTHER_NAMES, c3d_with, renamed, walker
 from click.testing import CliRunner
-from mocap_files import c3d_bytes
 
 from posebank.errors import SettingsError, SourceError
 from posebank.mocap import discover
@@ -72,7 +71,14 @@ def test_container_agrees_with_ezc3d(walk):
 def test_number_formats(tmp_path, processor, as_float):
     points = np.random.default_rng(0).uniform(-900, 900, (5, 4, 3))
     points[2, 3] = np.nan
-    data = c3d_bytes(points, ["S:A", "S:B", "S:C", "S:D"], processor, as_float)
+    data = c3d_with(
+        points,
+        ["S:A", "S:B", "S:C", "S:D"],
+        processor=processor,
+        as_float=as_float,
+        first=7,
+        step=0.05,
+    )
     got = parse_c3d(data, tmp_path / "a.c3d")
     np.testing.assert_allclose(got.points, points, atol=1e-4 if as_float else 0.026)
     assert got.first_frame == 7
@@ -245,16 +251,18 @@ def test_the_user_knows_better(sound):
 @pytest.mark.parametrize(("up", "axes"), [("+Z", [1, 2, 0]), ("+Y", [0, 1, 2]), ("+X", [2, 0, 1])])
 def test_the_vertical_axis_is_the_files(tmp_path, up, axes):
     points = np.random.default_rng(1).uniform(-9, 9, (2, 3, 3))
-    motion = parse_markers(c3d_bytes(points, list("ABC"), up=up, unit="m"), tmp_path / "a.c3d")
+    motion = parse_markers(
+        c3d_with(points, list("ABC"), y_screen=up, x_screen=None, units="m"), tmp_path / "a.c3d"
+    )
     np.testing.assert_allclose(motion.markers, points[..., axes], atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"up": "-Q"}, "Y_SCREEN"), ({"unit": "ft"}, "UNITS"), ({"rate": 0.0}, "RATE")],
+    [({"y_screen": "-Q"}, "Y_SCREEN"), ({"units": "ft"}, "UNITS"), ({"rate": 0.0}, "RATE")],
 )
 def test_what_is_not_stated_is_not_guessed_without_a_body(tmp_path, settings, message):
-    data = c3d_bytes(np.zeros((2, 3, 3)), list("ABC"), **settings)
+    data = c3d_with(np.zeros((2, 3, 3)), list("ABC"), **settings)
     with pytest.raises(SourceError, match=message):
         parse_markers(data, tmp_path / "a.c3d")
 
@@ -315,7 +323,7 @@ def test_frames_with_hidden_markers_are_set_aside(walk, tmp_path):
     points[4, motion.labels.index("LKNE")] = np.nan
     points[5, motion.labels.index("LFIN")] = np.nan  # not needed
     path = tmp_path / "a.c3d"
-    path.write_bytes(c3d_bytes(points, list(motion.labels)))
+    path.write_bytes(c3d_with(points, list(motion.labels), first=7))
     clip = read_clip(source(path))
     assert len(clip.frames) == 19
     assert clip.frames[0] == 7
@@ -359,7 +367,7 @@ def test_zeros_with_a_residual_are_places():
 def test_missing_markers_are_named(tmp_path):
     labels = [m for m in NEEDED_MARKERS if m != "LKNE"]
     path = tmp_path / "a.c3d"
-    path.write_bytes(c3d_bytes(np.zeros((2, len(labels), 3)), labels))
+    path.write_bytes(c3d_with(np.zeros((2, len(labels), 3)), labels))
     with pytest.raises(SourceError, match=r"41-marker set.*23 markers without LKNE"):
         read_clip(source(path))
 

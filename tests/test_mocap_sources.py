@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mocap_files import acclaim_bones, amc_text, asf_text, c3d_bytes, pose_prior_bvh, random_motion
+from c3d_files import c3d_with
+from mocap_files import acclaim_bones, amc_text, asf_text, pose_prior_bvh, random_motion
 
 from posebank.errors import SettingsError, SourceError
 from posebank.mocap import (
@@ -73,7 +74,7 @@ def test_hdm05_cut_clips_and_full_takes(tmp_path):
 def test_a_companion_states_the_rate(tmp_path):
     put(tmp_path / "HDM_mm.asf", asf_text(BONES))
     amc = put(tmp_path / "HDM_mm_jump.amc", amc_text(random_motion(BONES, 3)))
-    put(amc.with_suffix(".c3d"), c3d_bytes(np.zeros((3, 2, 3)), ["A", "B"], rate=60.0))
+    put(amc.with_suffix(".c3d"), c3d_with(np.zeros((3, 2, 3)), ["A", "B"], rate=60.0))
     clips, _ = discover("hdm05", [tmp_path])
     assert describe_clip(clips[0])["rate_evidence"] == "companion HDM_mm_jump.c3d"
     assert read_clip(clips[0]).fps == 60.0

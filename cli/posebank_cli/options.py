@@ -104,19 +104,13 @@ def reading(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def read_options(
-    fps: float | None,
-    unit: str | None,
-    up: str,
-    joints: Path | None,
-    skeleton: Path | None,
-    body_model: Path | None,
-) -> ReadOptions:
-    """Return what the options of ``reading`` say."""
-    names = None if joints is None else read_joint_map(joints)
-    return ReadOptions(
-        fps=fps, unit=unit, up=up, joints=names, skeleton=skeleton, body_model=body_model
-    )
+READING = ("fps", "unit", "up", "joints", "skeleton", "body_model")
+"""Parameters of a command that has the options of ``reading``."""
+
+
+def read_options(*, joints: Path | None, **values: Any) -> ReadOptions:
+    """Return how to read MoCap files, from the parameters ``READING``."""
+    return ReadOptions(joints=None if joints is None else read_joint_map(joints), **values)
 
 
 _WORKER_TIMEOUT = "posebank.worker_timeout_s"

@@ -6,19 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from posebank.skeleton import J
+from posebank.skeleton import LIMBS, J
 
-RIGID_LIMBS: tuple[tuple[str, str], ...] = (
-    ("r_ankle", "r_knee"),
-    ("r_knee", "r_hip"),
-    ("l_ankle", "l_knee"),
-    ("l_knee", "l_hip"),
-    ("r_wrist", "r_elbow"),
-    ("r_elbow", "r_shoulder"),
-    ("l_wrist", "l_elbow"),
-    ("l_elbow", "l_shoulder"),
-    ("r_hip", "l_hip"),
-)
+RIGID_LIMBS: tuple[tuple[str, str], ...] = LIMBS[:9]
 """Pairs of joints whose distance a sound clip keeps."""
 
 ADULT_HEIGHT_M = 1.70

@@ -55,12 +55,6 @@ def ingest(
     sources: tuple[Path, ...],
     workspace: Path,
     bank_fps: float,
-    fps: float | None,
-    unit: str | None,
-    up: str,
-    joints: Path | None,
-    skeleton: Path | None,
-    body_model: Path | None,
     strict: bool,
     workers: int,
     scheduler: str | None,
@@ -78,9 +72,9 @@ def ingest(
     from posebank_pipelines.stages.ingest import ingest as ingest_stage
     from posebank_pipelines.stages.ingest import known_sources
 
+    read_as = options.read_options(**{name: settings.pop(name) for name in options.READING})
     bank = BankSettings(fps=bank_fps, **settings)
     with options.runner(workers, scheduler) as runner:
-        read_as = options.read_options(fps, unit, up, joints, skeleton, body_model)
         new = {source.resolve(): read_as for source in sources}
         every = known_sources(workspace, dataset) | new
         result = ingest_stage(workspace, dataset, every, bank, runner, strict=strict)

@@ -27,15 +27,10 @@ from posebank_cli import options
 @options.as_json
 def inspect(
     path: Path,
-    fps: float | None,
-    unit: str | None,
-    up: str,
-    joints: Path | None,
-    skeleton: Path | None,
-    body_model: Path | None,
     suggest_joints: Path | None,
     picture: Path | None,
     as_json: bool,
+    **reading: Any,
 ) -> None:
     """Show what PATH (an artefact's folder or a MoCap file) holds; check an artefact's hashes.
 
@@ -50,7 +45,7 @@ def inspect(
         return
     facts = inspect_path(
         path,
-        options=options.read_options(fps, unit, up, joints, skeleton, body_model),
+        options=options.read_options(**reading),
         picture=picture,
     )
     if as_json:
