@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgspec
 
 from posebank.anchors import AnchorSettings
 from posebank.annotations import SOURCES, SPLITS, keypoints, read_annotations
@@ -96,19 +97,14 @@ def _tables(raw: Mapping[str, Any], name: str) -> Sequence[Any]:
 
 
 def _typed(value: Any, hint: Any, where: str) -> Any:
-    """``value`` if it is of the annotated type (an int will do for a float, a list for a tuple)."""
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    for kind in kinds:
-        if get_origin(kind) is tuple and isinstance(value, list):
-            (item,) = {t for t in get_args(kind) if t is not Ellipsis}
-            return tuple(_typed(v, item, where) for v in value)
-        # bool is an int, so the types must be equal, not only compatible.
-        if type(value) is kind:
-            return value
-        if kind is float and type(value) is int:
-            return float(value)
-    names = [getattr(kind, "__name__", str(kind)) for kind in kinds if kind is not NoneType]
-    raise SettingsError(f"{where}: expected {' or '.join(names)}, found {value!r}")
+    """``value`` as the annotated type (an int will do for a float, a list for a tuple)."""
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        # "Expected `int | null`, got `str` - at `$[2]`"
+        wanted = str(error).removeprefix("Expected ").split(", got")[0].replace("`", "")
+        wanted = wanted.removesuffix(" | null").replace(" | ", " or ")
+        raise SettingsError(f"{where}: expected {wanted}, found {value!r}") from error
 
 
 def _one_of(value: Any, known: Sequence[str], where: str) -> str:
