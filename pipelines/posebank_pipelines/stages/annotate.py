@@ -65,10 +65,11 @@ def annotate(
     if stage.is_current and _same_images(stage, kind, source):
         return stage.result()
 
-    (result,) = runner.map(
+    (result,) = runner.imap(
         f"annotate {kind}",
         lambda path: read_annotations(path[0], path[1], images=images, **options),
         [(kind, source)],
+        unit="sources",
     )
     if strict and result.rejected:
         raise SourceError(result.rejected[0].where, result.rejected[0].reason)
