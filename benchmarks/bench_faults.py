@@ -303,10 +303,12 @@ def scheduler(options: argparse.Namespace) -> None:
             _wait(lambda: _finished(workspace) >= point or driver.poll() is not None)  # noqa: B023
             cluster[0].kill()
             gone = time.monotonic()
+            assert driver.stderr is not None
+            lines, seconds = [], []
+            for line in driver.stderr:
+                lines.append(line.strip())
+                seconds.append(round(time.monotonic() - gone, 1))
             driver.wait()
-            seconds = time.monotonic() - gone
-        assert driver.stderr is not None
-        line = driver.stderr.read().strip()
         kept = _finished(workspace)
         cluster = [_scheduler(8802), _worker(address), _worker(address)]
         with _ended(cluster):
@@ -318,9 +320,9 @@ def scheduler(options: argparse.Namespace) -> None:
             json.dumps(
                 {
                     "point": point,
-                    "seconds_to_line": round(seconds, 1),
+                    "seconds_to_line": seconds,
                     "exit": driver.returncode,
-                    "lines": line.splitlines(),
+                    "lines": lines,
                     "kept": kept,
                     "resumed": taken,
                     "same_bytes": hashes(workspace) == wanted,
