@@ -19,7 +19,7 @@ from posebank.labelling.camera_prior import (
 )
 from posebank.matching import MatchSettings
 from posebank.types import People
-from posebank.workspace import load_bank, load_people
+from posebank.workspace import count_datasets, load_bank, load_people
 from posebank_pipelines.runner import Runner
 
 Priors = dict[str, CameraPrior]
@@ -80,9 +80,9 @@ def dataset_priors(
     description : dict
         By data set, what each prior says, for manifests.
     """
-    people = load_people(workspace)
-    datasets = sorted(set(people.dataset))
+    datasets = list(count_datasets(workspace, "annotations"))
     if camera == "fitted":
+        people = load_people(workspace)
         chosen = [calibration_people(people, dataset) for dataset in datasets]
         done = runner.imap(
             "fit cameras",
