@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from posebank import labelling, matching
-from posebank.errors import PosebankWarning
+from posebank.errors import PosebankWarning, Rejected
 from posebank.images import read_image
 from posebank.labelling import LabelSettings
+from posebank.labelling.camera_prior import fit_priors, match_datasets
 from posebank.matching import MatchSettings
 from posebank.types import Labels, Matches, People, PoseBank
 from posebank.warm_up import NOTICE, is_warm
@@ -51,11 +52,9 @@ def match(bank: PoseBank, people: People, **settings: Any) -> Matches:
     >>> pb.match(data.bank, data.people, k=5)
     <Matches: 6 people, 5 candidates each, mean error 0...>
     """
-    if not is_warm():
-        warnings.warn(NOTICE, PosebankWarning, stacklevel=2)
+    _warn_of_compiling()
     matches, rejected = matching.match(bank, people, MatchSettings(**settings))
-    for item in rejected:
-        warnings.warn(f"{item.where} is not matched: {item.reason}", stacklevel=2)
+    _warn_of(rejected)
     return matches
 
 
@@ -71,7 +70,8 @@ def label(
     people : People
         Annotated people.
     matches : Matches or None
-        Matches of these people; by default those of ``match`` with its default settings.
+        Matches of these people; made by default, as ``posebank match`` does, with a camera prior
+        fitted to each data set of the people.
     **settings : Any
         Fields of ``posebank.labelling.LabelSettings``, such as ``estimator``.
 
@@ -87,9 +87,23 @@ def label(
     >>> labels.joints_3d.shape
     (6, 13, 3)
     """
+    priors = None
     if matches is None:
-        matches = match(bank, people)
-    return labelling.label(bank, people, matches, LabelSettings(**settings))
+        _warn_of_compiling()
+        priors = fit_priors(bank, people, MatchSettings())
+        matches, rejected = match_datasets(bank, people, MatchSettings(), priors)
+        _warn_of(rejected)
+    return labelling.label(bank, people, matches, LabelSettings(**settings), priors=priors)
+
+
+def _warn_of_compiling() -> None:
+    if not is_warm():
+        warnings.warn(NOTICE, PosebankWarning, stacklevel=3)
+
+
+def _warn_of(rejected: list[Rejected]) -> None:
+    for item in rejected:
+        warnings.warn(f"{item.where} is not matched: {item.reason}", stacklevel=3)
 
 
 def plot_label(labels: Labels, row: int = 0, image: Path | str | ArrayLike | None = None) -> Figure:

@@ -43,7 +43,7 @@ UNIFORM = 0.1
 """Share of uniformly distributed cameras in a fitted prior."""
 PSEUDO_PEOPLE = 10.0
 """People with cameras of the preset ``photographs`` that are added to those of the data set."""
-_SMOOTHING = 2.0  # standard deviation of the kernel density, in steps of the table
+_SMOOTHING = 1.0  # standard deviation of the kernel density, in steps of the table
 _ITERATIONS = 30
 
 _ABSOLUTE_ROLLS = np.abs(np.rint(ROLLS / STEP)).astype(np.intp)  # (72,) columns of a half table
@@ -215,6 +215,14 @@ def fit_cameras(bank: PoseBank, people: People, settings: MatchSettings) -> Fitt
         return FittedCameras(photographs, 0)
     matched = people.take(np.isin(people.person_id.astype(str), matches.person_id.astype(str)))
     return FittedCameras(fit_camera_prior(bank, matched, matches), len(matches))
+
+
+def fit_priors(bank: PoseBank, people: People, settings: MatchSettings) -> dict[str, CameraPrior]:
+    """Return the prior fitted to each data set of the people, as ``fit_cameras`` does."""
+    return {
+        dataset: fit_cameras(bank, calibration_people(people, dataset), settings).prior
+        for dataset in sorted(set(people.dataset))
+    }
 
 
 def match_datasets(

@@ -15,8 +15,7 @@ from posebank.geometry.cameras import CameraLimits
 from posebank.geometry.procrustes import align
 from posebank.labelling.camera_prior import (
     GIVEN,
-    calibration_people,
-    fit_cameras,
+    fit_priors,
     match_datasets,
     preset_prior,
 )
@@ -128,14 +127,10 @@ def priors_of(way: Way, bank: PoseBank, people: People) -> dict[str, CameraPrior
     people : People
         People that a fitted prior is fitted to.
     """
-    datasets = sorted(set(people.dataset))
     if way.camera == "fitted":
-        return {
-            dataset: fit_cameras(bank, calibration_people(people, dataset), way.settings).prior
-            for dataset in datasets
-        }
+        return fit_priors(bank, people, way.settings)
     prior = way.settings.prior if way.camera == GIVEN else preset_prior(way.camera)
-    return {} if prior is None else dict.fromkeys(datasets, prior)
+    return {} if prior is None else dict.fromkeys(set(people.dataset), prior)
 
 
 def label_errors(

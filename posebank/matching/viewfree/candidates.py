@@ -10,19 +10,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.cameras import Cameras
-from posebank.matching.viewfree.compiled import inner
-from posebank.matching.viewfree.decide import Query, Tools
-from posebank.matching.viewfree.refine import (
-    affine_start,
-    invert,
-    likely_start,
-    moments,
-    refine,
-)
+from posebank.matching.viewfree.compiled import inner, outer
+from posebank.matching.viewfree.decide import Query, Tools, approximate
+from posebank.matching.viewfree.refine import invert, measure, moments
 from posebank.skeleton import N_JOINTS
 
 Array = NDArray[np.float64]
@@ -33,8 +26,6 @@ SPARE = 64  # shortlisted beyond those looked at, as float32 bounds are rounded 
 _LEAST = 512
 _PER_CANDIDATE, _PER_CANDIDATE_OF_FEW = 8, 64
 _FEW = 5  # joints whose affine bound says little or, for 4, nothing
-_STEPS, _GAIN = 3, 1e-4
-_UNLIKELY = 0.01  # penalty from which a likelier camera is tried
 
 
 class Shortlist(NamedTuple):
@@ -49,14 +40,14 @@ class Shortlist(NamedTuple):
     threshold: Array32
 
 
-@njit(nogil=True)
+@outer()
 def most_poses(n_annotated: int, k: int) -> int:
     """Return how many poses are looked at, at most, for k candidates."""
     each = _PER_CANDIDATE if n_annotated > _FEW else _PER_CANDIDATE_OF_FEW
     return max(each * k, _LEAST)
 
 
-@njit(nogil=True)
+@outer()
 def empty_shortlist(n_annotated: int, k: int, n_poses: int) -> Shortlist:
     """Return a shortlist for the poses looked at."""
     room = 2 * min(most_poses(n_annotated, k) + SPARE, n_poses)
@@ -66,7 +57,7 @@ def empty_shortlist(n_annotated: int, k: int, n_poses: int) -> Shortlist:
     )  # fmt: skip
 
 
-@njit(nogil=True)
+@outer()
 def shortlist_block(short: Shortlist, start: int, bounds: Array32) -> None:
     """Add the poses of a block, from row ``start``, whose bounds are below the threshold."""
     rows, taken, number = short.rows, short.bounds, short.number
@@ -89,9 +80,10 @@ def _halve(short: Shortlist) -> None:
     n = short.number[0]
     if n <= keep:
         return
-    highest = short.bounds[np.argsort(short.bounds[:n].astype(np.float64))[keep - 1]]
-    ties = keep - np.sum(short.bounds[:n] < highest)
-    kept = 0
+    highest = np.float32(np.partition(short.bounds[:n].astype(np.float64), keep - 1)[keep - 1])
+    ties, kept = keep, 0
+    for i in range(n):
+        ties -= short.bounds[i] < highest
     for i in range(n):
         tie = short.bounds[i] == highest and ties > 0
         if tie or short.bounds[i] < highest:
@@ -148,30 +140,6 @@ def _best_first(query: Query, short: Shortlist, most: int, tools: Tools) -> tupl
 
 
 @inner()
-def approximate(cameras: Cameras, tools: Tools) -> float:
-    """Cost squared of a good camera of the pair in ``tools``, which is left in ``tools.best``.
-
-    A few Newton steps from the best affine camera and, where that ends at an unlikely one, from the
-    best of a ring of likely cameras. inf where the scale is not positive.
-    """
-    a, g, view, best = tools.a, tools.g, tools.camera, tools.best
-    cost = np.inf
-    if affine_start(a, g, tools.inverse, view):
-        squared = refine(a, g, cameras, view, tools.trial, _STEPS, _GAIN)
-        if view.w[0] + view.w[4] > 1e-12:
-            cost = squared
-            best.r[:] = view.r
-    if cost < np.inf and not (cameras.has_prior and view.penalty[0] > _UNLIKELY):
-        return cost
-    likely_start(a, g, cameras, view)
-    squared = refine(a, g, cameras, view, tools.trial, _STEPS, _GAIN)
-    if squared < cost and view.w[0] + view.w[4] > 1e-12:
-        cost = squared
-        best.r[:] = view.r
-    return cost
-
-
-@inner()
 def _see(poses: Array32, row: int, r: Array, seen: Array) -> None:
     """Joints of a pose in the axes of a camera r (9,) into seen (39,)."""
     for j in range(N_JOINTS):
@@ -208,6 +176,14 @@ def _insert(ranked: Array, order: Rows, rows: Rows, n: int, cost: float) -> None
 
 
 @inner()
+def _equal(some: Array, others: Array) -> bool:
+    equal = True
+    for i in range(some.shape[0]):
+        equal = equal and some[i] == others[i]
+    return equal
+
+
+@inner()
 def rank_candidates(
     query: Query, short: Shortlist, apart: float, tools: Tools, rows: Rows, rotations: Array
 ) -> None:
@@ -225,21 +201,30 @@ def rank_candidates(
     n = near.shape[0]
     cameras, ranked, order = np.empty((n, 9)), np.empty(n), np.empty(n, np.int64)
     kept, seen = np.empty((k + 1, 3 * N_JOINTS)), np.empty(3 * N_JOINTS)
-    # The best pose also as it would be seen as a candidate: another one like it has that camera.
     moments(query.unit, query.mask, query.poses, rows[0], tools.a, tools.g)
-    if approximate(query.cameras, tools) == np.inf:
+    # Another pose that is equal for this person has the best camera too.
+    best_a, best_g = tools.a.copy(), tools.g.copy()
+    tools.best.r[:] = rotations[0]
+    least = measure(tools.a, tools.g, query.cameras, tools.best)
+    # The best pose also as it would be seen as a candidate: a similar one has a similar camera.
+    expected = tools.best.penalty[0]
+    if approximate(query.cameras, expected, tools) == np.inf:
         tools.best.r[:] = rotations[0]
     _see(query.poses, rows[0], rotations[0], kept[0])
     _see(query.poses, rows[0], tools.best.r, kept[1])
-    tried, wanted = 0, k
+    tried, wanted = np.int64(0), k
     while True:
         while tried < n and (tried < wanted or bounds[tried] < ranked[wanted - 1]):
             row = near[tried]
             cost = np.inf
             if row != rows[0]:
                 moments(query.unit, query.mask, query.poses, row, tools.a, tools.g)
-                cost = approximate(query.cameras, tools)
-                cameras[tried] = tools.best.r
+                if _equal(tools.a, best_a) and _equal(tools.g, best_g):
+                    cost = least
+                    cameras[tried] = rotations[0]
+                else:
+                    cost = approximate(query.cameras, expected, tools)
+                    cameras[tried] = tools.best.r
             _insert(ranked, order, near, tried, cost)
             tried += 1
         found = 1

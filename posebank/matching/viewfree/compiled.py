@@ -1,4 +1,11 @@
-"""How the loops of the search are compiled."""
+"""How the loops of the search are compiled.
+
+Numba compiles every function by itself, again with all that it calls, so that the time goes with
+what is called from many places. Three habits keep it short. A constant that is passed to a compiled
+function is an ``np.int64``: for a Python integer the function would be compiled once more for each
+value. Arrays are not added or compared as a whole, which brings in the whole of numpy's
+broadcasting. A division by zero gives an infinity, as in numpy, instead of an error.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +17,11 @@ from numba import njit
 
 # Of functions that only compiled functions call. What Python would need to call them, code that
 # takes apart each array of their arguments, is much of the time that compiling takes.
-inner = partial(njit, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inner = partial(
+    njit, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+# Of functions that Python calls as well.
+outer = partial(njit, nogil=True, error_model="numpy")
 
 
 def is_cached(function: Any) -> bool:

@@ -43,15 +43,21 @@ TOLERANCE = 1e-5  # difference of cost (not squared) within which a bound meets 
 OUT = np.float32(8.0)  # a bound that excludes
 _NO_LIMIT = 8.0
 DUAL_ROUNDING = 1e-10  # of the dual in float64, in cost squared
+ROOM = np.int64(64)  # for solved poses, to begin with
 COST, BOUND, ROTATION = 0, 1, 2
 """Columns of ``Solved.values``: cost squared, lower bound of it, and the first of nine."""
-_NEWTON_STEPS = 40
+_NEWTON_STEPS = np.int64(40)
 _GAIN = 1e-15
 _PARTS = 400  # parts of the cameras looked at before the proof of a pose is given up
 _FAILURES = 3  # proofs given up before the rest of a person's are not tried
 # With a prior no proof closes to the tolerance: the first halvings narrow the gap, more hardly do.
 _PARTS_WITH_PRIOR, _FAILURES_WITH_PRIOR = 40, 1
 _NARROW = 1e-3  # radians
+# Of cameras that need no proof.
+_FEW_STEPS, _SMALL_GAIN = np.int64(2), 1e-4
+_UNLIKELY = 0.01  # penalty above the expected one from which a likelier camera is tried
+# Approximate cost squared above the least one up to which a pose may turn out to be the best.
+_NEAR = 0.005
 
 
 class Query(NamedTuple):
@@ -69,14 +75,12 @@ class Query(NamedTuple):
 class Tools(NamedTuple):
     """Working arrays of one thread.
 
-    cells : (n_levels, 10) and used : (n_levels, 6), what ``dual.ascend`` wants of each level.
-    starts : (n_levels, 3) directions of sight that the duals of the levels ended at.
+    cell : (10,) and used : (6,), what ``dual.ascend`` wants of the cameras allowed.
     a, g, inverse : (6,) of a pair; camera, best, trial : cameras; multipliers, work : of the dual.
     """
 
-    cells: Array
+    cell: Array
     used: NDArray[np.bool_]
-    starts: Array
     a: Array
     g: Array
     inverse: Array
@@ -101,17 +105,13 @@ class Solved(NamedTuple):
 @inner()
 def tools_for(cameras: Cameras) -> Tools:
     """Return the working arrays of one thread."""
-    levels = cameras.levels
-    n = levels.shape[0]
     tools = Tools(
-        np.empty((n, 10)), np.zeros((n, N_MULTIPLIERS), np.bool_), np.zeros((n, 3)), np.empty(6),
-        np.empty(6), np.empty(6), new_view(), new_view(), new_view(), np.zeros(N_MULTIPLIERS),
-        scratch(),
+        np.empty(10), np.zeros(N_MULTIPLIERS, np.bool_), np.empty(6), np.empty(6), np.empty(6),
+        new_view(), new_view(), new_view(), np.zeros(N_MULTIPLIERS), scratch(),
     )  # fmt: skip
-    for i in range(n):
-        low, high, roll = levels[i, 0], levels[i, 1], levels[i, 2]
-        part = np.array([low, high, -math.pi, math.pi, -roll, roll])
-        bound_cell(part, low, high, tools.cells[i], tools.used[i])
+    low, high, roll = cameras.min_elevation, cameras.max_elevation, cameras.max_roll
+    part = np.array([low, high, -math.pi, math.pi, -roll, roll])
+    bound_cell(part, low, high, tools.cell, tools.used)
     return tools
 
 
@@ -133,43 +133,16 @@ def _with_room(solved: Solved) -> Solved:
 
 
 @inner()
-def _set_start(level: int, tools: Tools) -> None:
-    start = tools.starts[level]
-    start[0], start[1], start[2] = direction_of(tools.work[1])
-
-
-@inner()
 def _lower_bound(cameras: Cameras, target: float, tools: Tools) -> float:
     """Lower bound of the cost squared of the pair in ``tools``; stops at ``target``.
 
-    A camera of a level that is not of the level before costs at least the level's dual bound and
-    the least penalty outside the level before.
+    The dual of all cameras allowed and the least penalty of any.
     """
-    levels, m = cameras.levels, tools.multipliers
-    last = levels.shape[0] - 1
+    m, least = tools.multipliers, cameras.levels[0, 3]
     m[:] = 0.0  # those of the pose before would make the bound depend on it
-    goal = target + DUAL_ROUNDING
-    dual = ascend(
-        tools.a, tools.g, tools.cells[last], tools.used[last], goal - levels[0, 3], 0.0, m,
-        tools.work,
-    ) - DUAL_ROUNDING  # fmt: skip
-    _set_start(last, tools)
-    if last == 0 or dual + levels[0, 3] >= target:
-        return dual + levels[0, 3]
-    bound = dual + levels[last, 3]
-    for i in range(last):
-        tools.starts[i] = 0.0
-        if dual + levels[i, 3] < target:
-            m[:] = 0.0
-            within = ascend(
-                tools.a, tools.g, tools.cells[i], tools.used[i], goal - levels[i, 3], 0.0, m,
-                tools.work,
-            ) - DUAL_ROUNDING  # fmt: skip
-            _set_start(i, tools)
-            bound = min(bound, max(within, dual) + levels[i, 3])
-        else:
-            bound = min(bound, dual + levels[i, 3])
-    return bound
+    goal = target + DUAL_ROUNDING - least
+    dual = ascend(tools.a, tools.g, tools.cell, tools.used, goal, 0.0, m, tools.work)
+    return dual - DUAL_ROUNDING + least
 
 
 @inner()
@@ -183,18 +156,17 @@ def _keep_better(squared: float, tools: Tools, value: Array) -> None:
 
 @inner()
 def _solve_pair(cameras: Cameras, bound: float, tools: Tools, value: Array) -> None:
-    """Best camera of the pair in ``tools`` into value (11,).
+    """Put the best camera of the pair in ``tools`` into value (11,), if it is better.
 
-    Newton steps from the cameras of the levels' duals, from the best affine camera and from a
-    likely one, until one meets the bound (of the cost squared).
+    Newton steps from the camera of the dual, which is left in ``tools``, from the best affine
+    camera and from a likely one, until one meets the bound (of the cost squared).
     """
-    value[COST], value[BOUND] = np.inf, bound
-    value[ROTATION:] = 0.0
-    for i in range(tools.starts.shape[0] - 1, -3, -1):
-        if i >= 0:
-            x, y, z = tools.starts[i]
+    value[BOUND] = bound
+    for i in range(3):
+        if i == 0:
+            x, y, z = direction_of(tools.work[1])
             there = towards(tools.a, tools.camera, x, y, z)
-        elif i == -1:
+        elif i == 1:
             there = affine_start(tools.a, tools.g, tools.inverse, tools.camera)
         else:
             likely_start(tools.a, tools.g, cameras, tools.camera)
@@ -206,6 +178,31 @@ def _solve_pair(cameras: Cameras, bound: float, tools: Tools, value: Array) -> N
             _keep_better(squared, tools, value)
         if _root(value[COST]) - TOLERANCE <= _root(bound):
             return
+
+
+@inner()
+def approximate(cameras: Cameras, expected: float, tools: Tools) -> float:
+    """Cost squared of a good camera of the pair in ``tools``, which is left in ``tools.best``.
+
+    A few Newton steps from the best affine camera and, where that ends at an unlikely one, with a
+    penalty far above the ``expected`` one, from the best of a ring of likely cameras. inf where the
+    scale is not positive.
+    """
+    a, g, view, best = tools.a, tools.g, tools.camera, tools.best
+    cost = np.inf
+    if affine_start(a, g, tools.inverse, view):
+        squared = refine(a, g, cameras, view, tools.trial, _FEW_STEPS, _SMALL_GAIN)
+        if view.w[0] + view.w[4] > 1e-12:
+            cost = squared
+            best.r[:] = view.r
+    if cost < np.inf and not (cameras.has_prior and view.penalty[0] > expected + _UNLIKELY):
+        return cost
+    likely_start(a, g, cameras, view)
+    squared = refine(a, g, cameras, view, tools.trial, _FEW_STEPS, _SMALL_GAIN)
+    if squared < cost and view.w[0] + view.w[4] > 1e-12:
+        cost = squared
+        best.r[:] = view.r
+    return cost
 
 
 @inner()
@@ -300,6 +297,9 @@ def try_poses(
 ) -> tuple[Solved, float, float]:
     """Exclude or solve poses in the order of their bounds.
 
+    With a camera prior hardly a pose meets its bound. Those not excluded then only get a good
+    camera; ``prove_best`` solves the ones near the best.
+
     Parameters
     ----------
     rows : (n,) of the bank; bounds : (n,) of the cost squared.
@@ -319,17 +319,38 @@ def try_poses(
         if bound > limit:
             floor = min(floor, bound)
             continue
-        if query.cameras.levels.shape[0] > 1:
-            # The limit left out some levels, whose duals are starts for the camera: it may depend
-            # on the pair alone.
-            bound = _lower_bound(query.cameras, _NO_LIMIT, tools)
         solved = _with_room(solved)
         new = solved.number[0]
         solved.rows[new] = rows[i]
-        _solve_pair(query.cameras, max(bound, 0.0), tools, solved.values[new])
-        limit = min(limit, solved.values[new, COST])
+        value = solved.values[new]
+        value[COST], value[BOUND] = np.inf, max(bound, 0.0)
+        if query.cameras.has_prior:
+            value[COST] = approximate(query.cameras, 0.0, tools)
+            value[ROTATION:] = tools.best.r
+        else:
+            value[ROTATION:] = 0.0
+            _solve_pair(query.cameras, value[BOUND], tools, value)
+        limit = min(limit, value[COST])
         solved.number[0] = new + 1
     return solved, limit, min(floor, limit)
+
+
+@inner()
+def _solve_near(query: Query, solved: Solved, tools: Tools) -> None:
+    """Solve the poses whose approximate cost is near the least one.
+
+    They do not depend on the order in which poses were looked at.
+    """
+    values, n = solved.values, solved.number[0]
+    least = np.inf
+    for place in range(n):
+        least = min(least, values[place, COST])
+    for place in range(n):
+        value = values[place]
+        if value[BOUND] <= least and value[COST] <= least + _NEAR:
+            moments(query.unit, query.mask, query.poses, solved.rows[place], tools.a, tools.g)
+            bound = _lower_bound(query.cameras, _NO_LIMIT, tools)
+            _solve_pair(query.cameras, max(bound, 0.0), tools, value)
 
 
 @inner()
@@ -338,6 +359,8 @@ def prove_best(query: Query, solved: Solved, limit: float, tools: Tools) -> floa
 
     limit : cost squared that some pose is known to have.
     """
+    if query.cameras.has_prior:
+        _solve_near(query, solved, tools)
     values, failed, known = solved.values, 0, limit
     most = _FAILURES_WITH_PRIOR if query.cameras.has_prior else _FAILURES
     # The least cost of a solved pose: ``known`` depends on the order in which poses were looked at.

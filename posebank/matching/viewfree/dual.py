@@ -34,10 +34,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from posebank.matching.viewfree.compiled import inner
+from posebank.matching.viewfree.compiled import inner, outer
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -52,7 +51,7 @@ _EQUALITIES = 2
 _FIRST_LINEAR = 4
 
 
-@njit(nogil=True)
+@outer()
 def scratch() -> Scratch:
     """Working arrays of ``ascend``: factor L, x, x of a trial, J, L^-1 J, vectors and matrices."""
     n = N_MULTIPLIERS
@@ -62,7 +61,7 @@ def scratch() -> Scratch:
     )  # fmt: skip
 
 
-@njit(nogil=True)
+@outer()
 def bound_cell(part: Array, low: float, high: float, cell: Array, used: Flags) -> None:
     """Describe a part of the cameras to ``ascend``.
 
@@ -320,7 +319,7 @@ def _add_barrier(  # noqa: PLR0912
                     h[f, k] = h[k, f]
 
 
-@njit(nogil=True)
+@outer()
 def ascend(  # noqa: PLR0912
     a: Array, g: Array, cell: Array, used: Flags, target: float, barrier: float, m: Array,
     work: Scratch,
@@ -393,7 +392,7 @@ def ascend(  # noqa: PLR0912
     return max(best, 0.0)
 
 
-@njit(nogil=True)
+@outer()
 def direction_of(x: Array) -> tuple[float, float, float]:
     """Direction of sight K = m1 x m2 of rows (m1, m2) = x (6,), not normalised."""
     return x[1] * x[5] - x[2] * x[4], x[2] * x[3] - x[0] * x[5], x[0] * x[4] - x[1] * x[3]

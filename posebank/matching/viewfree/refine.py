@@ -9,8 +9,9 @@ two rows are r1, r2 the best scale gives
 
 A camera R is moved to ``exp([omega]x) R``. In the camera's own axes, W = A R^T and H = R G R^T give
 the first and second derivatives of c and n by omega at 0, and so a Newton step that knows no poles.
-Its elevation and roll move by ``J_e.omega`` and ``J_r.omega``, which gives the prior's part (not
-the curvature of the two angles) and keeps limits.
+With a prior or limits, which are of elevation and roll, the same derivatives are taken by azimuth,
+elevation and roll: there the prior's are known and the limits are a box (Bertsekas 1982, projected
+Newton methods).
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.cameras import Cameras
-from posebank.matching.viewfree.compiled import inner
+from posebank.matching.viewfree.compiled import inner, outer
 from posebank.matching.viewfree.prior import penalty_at
 from posebank.matching.viewfree.threads import on_threads
 
@@ -34,8 +34,9 @@ Flags = NDArray[np.bool_]
 _LONGEST = 0.5  # radians of one step
 _SHORTER = 0.35
 _TRIALS = 6
-_HOLD = 1e6  # weight that holds a camera at its limit
+_POLE = 0.5 * math.pi - 1e-7  # highest elevation, where roll is still determined
 _POSES = 32  # refined in one call
+_MANY_STEPS = np.int64(40)
 _N_AZIMUTHS = 8  # tried for a likely camera
 _FLAT = 1e-3  # of the scatter's trace, added to it for the affine start
 
@@ -44,7 +45,7 @@ class View(NamedTuple):
     """A camera of the pair, what it sees and scratch.
 
     r : (9,) rotation, row by row; w : (6,) A R^T; h : (6,) R G R^T as xx yy zz xy xz yz.
-    angles : (2,) elevation, roll; penalty : (6,) of ``prior.penalty_at``.
+    angles : (3,) azimuth, elevation, roll; penalty : (6,) and spline, of ``prior.penalty_at``.
     """
 
     r: Array
@@ -55,15 +56,15 @@ class View(NamedTuple):
     spline: Array
 
 
-@njit(nogil=True)
+@outer()
 def new_view() -> View:
     """Room for one camera."""
     return View(
-        np.zeros(9), np.zeros(6), np.zeros(6), np.zeros(2), np.zeros(6), np.zeros((2, 3, 4))
+        np.zeros(9), np.zeros(6), np.zeros(6), np.zeros(3), np.zeros(6), np.zeros((2, 3, 4))
     )
 
 
-@njit(nogil=True)
+@outer()
 def moments(unit: Array, mask: Flags, poses: Array32, row: int, a: Array, g: Array) -> None:
     """Fill a (6,) = q^T P and g (6: xx yy zz xy xz yz) = scatter of P; poses (n, 13, 3)."""
     sx, sy, sz, count = 0.0, 0.0, 0.0, 0.0
@@ -104,7 +105,7 @@ def _see(a: Array, g: Array, view: View) -> None:
             h[5] = gx * r[6] + gy * r[7] + gz * r[8]
 
 
-@njit(nogil=True)
+@outer()
 def set_camera(view: View, azimuth: float, elevation: float, roll: float) -> None:
     """Set the rotation of the view from its angles, radians."""
     ca, sa, ce, se = math.cos(azimuth), math.sin(azimuth), math.cos(elevation), math.sin(elevation)
@@ -118,35 +119,48 @@ def set_camera(view: View, azimuth: float, elevation: float, roll: float) -> Non
     r[6], r[7], r[8] = ce * sa, -se, -ce * ca
 
 
-@njit(nogil=True)
+@outer()
 def measure(a: Array, g: Array, cameras: Cameras, view: View) -> float:
     """Cost squared of the view's camera, which is first moved within the limits.
 
     1 or more where the scale would not be positive, so that a step towards a positive one pays.
     """
-    r = view.r
     if cameras.limited or cameras.has_prior:
+        r, angles = view.r, view.angles
         elevation = math.asin(min(max(-r[7], -1.0), 1.0))
         roll = math.atan2(r[1], -r[4])
-        if cameras.limited:
-            e = min(max(elevation, cameras.min_elevation), cameras.max_elevation)
-            o = min(max(roll, -cameras.max_roll), cameras.max_roll)
-            if e != elevation or o != roll:
-                elevation, roll = e, o
-                set_camera(view, math.atan2(r[6], -r[8]), e, o)
-        view.angles[0], view.angles[1] = elevation, roll
+        c, s = math.cos(roll), math.sin(roll)
+        angles[0] = math.atan2(c * r[2] + s * r[5], c * r[0] + s * r[3])
+        angles[1], angles[2] = elevation, roll
+        _within(cameras, angles)
+        if angles[1] != elevation or angles[2] != roll:
+            set_camera(view, angles[0], angles[1], angles[2])
+    return _cost(a, g, cameras, view)
+
+
+@inner()
+def _within(cameras: Cameras, angles: Array) -> None:
+    """Move angles (3,) within the limits."""
+    angles[1] = min(max(angles[1], cameras.min_elevation, -_POLE), cameras.max_elevation, _POLE)
+    if cameras.max_roll < math.pi:
+        angles[2] = min(max(angles[2], -cameras.max_roll), cameras.max_roll)
+
+
+@inner()
+def _cost(a: Array, g: Array, cameras: Cameras, view: View) -> float:
+    """Cost squared of the view's camera, whose angles are known where they matter."""
     _see(a, g, view)
     c, n = view.w[0] + view.w[4], view.h[0] + view.h[1]
     squared = 1.0 - c * abs(c) / max(n, 1e-12)
     if cameras.has_prior:
-        penalty_at(cameras.table, view.angles[0], view.angles[1], view.spline, view.penalty)
+        penalty_at(cameras.table, view.angles[1], view.angles[2], view.spline, view.penalty)
         squared += view.penalty[0]
     return squared
 
 
 @inner()
-def _derivatives(view: View, cameras: Cameras, q: Array, m: Array) -> None:
-    """Gradient q (3,) and Hessian m (6: 11 22 33 12 13 23) of the cost squared by omega."""
+def _derivatives(view: View, q: Array, m: Array) -> None:
+    """Gradient q (3,) and Hessian m (6: 11 22 33 12 13 23) of ``error_norm`` squared by omega."""
     w, h = view.w, view.h
     c, n = w[0] + w[4], max(view.h[0] + view.h[1], 1e-12)
     c1, c2, c3 = -w[5], w[2], w[3] - w[1]
@@ -165,26 +179,43 @@ def _derivatives(view: View, cameras: Cameras, q: Array, m: Array) -> None:
     )  # fmt: skip
     m[4] = cc * c1 * c3 + cn * n1 * c3 - 0.5 * p * w[2] - t * h[4]
     m[5] = cc * c2 * c3 + cn * n2 * c3 - 0.5 * p * w[5] - t * h[5]
-    if cameras.has_prior:
-        e0, e1, r0, r1 = _slopes(view)
-        b = view.penalty
-        q[0] += b[1] * e0 + b[2] * r0
-        q[1] += b[1] * e1 + b[2] * r1
-        q[2] += b[2]
-        m[0] += b[3] * e0 * e0 + 2 * b[4] * e0 * r0 + b[5] * r0 * r0
-        m[1] += b[3] * e1 * e1 + 2 * b[4] * e1 * r1 + b[5] * r1 * r1
-        m[2] += b[5]
-        m[3] += b[3] * e0 * e1 + b[4] * (e0 * r1 + e1 * r0) + b[5] * r0 * r1
-        m[4] += b[4] * e0 + b[5] * r0
-        m[5] += b[4] * e1 + b[5] * r1
 
 
 @inner()
-def _slopes(view: View) -> tuple[float, float, float, float]:
-    """Slopes of elevation (e0, e1, 0) and of roll (r0, r1, 1) by omega."""
-    cr, sr = math.cos(view.angles[1]), math.sin(view.angles[1])
-    tan = math.tan(min(max(view.angles[0], -1.57), 1.57))
-    return cr, sr, tan * sr, -tan * cr
+def _derivatives_by_angles(view: View, cameras: Cameras, q: Array, m: Array) -> None:
+    """Turn derivatives by omega into those of the cost squared by azimuth, elevation and roll.
+
+    An angle at its limit that descends beyond it is taken out: its step will be 0.
+    """
+    angles, b = view.angles, view.penalty
+    # The angles turn the camera about the axes u = R (0, 1, 0), v = (cos, sin, 0) of roll, and z.
+    u0, u1, u2 = view.r[1], view.r[4], view.r[7]
+    v0, v1 = math.cos(angles[2]), math.sin(angles[2])
+    q0, q1, q2 = q[0], q[1], q[2]
+    mu0 = m[0] * u0 + m[3] * u1 + m[4] * u2
+    mu1 = m[3] * u0 + m[1] * u1 + m[5] * u2
+    mu2 = m[4] * u0 + m[5] * u1 + m[2] * u2
+    mv0, mv1, mv2 = m[0] * v0 + m[3] * v1, m[3] * v0 + m[1] * v1, m[4] * v0 + m[5] * v1
+    q[0], q[1] = q0 * u0 + q1 * u1 + q2 * u2, q0 * v0 + q1 * v1
+    m[0], m[1] = u0 * mu0 + u1 * mu1 + u2 * mu2, v0 * mv0 + v1 * mv1
+    # Turns about two axes one after the other: half their cross product is of second order.
+    m[3] = u0 * mv0 + u1 * mv1 + u2 * mv2
+    m[3] += 0.5 * (q0 * v1 * u2 - q1 * v0 * u2 + q2 * (v0 * u1 - v1 * u0))
+    m[4] = mu2 + 0.5 * (q1 * u0 - q0 * u1)
+    m[5] = mv2 + 0.5 * (q1 * v0 - q0 * v1)
+    if cameras.has_prior:
+        q[1] += b[1]
+        q[2] += b[2]
+        m[1] += b[3]
+        m[5] += b[4]
+        m[2] += b[5]
+    e, o = angles[1], angles[2]
+    low, high = max(cameras.min_elevation, -_POLE), min(cameras.max_elevation, _POLE)
+    if (e <= low and q[1] > 0) or (e >= high and q[1] < 0):
+        q[1], m[1], m[3], m[5] = 0.0, 1.0, 0.0, 0.0
+    roll = cameras.max_roll
+    if roll < math.pi and ((o <= -roll and q[2] > 0) or (o >= roll and q[2] < 0)):
+        q[2], m[2], m[4], m[5] = 0.0, 1.0, 0.0, 0.0
 
 
 @inner()
@@ -209,36 +240,8 @@ def _solve(m: Array, q: Array, least: float, step: Array) -> None:
                     step[0] = y1 / d1 - l21 * step[1] - l31 * step[2]
                     return
         more = 4 * more if more > 0 else 30 * least
-    step[:] = -q
-
-
-@inner()
-def _hold(view: View, cameras: Cameras, q: Array, m: Array, least: float, step: Array) -> None:
-    """Shorten a step that would pass a limit to one that ends there, and slide along it."""
-    e0, e1, r0, r1 = _slopes(view)
-    elevation = view.angles[0] + e0 * step[0] + e1 * step[1]
-    roll = view.angles[1] + r0 * step[0] + r1 * step[1] + step[2]
-    held = False
-    for which in range(2):
-        j0, j1, j2 = (e0, e1, 0.0) if which == 0 else (r0, r1, 1.0)
-        low = cameras.min_elevation if which == 0 else -cameras.max_roll
-        high = cameras.max_elevation if which == 0 else cameras.max_roll
-        ahead = elevation if which == 0 else roll
-        if low <= ahead <= high:
-            continue
-        room = min(max(ahead, low), high) - view.angles[which]
-        held = True
-        q[0] -= _HOLD * room * j0
-        q[1] -= _HOLD * room * j1
-        q[2] -= _HOLD * room * j2
-        m[0] += _HOLD * j0 * j0
-        m[1] += _HOLD * j1 * j1
-        m[2] += _HOLD * j2 * j2
-        m[3] += _HOLD * j0 * j1
-        m[4] += _HOLD * j0 * j2
-        m[5] += _HOLD * j1 * j2
-    if held:
-        _solve(m, q, least, step)
+    for i in range(3):
+        step[i] = -q[i]
 
 
 @inner()
@@ -258,7 +261,7 @@ def _turn(r: Array, x: float, y: float, z: float, out: Array) -> None:
         out[6 + i] = m20 * u + m21 * v + m22 * w
 
 
-@njit(nogil=True)
+@outer()
 def refine(
     a: Array, g: Array, cameras: Cameras, view: View, trial: View, steps: int, tolerance: float
 ) -> float:
@@ -271,19 +274,27 @@ def refine(
     steps : at most so many; fewer where a step gains less than ``tolerance``.
     """
     q, m, step = np.empty(3), np.empty(6), np.empty(3)
+    by_angles = cameras.limited or cameras.has_prior
     best = measure(a, g, cameras, view)
     for _ in range(steps):
-        _derivatives(view, cameras, q, m)
+        _derivatives(view, q, m)
+        if by_angles:
+            _derivatives_by_angles(view, cameras, q, m)
         least = 1e-3 * (abs(m[0]) + abs(m[1]) + abs(m[2])) + 1e-12
         _solve(m, q, least, step)
-        if cameras.limited:
-            _hold(view, cameras, q, m, least, step)
         length = math.sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2])
         share = min(1.0, _LONGEST / max(length, 1e-300))
         gain = -1.0
         for _ in range(_TRIALS):
-            _turn(view.r, share * step[0], share * step[1], share * step[2], trial.r)
-            squared = measure(a, g, cameras, trial)
+            x, y, z = share * step[0], share * step[1], share * step[2]
+            if by_angles:
+                angles, at = trial.angles, view.angles
+                angles[0], angles[1], angles[2] = at[0] + x, at[1] + y, at[2] + z
+                _within(cameras, angles)
+                set_camera(trial, angles[0], angles[1], angles[2])
+            else:
+                _turn(view.r, x, y, z, trial.r)
+            squared = _cost(a, g, cameras, trial)
             if squared < best:
                 gain = best - squared
                 break
@@ -350,7 +361,7 @@ def invert(g: Array, more: float, out: Array) -> float:
     return det
 
 
-@njit(nogil=True)
+@outer()
 def affine_start(a: Array, g: Array, inverse: Array, view: View) -> bool:
     """Set the view to the camera that looks along the kernel of the best affine camera.
 
@@ -392,7 +403,7 @@ def _correlation(a: Array, g: Array, view: View) -> float:
     return c / math.sqrt(max(n, 1e-12))
 
 
-@njit(cache=True, nogil=True)
+@outer(cache=True)
 def _refine_some(
     unit: Array, mask: Flags, poses: Array32, rotations: Array, cameras: Cameras, out: Array
 ) -> None:
@@ -402,10 +413,10 @@ def _refine_some(
     for i in range(poses.shape[0]):
         moments(unit, mask, poses, i, a, g)
         view.r[:] = rotations[i]
-        best = refine(a, g, cameras, view, trial, 40, 1e-15)
+        best = refine(a, g, cameras, view, trial, _MANY_STEPS, 1e-15)
         out[i] = view.r
         if affine_start(a, g, inverse, view):
-            squared = refine(a, g, cameras, view, trial, 40, 1e-15)
+            squared = refine(a, g, cameras, view, trial, _MANY_STEPS, 1e-15)
             if squared < best:
                 out[i] = view.r
 

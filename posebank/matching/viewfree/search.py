@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.affine import BLOCK, affine_bounds, whiten
@@ -23,9 +22,10 @@ from posebank.matching.viewfree.candidates import (
     rank_candidates,
     shortlist_block,
 )
-from posebank.matching.viewfree.compiled import inner
+from posebank.matching.viewfree.compiled import inner, outer
 from posebank.matching.viewfree.decide import (
     OUT,
+    ROOM,
     ROTATION,
     Query,
     Solved,
@@ -62,7 +62,7 @@ def _first_limit(
         at += np.argmin(bounds[at : at + BLOCK])
         if bounds[at] < OUT:
             moments(query.unit, query.mask, query.poses, start + at, tools.a, tools.g)
-            limit = min(limit, approximate(query.cameras, tools))
+            limit = min(limit, approximate(query.cameras, 0.0, tools))
     return limit
 
 
@@ -85,8 +85,11 @@ def _look(
 ) -> tuple[Solved, float, float]:  # fmt: skip
     """Exclude or solve the poses from ``start`` on; returns as ``decide.try_poses``."""
     limit = _first_limit(query, start, bounds, lowest, limit, tools)
-    some = _below(bounds, lowest, limit)
-    return try_poses(query, some + start, bounds[some], solved, limit, tools)
+    rows = _below(bounds, lowest, limit)
+    low = bounds[rows]
+    for i in range(rows.shape[0]):
+        rows[i] += start
+    return try_poses(query, rows, low, solved, limit, tools)
 
 
 @inner()
@@ -146,7 +149,7 @@ def _bound_group(
                 shortlist_block(short[p], at, some)
 
 
-@njit(cache=True, nogil=True)
+@outer(cache=True)
 def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
     """Search for the people of one chunk; bank, poses as of ``search_viewfree``."""
     size, k, n_poses = chunk.rows.shape[0], chunk.rows.shape[1], bank.shape[2]
@@ -156,7 +159,7 @@ def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
     bounds = np.empty((size, group * BLOCK), np.float32)
     lowest = np.empty((size, group), np.float32)
     tools = tools_for(chunk.cameras)
-    solved = [nothing_solved(64) for _ in range(size)]
+    solved = [nothing_solved(ROOM) for _ in range(size)]
     short = [empty_shortlist(chunk.mask.sum(), k, n_poses) for _ in range(size)]
     limit = np.full(size, np.inf)
     for start in range(0, n_blocks, group):
@@ -213,14 +216,14 @@ def search_viewfree(
     return rows, rotations, floors
 
 
-@njit(cache=True, nogil=True)
+@outer(cache=True)
 def _search_given(
     query: Query, rows: Rows, bounds: Array32, short_rows: Rows, short_bounds: Array32,
     apart: float, out_rows: Rows, out_rotations: Array,
 ) -> float:  # fmt: skip
     """Search among given poses for one person; returns the floor."""
     tools = tools_for(query.cameras)
-    solved, limit, floor = try_poses(query, rows, bounds, nothing_solved(64), np.inf, tools)
+    solved, limit, floor = try_poses(query, rows, bounds, nothing_solved(ROOM), np.inf, tools)
     number = np.array([short_rows.shape[0]])
     short = Shortlist(short_rows, short_bounds, number, np.zeros(1, np.float32))
     return _finish(query, solved, limit, floor, short, apart, tools, out_rows, out_rotations)
@@ -255,7 +258,7 @@ def search_candidates(
     return out_rows, out_rotations, floors
 
 
-@njit(cache=True, nogil=True)
+@outer(cache=True)
 def _approximate_some(
     units: Array, masks: Flags, person: Rows, rows: Rows, poses: Array32, cameras: Cameras,
     costs: Array,
@@ -264,7 +267,7 @@ def _approximate_some(
     tools = tools_for(cameras)
     for i in range(person.shape[0]):
         moments(units[person[i]], masks[person[i]], poses, rows[i], tools.a, tools.g)
-        costs[i] = approximate(cameras, tools)
+        costs[i] = approximate(cameras, 0.0, tools)
 
 
 def approximate_costs(
