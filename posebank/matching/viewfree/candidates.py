@@ -212,7 +212,7 @@ def rank_candidates(
         tools.best.r[:] = rotations[0]
     _see(query.poses, rows[0], rotations[0], kept[0])
     _see(query.poses, rows[0], tools.best.r, kept[1])
-    tried, wanted = np.int64(0), k
+    tried, wanted = 0, k
     while True:
         while tried < n and (tried < wanted or bounds[tried] < ranked[wanted - 1]):
             row = near[tried]

@@ -1,8 +1,8 @@
 """How the loops of the search are compiled.
 
 Numba compiles every function by itself, again with all that it calls, so that the time goes with
-what is called from many places. Three habits keep it short. A constant that is passed to a compiled
-function is an ``np.int64``: for a Python integer the function would be compiled once more for each
+what is called from many places. Three habits keep it short. An integer that is passed to a compiled
+function is a ``constant``: for a Python integer the function would be compiled once more for each
 value. Arrays are not added or compared as a whole, which brings in the whole of numpy's
 broadcasting. A division by zero gives an infinity, as in numpy, instead of an error.
 """
@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 # Of functions that only compiled functions call. What Python would need to call them, code that
@@ -22,6 +23,11 @@ inner = partial(
 )
 # Of functions that Python calls as well.
 outer = partial(njit, nogil=True, error_model="numpy")
+
+
+def constant(value: int) -> Any:
+    """Return an integer for whose value no function is compiled."""
+    return np.int64(value)
 
 
 def is_cached(function: Any) -> bool:

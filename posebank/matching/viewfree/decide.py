@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.cameras import Cameras
-from posebank.matching.viewfree.compiled import inner
+from posebank.matching.viewfree.compiled import constant, inner
 from posebank.matching.viewfree.dual import (
     N_MULTIPLIERS,
     Scratch,
@@ -43,10 +43,10 @@ TOLERANCE = 1e-5  # difference of cost (not squared) within which a bound meets 
 OUT = np.float32(8.0)  # a bound that excludes
 _NO_LIMIT = 8.0
 DUAL_ROUNDING = 1e-10  # of the dual in float64, in cost squared
-ROOM = np.int64(64)  # for solved poses, to begin with
+ROOM = constant(64)  # for solved poses, to begin with
 COST, BOUND, ROTATION = 0, 1, 2
 """Columns of ``Solved.values``: cost squared, lower bound of it, and the first of nine."""
-_NEWTON_STEPS = np.int64(40)
+_NEWTON_STEPS = constant(40)
 _GAIN = 1e-15
 _PARTS = 400  # parts of the cameras looked at before the proof of a pose is given up
 _FAILURES = 3  # proofs given up before the rest of a person's are not tried
@@ -54,7 +54,7 @@ _FAILURES = 3  # proofs given up before the rest of a person's are not tried
 _PARTS_WITH_PRIOR, _FAILURES_WITH_PRIOR = 40, 1
 _NARROW = 1e-3  # radians
 # Of cameras that need no proof.
-_FEW_STEPS, _SMALL_GAIN = np.int64(2), 1e-4
+_FEW_STEPS, _SMALL_GAIN = constant(2), 1e-4
 _UNLIKELY = 0.01  # penalty above the expected one from which a likelier camera is tried
 # Approximate cost squared above the least one up to which a pose may turn out to be the best.
 _NEAR = 0.005

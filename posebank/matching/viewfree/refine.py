@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.cameras import Cameras
-from posebank.matching.viewfree.compiled import inner, outer
+from posebank.matching.viewfree.compiled import constant, inner, outer
 from posebank.matching.viewfree.prior import penalty_at
 from posebank.matching.viewfree.threads import on_threads
 
@@ -36,7 +36,7 @@ _SHORTER = 0.35
 _TRIALS = 6
 _POLE = 0.5 * math.pi - 1e-7  # highest elevation, where roll is still determined
 _POSES = 32  # refined in one call
-_MANY_STEPS = np.int64(40)
+_MANY_STEPS = constant(40)
 _N_AZIMUTHS = 8  # tried for a likely camera
 _FLAT = 1e-3  # of the scatter's trace, added to it for the affine start
 

@@ -17,7 +17,6 @@ from posebank.matching.viewfree.affine import BLOCK, affine_bounds, whiten
 from posebank.matching.viewfree.cameras import Cameras
 from posebank.matching.viewfree.candidates import (
     Shortlist,
-    approximate,
     empty_shortlist,
     rank_candidates,
     shortlist_block,
@@ -30,6 +29,7 @@ from posebank.matching.viewfree.decide import (
     Query,
     Solved,
     Tools,
+    approximate,
     best_of,
     nothing_solved,
     prove_best,
