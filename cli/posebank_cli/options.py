@@ -34,7 +34,9 @@ as_json: Decorator = click.option(
 strict: Decorator = click.option(
     "--strict", is_flag=True, help="Stop at the first bad file instead of setting it aside."
 )
-seed: Decorator = click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
+seed: Decorator = click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the random numbers."
+)
 
 
 def numbers(value: Any) -> list[int]:
@@ -130,7 +132,7 @@ def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         expose_value=False,
         callback=_keep_worker_timeout,
-        help="How long to wait while the scheduler has no worker.",
+        help="Longest wait for a worker of the scheduler.",
     )(function)
     function = click.option(
         "--workers",
@@ -226,15 +228,15 @@ def _short(value: Any) -> str:
 def show_rejected(rejected: Sequence[Rejected], most: int = 10, alike: int = 3) -> None:
     """List what was set aside, on standard error; of many for one reason a few and their number."""
     left = Counter(item.reason for item in rejected)
-    told: Counter[str] = Counter()
+    listed: Counter[str] = Counter()
     for item in rejected:
-        if told.total() < most and told[item.reason] < alike:
-            told[item.reason] += 1
+        if listed.total() < most and listed[item.reason] < alike:
+            listed[item.reason] += 1
             # A reader's message names the place already; do not say it twice.
             text = item.reason if item.where in item.reason else f"{item.where}: {item.reason}"
             click.echo(f"set aside: {text}", err=True)
-    left -= told
-    for reason in [reason for reason in told if left[reason]]:
+    left -= listed
+    for reason in [reason for reason in listed if left[reason]]:
         click.echo(f"set aside: {left.pop(reason):,} more: {reason}", err=True)
     if left:
         click.echo(f"set aside: {left.total():,} more, listed in the manifest", err=True)
@@ -293,7 +295,7 @@ _ALL_MODES = click.option(
 _MIRRORED = click.option(
     "--mirrored",
     is_flag=True,
-    help="Look at the mirrored image as well (twice the time).",
+    help="Predict from the mirrored image as well (twice the time).",
 )
 
 

@@ -13,7 +13,7 @@ _BLOCK = 1 << 14
 
 
 def in_blocks(work: Callable[[slice], T], n: int, block: int = _BLOCK) -> list[T]:
-    """``work`` on consecutive slices of ``n`` rows, results in their order.
+    """Return the results of ``work`` on consecutive slices of ``n`` rows, in their order.
 
     ``work`` should leave Python's lock (numpy and ``nogil`` kernels do). The slices do not depend
     on the number of threads, so neither does a sum over the results in order.

@@ -16,7 +16,7 @@ from posebank.types import Anchors, texts
 
 
 def fit_anchors(poses: NDArray[np.floating], settings: AnchorSettings) -> Anchors:
-    """Anchor-poses of 3D poses: the K-means centers of all of them (paper, section 4.1).
+    """Return the anchor-poses of 3D poses: their K-means centers (paper, section 4.1).
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _records(means: NDArray[np.floating], count: NDArray[np.int64], upper_body: 
 
 
 def pose_in_box(pose_3d: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
-    """2D anchor-poses (n, 13, 2) of 3D ones (n, 13, 3), relative to their box.
+    """Return the 2D anchor-poses (n, 13, 2) of 3D ones (n, 13, 3), relative to their box.
 
     The 3D pose is seen by an orthographic camera. The box is around all joints (``full``) or
     around the upper body (``upper``; the legs may then lie outside it, paper, section 4.3), with

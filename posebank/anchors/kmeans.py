@@ -180,7 +180,7 @@ def lloyd(
     tolerance: float,
     mirror: Mirror | None = None,
 ) -> Clusters:
-    """Lloyd's iterations from given centers (k, d) until they gain less than ``tolerance``.
+    """Improve centers (k, d) by Lloyd's iterations until one gains less than ``tolerance``.
 
     Points whose nearest center cannot have changed are skipped (Hamerly 2010): each carries an
     upper bound of the distance to its own center and a lower bound of that to any other. A center
@@ -257,7 +257,7 @@ def _means(
 
 
 def twins(k: int) -> NDArray[np.intp]:
-    """The row of each center's mirror image: 0 and 1, 2 and 3, ...; a last odd one is its own."""
+    """Return the row of each center's mirror image: 0 and 1, 2 and 3, ...; an odd last its own."""
     row = np.arange(k)
     result: NDArray[np.intp] = np.minimum(row ^ 1, k - 1)
     return result

@@ -17,7 +17,7 @@ from posebank.types import PoseBank
 
 
 def anchor_poses(bank: PoseBank, settings: AnchorSettings) -> NDArray[np.float32]:
-    """Bank poses (``drawn_rows``) as random cameras within the limits see them.
+    """Return poses of the bank (``drawn_rows``) as random cameras within the limits see them.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def anchor_poses(bank: PoseBank, settings: AnchorSettings) -> NDArray[np.float32
 
 
 def trained_poses(poses: NDArray[np.floating], settings: AnchorSettings) -> NDArray[np.float32]:
-    """Poses of labels as augmented training shows them: mirrored, and rotated in the image plane.
+    """Return poses of labels as augmented training shows them: mirrored, and rotated in the image.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _rolled(poses: NDArray[np.float32], angle: NDArray[np.float64]) -> NDArray[n
 
 
 def drawn_rows(n_bank: int, settings: AnchorSettings) -> NDArray[np.int64]:
-    """Which poses of a bank of ``n_bank`` (at least 1) are drawn, (n_poses,).
+    """Return which poses of a bank of ``n_bank`` (at least 1) are drawn, (n_poses,).
 
     Every one is used equally often, give or take one: the bank is gone through again and again in
     new random orders until ``settings.n_poses`` poses are drawn.
@@ -91,7 +91,7 @@ def drawn_rows(n_bank: int, settings: AnchorSettings) -> NDArray[np.int64]:
 def assign(
     anchors_3d: NDArray[Any], joints_3d: NDArray[Any]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The closest anchor-pose of each pose, by D = mean joint distance (paper, equation 2).
+    """Find the closest anchor-pose of each pose, by D = mean joint distance (paper, equation 2).
 
     Parameters
     ----------

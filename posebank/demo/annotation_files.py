@@ -222,7 +222,7 @@ def _write_mat(path: Path, variables: dict[str, Any]) -> Path:
 
 
 def lspe_joints(person: Person, rng: np.random.Generator) -> Floats:
-    """One person's (14, 3) of LSPE: x, y, 1 if annotated; junk coordinates where not.
+    """Return one person's (14, 3) of LSPE: x, y, 1 if annotated; junk coordinates where not.
 
     Joints outside the image are never annotated, hidden ones seldom, and now and then an annotator
     leaves out a visible one.

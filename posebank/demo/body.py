@@ -196,7 +196,7 @@ def make_subject(name: str, rng: np.random.Generator) -> Subject:
 
 
 def within_limits(angles_deg: Floats) -> Floats:
-    """Angles (..., len(ANGLES)) clipped to ``LIMITS_DEG``."""
+    """Return the angles (..., len(ANGLES)) clipped to ``LIMITS_DEG``."""
     low, high = np.array([LIMITS_DEG[a] for a in ANGLES]).T
     return np.clip(angles_deg, low, high)
 
@@ -208,11 +208,11 @@ class Anatomy:
         self._radians = np.deg2rad(angles_deg)
 
     def angle(self, name: str) -> Floats:
-        """One angle, (n,) radians."""
+        """Return one angle, (n,) radians."""
         return self._radians[:, _ANGLE_COLUMN[name]]
 
     def pelvis(self) -> Floats:
-        """Pelvis to world, (n, 3, 3)."""
+        """Return the rotation from pelvis to world, (n, 3, 3)."""
         return (
             axis_rotation("y", self.angle("yaw"))
             @ axis_rotation("z", self.angle("roll"))
@@ -220,7 +220,7 @@ class Anatomy:
         )
 
     def trunk(self, part: str, share: float) -> Floats:
-        """A share of the bend of ``spine`` or ``neck``, (n, 3, 3)."""
+        """Return a share of the bend of ``spine`` or ``neck``, (n, 3, 3)."""
         return (
             axis_rotation("y", share * self.angle(f"{part}_twist"))
             @ axis_rotation("z", -share * self.angle(f"{part}_side"))
@@ -228,11 +228,11 @@ class Anatomy:
         )
 
     def clavicle(self, side: str) -> Floats:
-        """Clavicle relative to the thorax, (n, 3, 3)."""
+        """Return the rotation of the clavicle relative to the thorax, (n, 3, 3)."""
         return axis_rotation("z", (1 if side == "l" else -1) * self.angle(f"{side}_clavicle_up"))
 
     def limb(self, side: str, joint: str) -> Floats:
-        """Thigh (``hip``) or upper arm (``shoulder``) relative to its parent, (n, 3, 3).
+        """Return the rotation (n, 3, 3) of a thigh (``hip``) or upper arm relative to its parent.
 
         In its own frame the limb points along -y and its hinge turns about +x.
         """
@@ -246,7 +246,7 @@ class Anatomy:
 
 
 def euler_deg(rotations: Floats, order: str) -> Floats:
-    """Angles (n, 3) in degrees with ``R = R_order[0] R_order[1] R_order[2]``, without jumps."""
+    """Return angles (n, 3), degrees, ``R = R_order[0] R_order[1] R_order[2]``, without jumps."""
     # scipy warns at a gimbal lock, where one of many equal answers is as good as another.
     flat = Rotation.from_matrix(rotations).as_euler(order.upper(), suppress_warnings=True)
     result: Floats = np.rad2deg(np.unwrap(flat, axis=0))
@@ -254,7 +254,7 @@ def euler_deg(rotations: Floats, order: str) -> Floats:
 
 
 def channels(angles_deg: Floats) -> dict[str, Floats]:
-    """AMC values in degrees of each bone with degrees of freedom, and of ``root`` (rx ry rz).
+    """Return AMC values, degrees, of each bone that can turn, and of ``root`` (rx ry rz).
 
     Parameters
     ----------
@@ -309,18 +309,18 @@ class Posed:
     frames: Mapping[str, Floats]
 
     def joints(self) -> Floats:
-        """The 13 joints, (n, 13, 3)."""
+        """Return the 13 joints, (n, 13, 3)."""
         ends = {**self.ends, "head": self.head_top()}
         return np.stack([ends[ACCLAIM_BONE[name]] for name in JOINT_NAMES], axis=1)
 
     def head_top(self) -> Floats:
-        """Top of the head, (n, 3)."""
+        """Return the top of the head, (n, 3)."""
         neck = self.ends["upperneck"]
         return neck + HEAD_TOP * (self.ends["head"] - neck)
 
 
 def pose(subject: Subject, values: Mapping[str, Floats], root: Floats) -> Posed:
-    """Forward kinematics of AMC values (as from ``channels``).
+    """Compute forward kinematics of AMC values (as from ``channels``).
 
     Parameters
     ----------
@@ -345,7 +345,7 @@ def pose(subject: Subject, values: Mapping[str, Floats], root: Floats) -> Posed:
 
 
 def standing_on_ground(subject: Subject, values: Mapping[str, Floats], above: Floats) -> Floats:
-    """Height (n,) of the root at which the lowest point of the body is ``above`` (n,) the ground.
+    """Return the root's height (n,) at which the lowest point is ``above`` (n,) the ground.
 
     The body is taken a few centimetres thick, whatever part rests on the ground.
     """

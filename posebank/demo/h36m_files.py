@@ -77,11 +77,11 @@ def _camera(number: int, rng: np.random.Generator) -> render.Camera:
     """One of four cameras in a circle about the origin, in the size that is rendered."""
     angle = np.deg2rad(45 + 90 * number + rng.uniform(-10, 10))
     towards = np.array([-np.sin(angle), -0.1, -np.cos(angle)])
-    away = towards / np.linalg.norm(towards)
-    right = np.cross(np.array([0.0, -1.0, 0.0]), away)
+    forward = towards / np.linalg.norm(towards)
+    right = np.cross(np.array([0.0, -1.0, 0.0]), forward)
     right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(away, right), away])
-    position = np.array([0.0, 0.9, 0.0]) - 4.5 * away
+    rotation = np.stack([right, np.cross(forward, right), forward])
+    position = np.array([0.0, 0.9, 0.0]) - 4.5 * forward
     w, h = (int(_RENDERED * side) for side in _SIZES[number])
     return render.Camera(
         _RENDERED * _FOCAL, (w / 2, h / 2), rotation=rotation, position=position, size=(w, h)

@@ -35,7 +35,7 @@ _TURNING = ("yaw", "roll", "spine_side", "spine_twist", "neck_side", "neck_twist
 
 
 def both(**angles: float) -> dict[str, float]:
-    """The same angles for the right and the left limb."""
+    """Return the same angles for the right and the left limb."""
     return {f"{s}_{name}": value for name, value in angles.items() for s in "rl"}
 
 
@@ -766,7 +766,7 @@ class Performance:
 
 
 def perform(motion: Motion, t: Floats, rng: np.random.Generator) -> Performance:
-    """One performance of a motion at times t (n,) seconds."""
+    """Return one performance of a motion at times t (n,) seconds."""
     table = np.zeros((len(t), len(ANGLES)))
     column = {name: index for index, name in enumerate(ANGLES)}
     given = {**NEUTRAL, **motion(t, rng)}

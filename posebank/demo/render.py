@@ -57,7 +57,7 @@ _HAIR: tuple[Colour, ...] = (
 
 
 def random_clothes(rng: np.random.Generator) -> Clothes:
-    """Skin, hair and clothes of a person."""
+    """Return the skin, hair and clothes of a person."""
 
     def colour(low: float, high: float) -> Colour:
         r, g, b = rng.uniform(low, high, 3)
@@ -103,7 +103,7 @@ def _darker(colour: Colour, factor: float) -> Colour:
 def body_parts(
     posed: Posed, row: int, subject: Subject, look: Clothes, camera: Camera
 ) -> list[Part]:
-    """The surface of one person, in camera axes."""
+    """Return the surface of one person, in camera axes."""
     ends = {bone: camera.to_camera(end[row]) for bone, end in posed.ends.items()}
     turned = {bone: camera.rotation @ frame[row] for bone, frame in posed.frames.items()}
     thick = subject.girth * subject.height / 1.7
@@ -178,7 +178,7 @@ class Canvas:
 
 
 def empty_canvas(background: Pixels) -> Canvas:
-    """A canvas with nothing before the background (h, w, 3)."""
+    """Return a canvas with nothing before the background (h, w, 3)."""
     h, w, _ = background.shape
     return Canvas(
         background.astype(np.float32),
@@ -268,7 +268,7 @@ def _hit(u: Pixels, v: Pixels, part: Part) -> tuple[Pixels, Pixels]:
 def visible_joints(
     canvas: Canvas, points: Floats, pixels: Floats, tolerance: Floats
 ) -> NDArray[np.bool_]:
-    """Which joints (13, 3; camera axes) at ``pixels`` (13, 2) are not behind something.
+    """Return which joints (13, 3; camera axes) at ``pixels`` (13, 2) are not behind something.
 
     tolerance : (13,) metres that a surface may lie before the joint: the body's own flesh.
     """
@@ -281,7 +281,7 @@ def visible_joints(
 
 
 def background(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
-    """A background (h, w, 3): gradient or ground and wall, texture, blobs and boxes."""
+    """Return a background (h, w, 3): gradient or ground and wall, texture, blobs and boxes."""
     w, h = size
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     first, second = rng.uniform(0.1, 0.95, (2, 3)).astype(np.float32)
@@ -343,7 +343,7 @@ def draw_occluder(canvas: Canvas, rng: np.random.Generator, target: Floats, reac
 
 
 def finish(canvas: Canvas, rng: np.random.Generator) -> Image.Image:
-    """The photograph: slightly blurred, with sensor noise."""
+    """Return the photograph of a canvas: slightly blurred, with sensor noise."""
     noise = rng.normal(0, 0.015, canvas.colour.shape)
     image = Image.fromarray((np.clip(canvas.colour + noise, 0, 1) * 255).astype(np.uint8))
     return image.filter(ImageFilter.GaussianBlur(0.5))

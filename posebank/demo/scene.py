@@ -74,7 +74,7 @@ class Actor:
 
 
 def any_motion(rng: np.random.Generator) -> Motion:
-    """A motion from any of the repertoires, standing and sporting ones twice as often."""
+    """Return a motion from any of the repertoires, standing and sporting ones twice as often."""
     names = list(REPERTOIRE)
     chosen = REPERTOIRE[names[rng.choice(len(names), p=[0.45, 0.35, 0.2])]]
     return chosen[rng.integers(len(chosen))]
@@ -83,7 +83,7 @@ def any_motion(rng: np.random.Generator) -> Motion:
 def cast(
     subject: Subject, look: render.Clothes, motion: Motion, at: Floats, rng: np.random.Generator
 ) -> Actor:
-    """One moment of a performance with the body over the place ``at`` (3,) on the ground."""
+    """Return one moment of a performance with the body over the place ``at`` (3,) on the ground."""
     performance = perform(motion, rng.uniform(0, 5, 1), rng)
     values = channels(performance.angles_deg)
     root = at[None] + np.array([0.0, 1.0, 0.0]) * standing_on_ground(
@@ -111,9 +111,9 @@ def shoot(
         parts = render.body_parts(actor.posed, 0, actor.subject, actor.look, camera)
         render.draw_parts(canvas, parts, number, camera, light, ambient)
     if occluder:
-        who = int(rng.integers(len(actors)))
-        centre = body_centre(points[who])
-        aim = camera.project(points[who][rng.integers(len(JOINT_NAMES))])
+        hidden = int(rng.integers(len(actors)))
+        centre = body_centre(points[hidden])
+        aim = camera.project(points[hidden][rng.integers(len(JOINT_NAMES))])
         render.draw_occluder(canvas, rng, aim, 0.4 * camera.focal / centre[2])
     people = [_person(actor, p, camera, canvas) for actor, p in zip(actors, points, strict=True)]
     return Photo(render.finish(canvas, rng), people)
@@ -158,7 +158,7 @@ def aim_camera(
     tall: float,
     off_centre: float,
 ) -> render.Camera:
-    """A camera 3 to 8 m away that looks at the actors.
+    """Return a camera 3 to 8 m away that looks at the actors.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def aim_camera(
 
 
 def side_by_side(n: int, rng: np.random.Generator) -> Floats:
-    """Places (n, 3) on the ground for n people, apart but near enough to hide one another."""
+    """Return places (n, 3) on the ground for n people, near enough to hide one another."""
     gaps = rng.uniform(0.5, 1.3, n)
     across = np.cumsum(gaps) - gaps[0]
     places = np.zeros((n, 3))

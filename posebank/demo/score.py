@@ -56,7 +56,7 @@ class DemoTruth(Records):
         return self.pixels_per_metre.astype(np.float64) * self.stature
 
     def rows_of(self, person_id: Texts) -> NDArray[np.int64]:
-        """The row of each person (n,), -1 for those who are not in the truth."""
+        """Return the row of each person (n,), -1 for those who are not in the truth."""
         where = {name: row for row, name in enumerate(self.person_id)}
         return np.array([where.get(name, -1) for name in person_id], np.int64)
 
@@ -117,7 +117,7 @@ class LabelErrors:
 
 
 def label_errors(labels: Labels, truth: DemoTruth) -> LabelErrors:
-    """Errors of each label; labels of people who are not in the truth are left out."""
+    """Return the errors of each label of a person in the truth."""
     row = truth.rows_of(labels.person_id)
     known = np.flatnonzero(row >= 0)
     row = row[known]
@@ -136,7 +136,7 @@ def label_errors(labels: Labels, truth: DemoTruth) -> LabelErrors:
 
 
 def score_labels(labels: Labels, truth: DemoTruth) -> list[Row]:
-    """How wrong the labels are: 3D error, and 2D error of the completed joints.
+    """Measure the labels' errors: 3D, and 2D of the completed joints.
 
     Joints outside the image count as completed joints do elsewhere: the truth knows them. Means
     over people (3D) and over joints (2D); a mean of nothing is left out.
@@ -196,7 +196,7 @@ def trust_reliability(labels: Labels, truth: DemoTruth, bins: int = 8) -> list[R
 def score_predictions(
     predictions: Predictions, truth: DemoTruth, labels: Labels, split: str | None = None
 ) -> list[Row]:
-    """MPJPE and PCKh of predictions against the truth.
+    """Compute MPJPE and PCKh of predictions against the truth.
 
     The people scored are those of ``labels`` in ``split`` (all of them by default). The pose
     selected for a person is the best scored of those that overlap the person's box, which is that

@@ -65,7 +65,7 @@ class DemoSize:
 
     @staticmethod
     def tiny() -> DemoSize:
-        """For tests: under 3 s."""
+        """Return the amounts for tests: under 3 s of work."""
         return DemoSize(4, 3, 3, (0.6, 1.0), 10, 7, 3)
 
 
@@ -169,7 +169,7 @@ def _write_all(folder: Path, seed: int, size: DemoSize) -> DemoSources:
 
 
 def demo_sources(folder: Path, seed: int, size: DemoSize | None = None) -> DemoSources:
-    """``write_demo_sources``, unless this very data is there already.
+    """Call ``write_demo_sources``, unless the same data are already in the folder.
 
     ``demo.json`` in the folder says what made it, from before the first file is written; it is
     complete only after the last. Data of another seed, size or version of the generator, and data

@@ -44,7 +44,7 @@ def ratio_intervals(
     confidence: float,
     rng: np.random.Generator,
 ) -> list[Interval]:
-    """Percentile interval of sum(part) / sum(whole), column by column.
+    """Return the percentile interval of sum(part) / sum(whole), column by column.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def interval(
     confidence: float,
     rng: np.random.Generator,
 ) -> Interval:
-    """Percentile interval of a statistic of image weights (n_images,), less the replicates' bias.
+    """Return the percentile interval of a statistic of image weights (n_images,), unbiased.
 
     The mean of the replicates is moved onto the statistic itself: precision's envelope, for one,
     rises with every image that is not drawn.
@@ -116,16 +116,16 @@ class MeanIntervals:
         self._replicates, self._confidence, self._seed = replicates, confidence, seed
 
     def of(self, values: Sequence[NDArray[np.floating]]) -> list[Interval]:
-        """Interval of the mean of each of several arrays (n_people, n_joints); NaN is left out."""
-        everybody = np.zeros(len(self._cluster), np.int64)
-        sums = [self._sums(array, everybody, 1) for array in values]
+        """Return the interval of the mean of each array (n_people, n_joints); NaN is left out."""
+        one_group = np.zeros(len(self._cluster), np.int64)
+        sums = [self._sums(array, one_group, 1) for array in values]
         parts, wholes = ([s[i] for s in sums] for i in (0, 1))
         return self._intervals(parts, wholes)
 
     def of_groups(
         self, values: NDArray[np.floating], group: NDArray[np.int64], n_groups: int
     ) -> list[Interval]:
-        """Interval of each group's mean; ``group`` (n_people,), -1 for people of none."""
+        """Return the interval of each group's mean; ``group`` (n_people,), -1 for no group."""
         part, whole = self._sums(values, group, n_groups)
         return self._intervals([part], [whole])
 

@@ -45,7 +45,7 @@ def breakdown(
     measures: Measures,
     draw: MeanIntervals,
 ) -> pd.DataFrame:
-    """One row per value of ``keys`` (n,), sorted: people, found, means and intervals.
+    """Return one row per value of ``keys`` (n,), sorted: people, found, means and intervals.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def breakdown(
 
 
 def by_joint(measures: Measures, draw: MeanIntervals) -> pd.DataFrame:
-    """One row per joint: how often it is annotated, means and intervals."""
+    """Return one row per joint: how often it is annotated, means and intervals."""
     table = pd.DataFrame(
         {"joint": JOINT_NAMES, "annotated": (~np.isnan(measures.pckh)).sum(axis=0)}
     )
@@ -99,7 +99,7 @@ def _add_intervals(table: pd.DataFrame, name: str, bounds: list[Interval]) -> No
 
 
 def rarity_mm(anchors: Anchors, joints_3d: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Distance (n,) of each pose to the closest full-body anchor-pose: mean over the joints, mm.
+    """Return the mean joint distance (n,) of each pose to its closest full-body anchor-pose, mm.
 
     The paper's pose rarity (section 4.2, Figure 6 right). NaN for a pose that is not known.
     """
@@ -110,15 +110,15 @@ def rarity_mm(anchors: Anchors, joints_3d: NDArray[np.floating]) -> NDArray[np.f
         block = poses[start : start + _BLOCK]
         for anchor in full:  # one anchor at a time keeps the temporaries small
             difference = block - anchor
-            away = np.sqrt(np.einsum("njd,njd->nj", difference, difference)).mean(axis=1)
+            distance = np.sqrt(np.einsum("njd,njd->nj", difference, difference)).mean(axis=1)
             best = nearest[start : start + _BLOCK]
-            nearest[start : start + _BLOCK] = np.where(away < best, away, best)
+            nearest[start : start + _BLOCK] = np.where(distance < best, distance, best)
     known = np.isfinite(poses).all(axis=(1, 2)) & (len(full) > 0)
     return np.where(known, 1000 * nearest, np.nan)
 
 
 def rarity_bins(anchors: Anchors, joints_3d: NDArray[np.floating]) -> NDArray[np.object_]:
-    """Rarity as the text of its bin, such as ``075-100`` mm; "" where it is not known."""
+    """Return the bin of each rarity as text, such as ``075-100`` mm; "" if it is unknown."""
     rarity = rarity_mm(anchors, joints_3d)
     edges = RARITY_EDGES_MM
     names = [

@@ -39,7 +39,7 @@ _FACE = [place for place in range(len(COCO_NAMES)) if place not in _THEIRS]
 
 
 def coco_ap_of_file(predictions: Predictions, annotations: Path) -> dict[str, float]:
-    """AP and AR (percent) against a COCO annotation file; images are matched by file name.
+    """Return AP and AR (percent) against a COCO annotation file; images match by file name.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def _person(file: CocoFile, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def coco_ap(predictions: Predictions, truth: GroundTruth) -> dict[str, float]:
-    """AP and AR (percent) against any ground truth, areas being guessed (``AREA_OF_BOX``).
+    """Return AP and AR (percent) against any ground truth, with guessed areas (``AREA_OF_BOX``).
 
     NaN where nobody has an annotated limb joint.
     """
@@ -115,7 +115,7 @@ def coco_ap(predictions: Predictions, truth: GroundTruth) -> dict[str, float]:
 
 
 def to_coco_results(predictions: Predictions, ids: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Predictions in the form of COCO results.
+    """Return the predictions in the form of COCO results.
 
     Keypoints that we do not predict (the face) are put in the middle of the pose: COCO takes a
     result's size from its keypoints, and zeros would enlarge it.

@@ -12,7 +12,7 @@ from posebank.types import Predictions
 
 
 def group_rows(truth: GroundTruth) -> list[NDArray[np.int64]]:
-    """Rows of the people of each group that the multi-person protocol scores.
+    """Return the rows of the people of each group that the multi-person protocol scores.
 
     A group is the people of one image with one ``group_id`` (people without one are no group),
     two at least, of whom nobody is known to belong to the single-person protocol. Where the source
@@ -34,7 +34,7 @@ def protocol_groups(
     annotated: NDArray[np.bool_],
     margin: float,
 ) -> tuple[list[Group], list[str]]:
-    """Groups with the predictions that belong to them, and the image of each group.
+    """Return the groups with the predictions that belong to them, and the image of each group.
 
     Predictions are made on whole images, but only people in groups are scored: a prediction
     belongs to the group whose box (around its people's annotated joints, enlarged by ``margin``
@@ -89,7 +89,7 @@ def _owners(
     size = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True)
     low, high = boxes[:, :2] - margin * size, boxes[:, 2:] + margin * size
     inside = ((centres[:, None] >= low) & (centres[:, None] <= high)).all(axis=-1)
-    away = np.linalg.norm(centres[:, None] - (boxes[:, :2] + boxes[:, 2:]) / 2, axis=-1)
-    away = np.where(inside, away, np.inf)
-    nearest = away.argmin(axis=1) if len(sets) else np.zeros(len(centres), np.int64)
+    distance = np.linalg.norm(centres[:, None] - (boxes[:, :2] + boxes[:, 2:]) / 2, axis=-1)
+    distance = np.where(inside, distance, np.inf)
+    nearest = distance.argmin(axis=1) if len(sets) else np.zeros(len(centres), np.int64)
     return np.where(inside.any(axis=1), nearest, -1)

@@ -62,7 +62,7 @@ class ProtocolScore:
 def h36m_frames(
     predictions: Predictions, truth: GroundTruth, settings: EvaluationSettings | None = None
 ) -> pd.DataFrame:
-    """Errors of every Human3.6M frame of the ground truth.
+    """Return the errors of every Human3.6M frame of the ground truth.
 
     The highest-scored pose of the image is scored (one person is in view). Frames are told apart by
     the image's name, such as ``S9_Walking 1.54138969_000001.jpg``, with frames from 1.
@@ -87,7 +87,7 @@ def h36m_frames(
 
 
 def known_frames(image_id: Texts) -> pd.DataFrame:
-    """What the images' names say: subject, action, camera (1 to 4), frame (from 0) and trial.
+    """Return what images' names say: subject, action, camera (1 to 4), frame (from 0) and trial.
 
     The trial is 1 for the lowest-numbered clip of a subject's action, 2 for the next.
     """
@@ -98,7 +98,7 @@ def known_frames(image_id: Texts) -> pd.DataFrame:
 
 
 def in_protocol(frames: pd.DataFrame, protocol: str) -> np.ndarray:
-    """Which frames (n,) the protocol tests.
+    """Return which frames (n,) the protocol tests.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def h36m_protocol(
 def h36m_scores(
     predictions: Predictions, truth: GroundTruth, settings: EvaluationSettings
 ) -> dict[str, ProtocolScore]:
-    """Scores of the protocols that the Human3.6M people of the truth have frames of."""
+    """Return the scores of the protocols that the Human3.6M people of the truth have frames of."""
     measured = truth.take(truth.dataset == "h36m")
     if not len(measured):
         return {}
@@ -189,7 +189,7 @@ def h36m_scores(
 
 
 def h36m_numbers(scores: Mapping[str, ProtocolScore]) -> dict[str, Any]:
-    """Scores of protocols as nested numbers."""
+    """Return the scores of protocols as nested numbers."""
     return {
         name: {
             "frames": score.frames,
@@ -206,7 +206,7 @@ def h36m_numbers(scores: Mapping[str, ProtocolScore]) -> dict[str, Any]:
 def with_protocols(
     result: EvaluationResult, scores: Mapping[str, ProtocolScore]
 ) -> EvaluationResult:
-    """The result with the numbers ``h36m`` and a table per protocol, if there are any."""
+    """Return the result with the numbers ``h36m`` and a table per protocol, if there are any."""
     if not scores:
         return result
     numbers = h36m_numbers(scores)
@@ -215,7 +215,7 @@ def with_protocols(
 
 
 def protocol_table(numbers: Mapping[str, Any]) -> pd.DataFrame:
-    """One protocol's errors per action, and its averages of all and of the six actions."""
+    """Return one protocol's errors per action, and its averages of all and of the six actions."""
     actions = pd.DataFrame(numbers["actions"])
     metrics = [c for c in actions.columns if c not in ("action", "frames")]
     averages = {

@@ -69,7 +69,7 @@ class H36mFrame(NamedTuple):
 
 
 def parse_image(image: str) -> H36mFrame:
-    """Facts in an image's name, such as ``S9_Walking 1.54138969_000001.jpg`` (frames from 1).
+    """Return the facts in an image's name, such as ``S9_Walking 1.54138969_000001.jpg``.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def parse_image(image: str) -> H36mFrame:
 
 
 def action_of(dataset: str, image: str) -> str:
-    """Action of an image of Human3.6M, "" for any other or if the name does not say."""
+    """Return the action of an image of Human3.6M, "" for any other or if the name does not say."""
     if dataset != "h36m":
         return ""
     try:

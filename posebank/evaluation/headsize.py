@@ -27,7 +27,7 @@ def head_sizes(
     *,
     fallback: bool = True,
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Head size of each person, and where it comes from.
+    """Return the head size of each person, and where it comes from.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def head_sizes(
 
 
 def torso_sizes(joints_2d: NDArray[np.floating], state: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Distance from right shoulder to left hip (n,), pixels, NaN unless both are annotated.
+    """Return right shoulder to left hip (n,), pixels, NaN unless both are annotated.
 
     The reference length of PCK on LSP and LSPE ("torso diameter").
     """

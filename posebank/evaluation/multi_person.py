@@ -59,7 +59,7 @@ class Detections:
 def assign_group(
     group: Group, threshold: float, *, strict: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Which prediction each person takes, and which of its joints it finds.
+    """Return which prediction each person takes, and which of its joints it finds.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def detect(
 def average_precision(
     detections: Detections, group_weight: NDArray[np.floating] | None = None
 ) -> NDArray[np.float64]:
-    """AP of each joint (13,), percent; NaN for a joint that nobody has annotated.
+    """Return the AP of each joint (13,), percent; NaN for a joint that nobody has annotated.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def average_precision(
 
 
 def area_under_envelope(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> float:
-    """Area under the smallest non-increasing curve above precision (n,) over recall (n,)."""
+    """Return the area under the smallest non-increasing curve above precision over recall (n,)."""
     recall = np.concatenate([[0.0], recall])
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(np.sum(np.diff(recall) * envelope))
@@ -156,7 +156,7 @@ def mpii_map(
     strict: bool = False,
     unannotated: Unannotated = "false_positive",
 ) -> tuple[float, NDArray[np.float64]]:
-    """mAP@threshold and the AP of each joint (13,), percent."""
+    """Return mAP@threshold and the AP of each joint (13,), percent."""
     ap = average_precision(detect(groups, threshold, strict=strict, unannotated=unannotated))
     known = ap[~np.isnan(ap)]
     return (float(known.mean()) if len(known) else float("nan")), ap

@@ -39,7 +39,7 @@ def _frame(
 
 
 def table1(ours: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> pd.DataFrame:
-    """3D error over the number K of anchor-poses (Table 1).
+    """Return the table of the 3D error over the number K of anchor-poses (Table 1).
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def table1(ours: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> pd.DataFrame:
 
 
 def table2(ours: Mapping[str, Mapping[str, ProtocolScore]]) -> pd.DataFrame:
-    """3D error on Human3.6M for the three protocols (Table 2).
+    """Return the table of the 3D error on Human3.6M for the three protocols (Table 2).
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def table2(ours: Mapping[str, Mapping[str, ProtocolScore]]) -> pd.DataFrame:
 
 
 def table3(ours: Mapping[str, ProtocolScore]) -> pd.DataFrame:
-    """3D error per action, P2, not aligned (Table 3); the averages are over frames.
+    """Return the table of the 3D error per action, P2, not aligned (Table 3), averages over frames.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def table4(
     ours: Mapping[str, tuple[float | None, float | None]],
     intervals: Mapping[str, tuple[Interval | None, Interval | None]] | None = None,
 ) -> pd.DataFrame:
-    """2D error on Human3.6M (pixels) and PCKh@0.5 on MPII (Table 4).
+    """Return the table of the 2D error on Human3.6M (pixels) and PCKh@0.5 on MPII (Table 4).
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def table4(
 
 
 def section42(ours: Mapping[str, EvaluationResult]) -> pd.DataFrame:
-    """2D detection in natural images: PCKh and mAP at 0.5 and 1 (section 4.2's text).
+    """Return the scores of 2D detection in natural images: PCKh and mAP at 0.5 and 1 (section 4.2).
 
     Our rows also give the 3D errors, which the paper has no truth for. PCKh@0.5 and mAP@0.5 stand
     for the threshold of the settings, 0.5 unless changed.

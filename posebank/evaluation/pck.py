@@ -47,7 +47,7 @@ def relative_distances(
     reference: NDArray[np.floating],
     annotated: NDArray[np.bool_],
 ) -> Floats:
-    """Distances in units of the reference length.
+    """Compute distances in units of the reference length.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def relative_distances(
 
 
 def right_or_not(distance: Floats, threshold: float, *, strict: bool = False) -> Floats:
-    """1 where a joint is right, 0 where it is wrong, NaN where it does not count; (n, n_joints)."""
+    """Return 1 for a right joint, 0 for a wrong one and NaN for one that does not count."""
     right = distance < threshold if strict else distance <= threshold
     return np.where(np.isnan(distance), np.nan, right)
 
@@ -108,7 +108,7 @@ def pckh(
     *,
     strict: bool = False,
 ) -> PckScore:
-    """PCKh@threshold (section 4.2 of the paper; Andriluka et al., CVPR 2014).
+    """Compute PCKh@threshold (section 4.2 of the paper; Andriluka et al., CVPR 2014).
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def pckh(
 
 
 def pck_curve(distance: Floats, thresholds: Floats, *, strict: bool = False) -> Floats:
-    """Weighted share (percent) at each threshold, shape (n_thresholds,).
+    """Return the weighted share (percent) at each threshold, shape (n_thresholds,).
 
     The threshold is the abscissa itself: the value at 0.5 is PCKh@0.5, exactly.
     """
@@ -149,12 +149,12 @@ def pck_curve(distance: Floats, thresholds: Floats, *, strict: bool = False) -> 
 
 
 def area_of_joints(distance: Floats, upper: float) -> Floats:
-    """Share of the thresholds from 0 to ``upper`` at which each joint is right; NaN as it was."""
+    """Return the share of thresholds up to ``upper`` at which each joint is right; NaN stays."""
     return np.maximum(0, 1 - distance / upper)
 
 
 def area_under_curve(distance: Floats, upper: float) -> float:
-    """Mean of the weighted share over thresholds from 0 to ``upper``, in percent, exactly.
+    """Return the exact mean of the weighted share over thresholds from 0 to ``upper``, percent.
 
     The curve is a step function, so the area has a closed form: a joint at distance d is right for
     the fraction ``max(0, 1 - d / upper)`` of the thresholds. No grid is involved.

@@ -45,7 +45,7 @@ class CocoReference:
 
     @classmethod
     def from_files(cls, files: Sequence[Path]) -> CocoReference:
-        """The reference of these annotation files together.
+        """Return the reference of these annotation files together.
 
         Where two of them name equally many keypoints differently, COCO's usual order counts.
 
@@ -127,7 +127,7 @@ def read_predictions(
 
 
 def predictions_to_json(predictions: Predictions) -> str:
-    """The predictions as JSON that ``read_predictions`` reads back.
+    """Return the predictions as JSON that ``read_predictions`` reads back.
 
     ``{"skeleton", "joints", "units", "poses": [{"image_id", "score", "joints_2d", "joints_3d"}]}``;
     a joint that is not known is null.
@@ -309,7 +309,7 @@ class ImageNames:
                 self._short.setdefault(form, set()).add(image_id)
 
     def find(self, name: str) -> str | None:
-        """The image id that a name stands for, None if there is none or more than one."""
+        """Return the image id that a name stands for, or None if it stands for none or several."""
         if name in self._exact:
             return name
         last = Path(name).name

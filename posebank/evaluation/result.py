@@ -38,7 +38,7 @@ class EvaluationResult:
         return bool(self.numbers["unknown_images"] == self.numbers["predictions"])
 
     def headline(self) -> dict[str, Any]:
-        """The few numbers that a reader wants first; None for what could not be computed."""
+        """Return the few numbers that a reader wants first; None for what could not be computed."""
         n = self.numbers
         result: dict[str, Any] = plain(
             {
@@ -56,7 +56,7 @@ class EvaluationResult:
         return result
 
     def main_numbers(self) -> pd.DataFrame:
-        """The numbers that a reader looks for, with their intervals where there are any."""
+        """Return the numbers that a reader looks for, with their intervals where there are any."""
         n = self.numbers
         name = f"value [{100 * n['settings']['confidence']:g}% interval]"
 
@@ -89,16 +89,16 @@ class EvaluationResult:
         return pd.DataFrame(rows, dtype=object)
 
     def as_json(self) -> dict[str, Any]:
-        """Numbers and tables as plain JSON values."""
+        """Return the numbers and tables as plain JSON values."""
         tables = {name: table.to_dict(orient="records") for name, table in self.tables.items()}
         return {**plain(self.numbers), "tables": plain(tables)}
 
     def to_json(self) -> str:
-        """Numbers and tables as one JSON object."""
+        """Return the numbers and tables as one JSON object."""
         return json.dumps(self.as_json(), indent=1, allow_nan=False)
 
     def to_markdown(self) -> str:
-        """Warnings, the main numbers with intervals, and every table but the curve, as Markdown."""
+        """Return warnings, the main numbers with intervals, and the tables, as Markdown."""
         parts = [f"**Warning: {text}.**\n\n" for text in self.warnings]
         parts.append(to_markdown(self.main_numbers()))
         for name, table in self.tables.items():
@@ -107,7 +107,7 @@ class EvaluationResult:
         return "".join(parts)
 
     def to_latex(self) -> str:
-        """The main numbers and every table but the curve, as LaTeX."""
+        """Return the main numbers and every table but the curve, as LaTeX."""
         tables = {"main": self.main_numbers(), **self.tables}
         return "\n".join(
             to_latex(table, _TITLES[name]) for name, table in tables.items() if name != "curve"
@@ -134,7 +134,7 @@ _TITLES = {
 
 
 def plain(value: Any) -> Any:
-    """Plain JSON values: numpy numbers converted, NaN and infinity as None."""
+    """Return plain JSON values: numpy numbers converted, NaN and infinity as None."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -66,7 +66,8 @@ class Scored:
 
 
 def protocol_people(truth: GroundTruth) -> NDArray[np.bool_]:
-    """People (n,) of the single-person protocol: those marked so, all of a data set without marks.
+    """Return the people (n,) of the single-person protocol: those marked so, all of a data set
+    without marks.
 
     MPII marks them; LSP and COCO do not.
     """
@@ -132,7 +133,7 @@ def _exchanged(pixels: NDArray[np.float64], mirrored: NDArray[np.float64]) -> ND
 
 
 def scored_enough(predictions: Predictions, settings: EvaluationSettings) -> Predictions:
-    """The predictions that ``min_score`` lets through."""
+    """Return the predictions that ``min_score`` lets through."""
     if settings.min_score is None:
         return predictions
     return predictions.take(predictions.score >= settings.min_score)
@@ -204,7 +205,7 @@ def evaluate(
 
 
 def _warnings(predictions: Predictions, truth: GroundTruth, unknown: int) -> list[str]:
-    """Sentences for above the tables: predictions that were not scored against anybody."""
+    """Return sentences for above the tables: predictions that no ground truth scores."""
     n = len(predictions)
     if not n:
         return ["there are no predictions"]
@@ -212,9 +213,9 @@ def _warnings(predictions: Predictions, truth: GroundTruth, unknown: int) -> lis
         return []
     images = set(truth.image_id)
     example = next(i for i in predictions.image_id if i not in images)
-    who = f"none of the {n:,} predictions is" if unknown == n else f"{unknown:,} of {n:,} are not"
+    some = f"none of the {n:,} predictions is" if unknown == n else f"{unknown:,} of {n:,} are not"
     return [
-        f"{who} of an image in the ground truth; for example {example!r}, where the ground truth "
+        f"{some} of an image in the ground truth; for example {example!r}, where the ground truth "
         f"has {truth.image_id[0]!r}. COCO results need the annotation file of their image ids: "
         "--coco FILE"
     ]
@@ -232,7 +233,7 @@ def _oks(predictions: Predictions, truth: GroundTruth, coco: Path | None) -> dic
 
 
 def mean_intervals(truth: GroundTruth, settings: EvaluationSettings) -> MeanIntervals:
-    """Intervals of means over the people of the ground truth."""
+    """Return the intervals of means over the people of the ground truth."""
     return MeanIntervals(
         sampling_units(truth),
         replicates=settings.bootstrap,

@@ -30,7 +30,7 @@ from posebank.skeleton import body_centre
 def boxes_of(
     joints_2d: NDArray[np.floating], use: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Boxes (n, 4), x1 y1 x2 y2, around the joints (n, 13, 2) where ``use`` (n, 13) is true.
+    """Return boxes (n, 4), x1 y1 x2 y2, around the joints (n, 13, 2) where ``use`` (n, 13) is true.
 
     NaN where no joint may be used.
     """
@@ -87,7 +87,7 @@ def select(
     min_iou: float = 0.5,
     exclusive: bool = False,
 ) -> NDArray[np.int64]:
-    """Row of the prediction selected for each person, -1 for none.
+    """Return the row of the prediction selected for each person, -1 for none.
 
     Parameters
     ----------

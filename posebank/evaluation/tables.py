@@ -41,7 +41,7 @@ class _Shown:
 
 
 def cell(value: Any, digits: int = 1) -> str:
-    """A value as a table shows it: numbers rounded, a dash for what is not known."""
+    """Return a value as a table shows it: numbers rounded, a dash for what is not known."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -50,13 +50,13 @@ def cell(value: Any, digits: int = 1) -> str:
 
 
 def interval_cell(value: Any, low: Any, high: Any, digits: int = 1) -> str:
-    """A value with its interval, if that is known."""
+    """Return a value with its interval, if that is known."""
     bounds = [cell(low, digits), cell(high, digits)]
     return cell(value, digits) + ("" if "-" in bounds else f" [{bounds[0]}, {bounds[1]}]")
 
 
 def shown(table: pd.DataFrame, digits: int = 1) -> _Shown:
-    """The table's text, intervals beside their values."""
+    """Return the table's text, intervals beside their values."""
     names = [str(c) for c in table.columns]
     place = {name: i for i, name in enumerate(names)}
     bounds = {
@@ -82,7 +82,7 @@ def shown(table: pd.DataFrame, digits: int = 1) -> _Shown:
 
 
 def to_markdown(table: pd.DataFrame, digits: int = 1) -> str:
-    """A Markdown table, numbers to the right."""
+    """Return a Markdown table, numbers to the right."""
     text = shown(table, digits)
     rule = ["---:" if numeric else "---" for numeric in text.numeric]
     escaped = [[c.replace("|", "\\|") for c in line] for line in (text.names, *text.rows)]
@@ -110,7 +110,7 @@ _LATEX = str.maketrans(
 
 
 def to_latex(table: pd.DataFrame, caption: str = "", digits: int = 1) -> str:
-    """A LaTeX ``table``, ruled by the package booktabs.
+    """Return a LaTeX ``table``, ruled by the package booktabs.
 
     A table too wide for a page goes on below itself, as the paper's Table 3 does: each block
     repeats the columns of text and holds some of the numbers.

@@ -51,7 +51,7 @@ class GroundTruth(Records):
 
 
 def sampling_units(truth: GroundTruth) -> Texts:
-    """What the bootstrap draws (n,): a person's image; of Human3.6M the clip, all its cameras."""
+    """Return what the bootstrap draws (n,): a person's image; of Human3.6M the whole clip."""
     return texts(
         image.partition(".")[0] if dataset == "h36m" else image
         for dataset, image in zip(truth.dataset, truth.image_id, strict=True)
@@ -85,7 +85,7 @@ def _actions(datasets: Texts, images: Texts) -> Texts:
 
 
 def ground_truth_from_shards(folder: Path, split: str | None = None) -> GroundTruth:
-    """Ground truth of a split of the shards (of all of them by default); no image is read.
+    """Return the ground truth of a split of the shards (by default of all); no image is read.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def ground_truth_from_shards(folder: Path, split: str | None = None) -> GroundTr
 
 
 def ground_truth_from_labels(labels: Labels) -> GroundTruth:
-    """Ground truth from labels; ``image_id`` is ``dataset/image`` as in the shards."""
+    """Return the ground truth from labels; ``image_id`` is ``dataset/image`` as in the shards."""
     return GroundTruth(
         image_id=texts([f"{d}/{i}" for d, i in zip(labels.dataset, labels.image, strict=True)]),
         person_id=labels.person_id,
@@ -131,7 +131,7 @@ def ground_truth_from_labels(labels: Labels) -> GroundTruth:
 
 
 def ground_truth_from_people(people: People) -> GroundTruth:
-    """Ground truth from annotations: 2D, and the 3D that was measured (Human3.6M).
+    """Return the ground truth from annotations: 2D, and the 3D that was measured (Human3.6M).
 
     Raises
     ------

@@ -39,7 +39,7 @@ _PERSON_FIELDS = ("head_box", "scale", "group_id", "video_id")
 def coco_of_source(
     file: CocoFile, rows: Mapping[int, int], labels: Labels, people: People
 ) -> dict[str, Any]:
-    """The content of a COCO-form file with the labels of its people added.
+    """Return the content of a COCO-form file with the labels of its people added.
 
     Images, annotations and categories stay, each with all that the file says of it; people without
     a label, crowds and other categories too. Fields that COCO's own code needs are added where the
@@ -167,7 +167,7 @@ def _box(points: np.ndarray) -> list[float]:
 
 
 def label_fields(labels: Labels, row: int, layout: Layout, points: np.ndarray) -> dict[str, Any]:
-    """The fields that a label adds to its annotation.
+    """Return the fields that a label adds to its annotation.
 
     ``completed`` are the keypoints (x, y, v) with the joints filled in that were not labelled, at v
     = 1; ``keypoints_3d`` has (x, y, z) for each keypoint, in metres, camera axes, relative to the
@@ -214,7 +214,7 @@ def _plain(value: Any) -> Any:
 
 
 def coco_of_people(people: People, labels: Labels) -> dict[str, Any]:
-    """People of any source in COCO form with their labels; people without a label stay without.
+    """Return people of any source in COCO form with their labels, if they have one.
 
     Keypoints are COCO's 17, of which face points are never known (v = 0): v = 2 visible, 1
     occluded. What ``label_fields`` adds is the label's; ``head_box`` (x1 y1 x2 y2), ``scale``,
@@ -269,14 +269,14 @@ def coco_of_people(people: People, labels: Labels) -> dict[str, Any]:
 
 
 def people_of(labels: Labels) -> People:
-    """The annotated people behind labels, where the annotations are not at hand."""
+    """Return the annotated people behind labels, where the annotations are not at hand."""
     state = np.where(labels.state == JointState.COMPLETED, JointState.MISSING, labels.state)
     columns = {field.name: getattr(labels, field.name) for field in fields(People)}
     return People(**{**columns, "state": state.astype(np.uint8)})
 
 
 def of_images(content: Mapping[str, Any], chosen: set[Any]) -> dict[str, Any]:
-    """The content with the images of these ids and their annotations alone."""
+    """Return the content with the images of these ids and their annotations alone."""
     return {
         **content,
         "images": [i for i in content["images"] if isinstance(i, dict) and i.get("id") in chosen],

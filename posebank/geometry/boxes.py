@@ -16,7 +16,7 @@ BOX_MARGIN = 0.10
 
 
 def boxes_around(joints_2d: NDArray[Any], margin: float = BOX_MARGIN) -> NDArray[Any]:
-    """Boxes (..., 4) around points (..., n_points, 2).
+    """Return the boxes (..., 4) around points (..., n_points, 2).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def boxes_around(joints_2d: NDArray[Any], margin: float = BOX_MARGIN) -> NDArray
 
 
 def relative_to_boxes(points: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
-    """Points (..., n_points, 2) relative to their boxes (..., 4).
+    """Return the points (..., n_points, 2) relative to their boxes (..., 4).
 
     The sides of a box must not be zero.
 
@@ -52,7 +52,7 @@ def relative_to_boxes(points: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]
 
 
 def from_boxes(relative: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
-    """Inverse of ``relative_to_boxes``: relative points (..., n_points, 2) into the image.
+    """Invert ``relative_to_boxes``: relative points (..., n_points, 2) into the image.
 
     Examples
     --------

@@ -41,7 +41,7 @@ class CameraLimits:
 
     @staticmethod
     def free() -> CameraLimits:
-        """Every rotation is allowed."""
+        """Return the limits that allow every rotation."""
         return CameraLimits(-np.pi / 2, np.pi / 2, np.pi)
 
     @property
@@ -55,7 +55,7 @@ def camera_rotation(
     elevation: NDArray[np.float64] | float,
     roll: NDArray[np.float64] | float = 0.0,
 ) -> NDArray[np.float64]:
-    """Rotation (..., 3, 3) from world to camera axes for angles (...) in radians.
+    """Return the rotation (..., 3, 3) from world to camera axes for angles (...) in radians.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def camera_rotation(
 def elevation_roll(
     rotation: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Elevation in [-pi/2, pi/2] and roll in (-pi, pi] of cameras (..., 3, 3).
+    """Return the elevation in [-pi/2, pi/2] and roll in (-pi, pi] of cameras (..., 3, 3).
 
     Straight above or below, roll is not determined by the up axis; it is then whatever
     ``arctan2`` returns.
@@ -101,7 +101,7 @@ def elevation_roll(
 def within_limits(
     rotation: NDArray[np.float64], limits: CameraLimits, tolerance: float = 1e-9
 ) -> NDArray[np.bool_]:
-    """Which of the cameras (..., 3, 3) the limits allow."""
+    """Return which of the cameras (..., 3, 3) the limits allow."""
     elevation, roll = elevation_roll(rotation)
     return (
         (elevation >= limits.min_elevation - tolerance)
@@ -113,7 +113,7 @@ def within_limits(
 def sample_rotations(
     n_views: int, limits: CameraLimits, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Random cameras (n_views, 3, 3), uniform on the sphere within the limits.
+    """Return random cameras (n_views, 3, 3), uniform on the sphere within the limits.
 
     Azimuth and roll are uniform; elevation has density proportional to its cosine.
     """
@@ -130,7 +130,7 @@ def project(
     scale: NDArray[np.float64],
     translation: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Image points (..., n_joints, 2) of joints (..., n_joints, 3).
+    """Project joints (..., n_joints, 3) to image points (..., n_joints, 2).
 
     rotation (..., 3, 3), scale (...), translation (..., 2).
 

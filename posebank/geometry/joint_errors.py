@@ -19,7 +19,7 @@ _BLOCK = 1 << 13  # poses aligned at once: the temporaries stay within the cache
 
 
 def subtract_root(joints: NDArray[np.floating], root: Root) -> NDArray[np.float64]:
-    """Joints (..., 13, 3) relative to the body centre or to the middle of the hips."""
+    """Return the joints (..., 13, 3) relative to the body centre or to the middle of the hips."""
     points: NDArray[np.float64] = np.asarray(joints, np.float64)
     if root == "none":
         return points
@@ -40,7 +40,7 @@ def joint_errors_mm(
     root: Root = "body_centre",
     align: Align | None = None,
 ) -> NDArray[np.float64]:
-    """Distance of every joint, (n, 13) float64 millimetres.
+    """Return the distance of every joint, (n, 13) float64 millimetres.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def joint_errors_mm(
 def aligned_errors_mm(
     pred_3d: NDArray[np.floating], true_3d: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``joint_errors_mm`` with rigid and with similarity alignment, (n, 13) each, at once."""
+    """Return ``joint_errors_mm``, (n, 13) each, with rigid and with similarity alignment."""
     rigid = np.empty(np.shape(pred_3d)[:-1])
     similarity = np.empty_like(rigid)
     for rows in _blocks(len(rigid)):
@@ -98,7 +98,7 @@ def mpjpe(
     root: Root = "body_centre",
     align: Align | None = None,
 ) -> NDArray[np.float64]:
-    """Mean distance over the 13 joints of each pose, (n,) float64 millimetres (section 4.1).
+    """Return the mean distance over the 13 joints of each pose, (n,) millimetres (section 4.1).
 
     Examples
     --------
@@ -119,6 +119,6 @@ def pixel_errors(
     true_2d: NDArray[np.floating],
     annotated: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """2D distance of every joint (n, 13), pixels; NaN where the joint is not annotated."""
+    """Return the 2D distance of every joint (n, 13), pixels; NaN for one that is not annotated."""
     difference = np.asarray(pred_2d, np.float64) - np.asarray(true_2d, np.float64)
     return np.where(annotated, np.hypot(difference[..., 0], difference[..., 1]), np.nan)

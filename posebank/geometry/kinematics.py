@@ -53,7 +53,7 @@ class Point:
 
 
 def needed_nodes(nodes: Sequence[Node], points: Sequence[Point]) -> list[int]:
-    """Nodes that the points hang from, parents first."""
+    """Return the nodes that the points hang from, parents first."""
     needed: set[int] = set()
     for point in points:
         node = point.node
@@ -96,7 +96,7 @@ class Chain:
     def positions(
         self, channels: NDArray[np.float64], *, radians_per_unit: float = 1.0
     ) -> NDArray[np.float64]:
-        """Positions of the points in every frame.
+        """Return the positions of the points in every frame.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ def forward(
     *,
     radians_per_unit: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Positions (n_frames, n_points, 3) of the points in one motion; see ``Chain``."""
+    """Return the positions (n_frames, n_points, 3) of the points in one motion; see ``Chain``."""
     return Chain(nodes, points).positions(channels, radians_per_unit=radians_per_unit)
 
 

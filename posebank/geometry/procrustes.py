@@ -50,7 +50,7 @@ def align_both(
     *,
     weights: NDArray[np.floating] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``align`` without and with a change of size, for little more than the price of one."""
+    """Return ``align`` without and with a change of size, for little more than the price of one."""
     moved, factor, mean = _superpose(source, target, weights)
     return moved + mean, moved * factor + mean
 

@@ -15,7 +15,7 @@ AXES = {"x": 0, "y": 1, "z": 2}
 
 
 def axis_rotation(axis: str, angle: float | NDArray[Any]) -> NDArray[np.float64]:
-    """Rotation matrices (..., 3, 3) about ``x``, ``y`` or ``z`` by angles (...) in radians.
+    """Return rotation matrices (..., 3, 3) about ``x``, ``y`` or ``z`` by angles (...), radians.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def fixed_axes_rotation(order: str, angles: NDArray[Any]) -> NDArray[np.float64]
 
 
 def heading_angle(joints: NDArray[Any], right: int, left: int) -> NDArray[np.float64]:
-    """Heading of poses: the angle about y, in (-pi, pi], that the left-to-right axis has.
+    """Return the heading of poses: angle about y, in (-pi, pi], of the left-to-right axis.
 
     Parameters
     ----------

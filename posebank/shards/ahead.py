@@ -14,7 +14,7 @@ T = TypeVar("T")
 def ahead(
     work: Callable[[S], T], items: Iterable[S], *, threads: int, most: int = 1
 ) -> Iterator[T]:
-    """``work`` on items, in their order, done by threads for up to ``most`` items ahead.
+    """Yield the results of ``work`` on items in their order, up to ``most`` items ahead in threads.
 
     The items are made by the caller's thread, when there is room for them. With no thread this is
     ``map``.

@@ -111,7 +111,7 @@ def _cut_images(
 
 
 def collate_samples(samples: Sequence[Sample]) -> SampleBatch:
-    """The samples as they are, in a list: images differ in size and people in number.
+    """Return the samples in a list as they are: images differ in size and people in number.
 
     Give it to the ``DataLoader`` as its ``collate_fn``.
     """

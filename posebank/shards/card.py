@@ -108,7 +108,7 @@ def dataset_card(
     settings: Mapping[str, Any] | None = None,
     terms: Mapping[str, str] | None = None,
 ) -> str:
-    """A Markdown description of the shards made of these labels.
+    """Return a Markdown description of the shards made of these labels.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 
 def hub_readme(card: str, labels: Labels | LabelKeys, name: str = "posebank shards") -> str:
-    """The card as the ``README.md`` of a Hugging Face data set, with its YAML front matter.
+    """Return the card as the ``README.md`` of a Hugging Face data set, with its YAML front matter.
 
     Parameters
     ----------

@@ -124,11 +124,11 @@ class PoseShards(Dataset[Sample]):
         return samples if self.transform is None else [self.transform(s) for s in samples]
 
     def read(self, numbers: Sequence[int], groups: Groups) -> list[Sample]:
-        """Samples without ``transform``, their images taken from or added to ``groups``."""
+        """Return samples without ``transform``, their images taken from or added to ``groups``."""
         return decoded(self.undecoded(numbers, groups))
 
     def undecoded(self, numbers: Sequence[int], groups: Groups) -> list[Sample]:
-        """Samples as ``read`` gives them, but ``image`` is the file, for ``decoded``."""
+        """Return the samples as ``read`` gives them, but ``image`` is the file, for ``decoded``."""
         samples = []
         for number in numbers:
             part, row = int(self.places.part[number]), int(self.places.row_in_part[number])
@@ -140,7 +140,7 @@ class PoseShards(Dataset[Sample]):
         return samples
 
     def image_files(self, numbers: NDArray[np.int64]) -> Groups:
-        """The image files of these samples in memory, and no others, to ``read`` from."""
+        """Return the image files of these samples in memory, and no others, to ``read`` from."""
         groups: Groups = OrderedDict()
         if not self.decode:
             return groups
@@ -192,7 +192,7 @@ class _Part:
         self._ignored_start = labels.ignored_start.tolist()
 
     def sample(self, row: int) -> Sample:
-        """The labels of one image, copied, so that what the caller changes is the caller's own."""
+        """Return the labels of one image in arrays of their own."""
         columns, everyone = self.columns, slice(self._start[row], self._start[row + 1])
         ignored = self._ignored[self._ignored_start[row] : self._ignored_start[row + 1]]
         # numpy cuts and copies small arrays in half of torch's time.

@@ -18,7 +18,7 @@ _QUANTILES = (0.05, 0.5, 0.95)
 
 
 def describe_shards(folder: Path) -> dict[str, Any]:
-    """Counts, joint states, errors and trust of the shards; no image is read.
+    """Return the counts, joint states, errors and trust of the shards; no image is read.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from posebank.shards.read import ImageIndex
 def epoch_order(
     places: ImageIndex, *, seed: int, epoch: int, window: int, shuffle: bool = True
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every image's number once, in the order of one epoch.
+    """Return every image's number once, in the order of one epoch.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def epoch_order(
 
 
 def of_rank(n: int, rank: int, world_size: int) -> tuple[int, int]:
-    """First position, and the one after the last, of what one of ``world_size`` ranks reads.
+    """Return the first position, and the one after the last, of one of ``world_size`` ranks.
 
     Consecutive pieces, so that a rank reads as few row groups as possible; they differ by at most
     one image in length.
@@ -68,7 +68,7 @@ def of_rank(n: int, rank: int, world_size: int) -> tuple[int, int]:
 
 
 def of_worker(first: int, after: int, worker: int, n_workers: int, batch: int) -> NDArray[np.int64]:
-    """Positions in [first, after) that one of a loader's workers reads.
+    """Return the positions in [first, after) that one of a loader's workers reads.
 
     Whole batches in turn, as a loader asks its workers: what comes out of the loader is the
     rank's sequence, whatever the number of workers.

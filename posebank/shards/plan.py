@@ -83,7 +83,7 @@ def plan_shards(labels: Labels | LabelKeys, settings: ShardSettings) -> list[Sha
 
 
 def group_by_image(labels: Labels | LabelKeys, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Rows of each image, images in the order in which ``order`` meets them together."""
+    """Return the rows of each image, images in the order in which ``order`` meets them together."""
     if len(order) == 0:
         return []
     dataset, image = labels.dataset[order], labels.image[order]
@@ -92,5 +92,5 @@ def group_by_image(labels: Labels | LabelKeys, order: NDArray[np.int64]) -> list
 
 
 def image_id(labels: Labels | LabelKeys, row: int | np.integer) -> str:
-    """``dataset/image``: what names an image everywhere downstream."""
+    """Return ``dataset/image``, which identifies an image from here on."""
     return f"{labels.dataset[row]}/{labels.image[row]}"

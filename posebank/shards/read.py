@@ -50,7 +50,7 @@ class ShardFilter:
         return self.min_trust > 0 or self.min_annotated > 0
 
     def may_keep(self, group: RowGroup) -> bool:
-        """Whether a row group may have images that are kept."""
+        """Return whether a row group may have images that are kept."""
         return (
             (self.split is None or self.split in group.splits)
             and (self.datasets is None or not group.datasets.isdisjoint(self.datasets))
@@ -59,7 +59,7 @@ class ShardFilter:
         )
 
     def keeps(self, trust: NDArray[Any], n_annotated: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which people are kept."""
+        """Return which people are kept."""
         # A float32 0.7 is below the float64 0.7, so the bound is compared in the column's type.
         result: NDArray[np.bool_] = (trust >= trust.dtype.type(self.min_trust)) & (
             n_annotated >= self.min_annotated

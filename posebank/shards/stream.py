@@ -115,7 +115,7 @@ class PoseStream(IterableDataset[Sample]):
         self._place[0], self._place[1] = epoch, start
 
     def state(self, seen: int) -> dict[str, Any]:
-        """What to remember to go on after ``seen`` samples of this rank in this epoch.
+        """Return what is needed to go on after ``seen`` samples of this rank in this epoch.
 
         ``seen`` counts from the beginning of the epoch, resumed or not.
         """

@@ -51,7 +51,7 @@ def shard_table(
     image_roots: Mapping[str, Path],
     settings: ShardSettings,
 ) -> tuple[pa.Table, list[Rejected]]:
-    """The rows of one shard (or of a part of one).
+    """Return the rows of one shard, or of a part of one.
 
     Parameters
     ----------

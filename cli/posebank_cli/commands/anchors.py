@@ -45,7 +45,7 @@ _SHOWN_RAREST = 5
     type=click.IntRange(min=1),
     default=AnchorSettings.n_poses,
     show_default=True,
-    help="Of the bank: poses to draw, each in a random view.",
+    help="Poses to draw from the bank, each in a random view.",
 )
 @click.option(
     "--restarts",

@@ -28,7 +28,7 @@ from posebank_cli import options
     "--joints",
     type=click.Path(path_type=Path),
     metavar="MAP.toml",
-    help="Of coco, json and csv: which keypoint is which joint, for unknown names.",
+    help="Keypoint of each joint, for names that are not known (coco, json and csv).",
 )
 @click.option(
     "--split",
@@ -44,18 +44,18 @@ from posebank_cli import options
 @click.option(
     "--val-images",
     type=click.IntRange(min=0),
-    help="Of MPII: images that become val [default: 1000, as in the paper].",
+    help="Images of MPII that become val [default: 1000, as in the paper].",
 )
 @click.option("--seed", type=int, help="Seed of the val split [default: 0].")
 @click.option(
     "--protocol",
     type=click.Choice(["p1", "p2", "p3"]),
-    help="Of Human3.6M: the protocol of the paper to follow [default: p2].",
+    help="Protocol of Human3.6M [default: p2].",
 )
 @click.option(
     "--train-step",
     type=click.IntRange(min=1),
-    help="Of Human3.6M: take every so many frames for training [default: 5].",
+    help="Take one of this many frames of Human3.6M for training [default: 5].",
 )
 @click.option(
     "--hip-width",
@@ -71,7 +71,7 @@ from posebank_cli import options
     "--proxy-head",
     is_flag=True,
     default=None,
-    help="Of COCO form: guess the head top where it is not annotated.",
+    help="Estimate the head top where a COCO-form file does not annotate it.",
 )
 @options.strict
 @options.cluster

@@ -25,7 +25,7 @@ from posebank_cli.progress import progress
     multiple=True,
     default=["val"],
     show_default=True,
-    help="Whom to score; repeat to take several together.",
+    help="Split to score; repeat to score several together.",
 )
 @click.option(
     "--checkpoint",
@@ -43,7 +43,7 @@ from posebank_cli.progress import progress
     type=click.Choice(["shards", "annotations"]),
     default="shards",
     show_default=True,
-    help="Of --predictions: the people of the shards, or everyone annotated.",
+    help="Ground truth of --predictions: the people of the shards, or all annotated people.",
 )
 @click.option(
     "-o",
@@ -63,14 +63,14 @@ from posebank_cli.progress import progress
     type=float,
     default=EvaluationSettings.threshold,
     show_default=True,
-    help="Of PCKh and mAP, in head sizes.",
+    help="Distance threshold of PCKh and mAP, in head sizes.",
 )
 @click.option(
     "--torso-threshold",
     type=float,
     default=EvaluationSettings.torso_threshold,
     show_default=True,
-    help="Of PCK, in torso sizes.",
+    help="Distance threshold of PCK, in torso sizes.",
 )
 @click.option("--strict", is_flag=True, help="A joint at the threshold is wrong.")
 @click.option("--visible-only", is_flag=True, help="Score only joints marked as visible.")
@@ -79,21 +79,21 @@ from posebank_cli.progress import progress
     type=click.Choice(ROOTS),
     default=EvaluationSettings.root,
     show_default=True,
-    help="Subtracted before the 3D error.",
+    help="Point that is subtracted before the 3D error is computed.",
 )
 @click.option(
     "--selection",
     type=click.Choice(SELECTIONS),
     default=EvaluationSettings.selection,
     show_default=True,
-    help="Which prediction is a person's.",
+    help="Rule that selects a person's prediction.",
 )
 @click.option(
     "--min-iou",
     type=float,
     default=EvaluationSettings.min_iou,
     show_default=True,
-    help="Of --selection overlap.",
+    help="Smallest IoU of --selection overlap.",
 )
 @click.option("--exclusive", is_flag=True, help="A prediction serves one person at most.")
 @click.option(
@@ -110,7 +110,7 @@ from posebank_cli.progress import progress
     type=float,
     default=EvaluationSettings.group_margin,
     show_default=True,
-    help="Of mAP: how far outside a group's box, in box sides, a prediction is still the group's.",
+    help="Margin of a group's box within which mAP assigns predictions to the group, in box sides.",
 )
 @options.ppi
 @click.option("--min-score", type=float, help="Leave out predictions of a lower score.")
@@ -119,14 +119,14 @@ from posebank_cli.progress import progress
     type=click.IntRange(min=0),
     default=EvaluationSettings.bootstrap,
     show_default=True,
-    help="Replicates for the intervals.",
+    help="Bootstrap replicates of the intervals.",
 )
 @click.option(
     "--confidence",
     type=float,
     default=EvaluationSettings.confidence,
     show_default=True,
-    help="Of the intervals.",
+    help="Confidence level of the intervals.",
 )
 @options.seed
 @options.as_json

@@ -32,13 +32,13 @@ from posebank_cli import options
     "--max-speed",
     default=BankSettings.max_speed,
     show_default=True,
-    help="Metres per second beyond which a joint has jumped.",
+    help="Speed of a joint beyond which a frame is set aside, metres per second.",
 )
 @click.option(
     "--limb-tolerance",
     default=BankSettings.limb_tolerance,
     show_default=True,
-    help="Change of a limb's length, as a part of it, beyond which a frame is damaged.",
+    help="Relative change of a limb's length beyond which a frame is set aside.",
 )
 @click.option(
     "--max-still-s",

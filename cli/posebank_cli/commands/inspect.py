@@ -23,7 +23,7 @@ from posebank_cli import options
     help="Begin a --joints file for a BVH or ASF file: a guess, and the names in the file. "
     "Without a path after it, print it.",
 )
-@click.option("--picture", type=click.Path(path_type=Path), help="Draw what was understood.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the clip as it was read.")
 @options.as_json
 def inspect(
     path: Path,

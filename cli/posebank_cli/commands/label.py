@@ -17,7 +17,7 @@ from posebank_cli import options
     type=click.Choice(ESTIMATORS),
     default=LabelSettings.estimator,
     show_default=True,
-    help="How the 3D pose is made of the matches.",
+    help="Estimator of the 3D pose from the matches.",
 )
 @click.option(
     "--lifter-steps",

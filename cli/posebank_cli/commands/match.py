@@ -19,7 +19,7 @@ from posebank_pipelines.camera_degrees import prior_from_degrees
     type=click.Choice(MATCHERS),
     default=MatchSettings.matcher,
     show_default=True,
-    help="How the best pose and camera are found.",
+    help="Search for the best pose and camera.",
 )
 @click.option(
     "-k",
@@ -33,7 +33,7 @@ from posebank_pipelines.camera_degrees import prior_from_degrees
     type=click.Choice(DEVICES),
     default=MatchSettings.device,
     show_default=True,
-    help="Where bounds are computed; auto is a GPU where there is one. The matches are the same.",
+    help="Device that computes bounds; auto takes a GPU if there is one. The matches are the same.",
 )
 @click.option(
     "--camera",

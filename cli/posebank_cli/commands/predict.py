@@ -28,7 +28,7 @@ from posebank_cli.progress import progress
     type=click.Choice(["ppi", "nms"]),
     default="ppi",
     show_default=True,
-    help="How pose proposals become poses.",
+    help="Integration of pose proposals into poses.",
 )
 @options.ppi
 @click.option(
