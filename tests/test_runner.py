@@ -272,3 +272,30 @@ def test_no_child_outlives_a_parent_killed_while_they_start(tmp_path, kind, proc
             break
         time.sleep(0.1)
     assert not marked(mark)
+
+
+_STOPPED = _PARENT.replace(
+    "    with Runner(2)",
+    "    from posebank_pipelines.processes import end_on_sigterm\n"
+    "    end_on_sigterm()\n"
+    "    with Runner(2)",
+)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("processes", [2, 4])
+def test_sigterm_while_workers_start_is_an_interrupt(tmp_path, processes):
+    script = tmp_path / "parent.py"
+    script.write_text(_STOPPED)
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path), "dask"]
+    mark = f"sigterm-{processes}-{os.getpid()}"
+    environment = {**os.environ, "POSEBANK_TEST_MARK": mark}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as parent:
+        end = time.monotonic() + 120
+        while len(marked(mark)) < processes and time.monotonic() < end:
+            assert parent.poll() is None
+        parent.terminate()
+        errors = parent.communicate(timeout=120)[1]
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    assert "During handling" not in errors
+    assert not marked(mark)

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from posebank.errors import PosebankError, SettingsError
-from posebank_pipelines.processes import held_back, start_fork, start_fork_server
+from posebank_pipelines.processes import held_back, sigterm_later, start_fork, start_fork_server
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
@@ -235,7 +235,7 @@ class Runner:
                     f"--scheduler {self.scheduler}: no Dask scheduler answers there: {error}"
                 ) from error
         else:
-            with held_back(signal.SIGINT):
+            with sigterm_later(), held_back(signal.SIGINT):
                 if sys.platform.startswith("linux"):
                     start_fork_server(dask.config.get("distributed.nanny.pre-spawn-environ"))
                     self._at_exit.enter_context(dask.config.set(_BY_FORK_SERVER))
