@@ -2,10 +2,10 @@
 
 The logarithm of the mean joint error (unaligned) is predicted by a linear regression on the
 logarithms of features that are known without the truth, and the prediction is turned into a
-probability by isotonic regression. The models in ``trust_models.json`` are fitted by
-``benchmarks/bench_labels.py trust --fit`` to CMU and HDM05 actors, each left out of the bank, seen
-by level, rolled and any cameras; how good they are for actors left out of the fit is in
-docs/matching.md.
+probability by isotonic regression. ``benchmarks/bench_labels.py trust --fit`` fits the models to
+CMU and HDM05 actors, each left out of the bank, seen by level, rolled and any cameras. Those in
+``trust_models.json`` are older: they were fitted before there were camera priors, mostly to cameras
+within the former default limits (docs/matching.md).
 """
 
 from __future__ import annotations
