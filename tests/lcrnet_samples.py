@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 
 import numpy as np
+from builders import write_artefact
 from PIL import Image, ImageDraw
 
-from posebank import artefacts
 from posebank.anchors import pose_in_box
 from posebank.lcrnet import TrainSettings, preset
 from posebank.shards import ShardSettings, shard_table
@@ -67,9 +67,7 @@ def make_labels(
 def write_shards(folder: Path, labels: Labels, anchors: Anchors, images: Path) -> Path:
     table, rejected = shard_table(labels, anchors, {"own": images}, ShardSettings())
     assert not rejected
-    with artefacts.staging_folder(folder) as staging:
-        part = artefacts.write_part(staging, "train-00000.parquet", table, row_group_rows=16)
-        artefacts.commit(staging, folder, "shards", [part], {"shards": artefacts.Section("test")})
+    write_artefact(folder, "shards", table, part="train-00000.parquet", row_group_rows=16)
     return folder
 
 

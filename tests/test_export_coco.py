@@ -7,16 +7,15 @@ from pathlib import Path
 import coco_forms
 import numpy as np
 import pytest
+from builders import write_artefact
 from click.testing import CliRunner
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from test_annotations_forms import picture
 from test_annotations_splits import some_labels
 
-from posebank import artefacts
 from posebank.annotations import read_annotations
 from posebank.export import coco_of_people, people_of, write_coco
-from posebank.schemas import LABELS, to_table
 from posebank.skeleton import JOINT_NAMES, J, JointState
 from posebank.types import Labels, People, texts
 from posebank.workspace import load_people
@@ -35,28 +34,22 @@ def label(workspace: Path, people: People) -> Labels:
     """Labels of these people, all joints known, as the label stage writes them."""
     n = len(people)
     rng = np.random.default_rng(1)
-    columns = {f.name: getattr(people, f.name) for f in LABELS if hasattr(people, f.name)}
     missing = people.state == JointState.MISSING
-    labels = Labels(
-        **columns
-        | {
-            "joints_2d": np.where(missing[..., None], 33.5, people.joints_2d).astype(np.float32),
-            "state": np.where(missing, JointState.COMPLETED, people.state).astype(np.uint8),
-            "joints_3d": rng.normal(size=(n, 13, 3)).astype(np.float32),
-            "camera_rotation": np.tile(np.eye(3, dtype=np.float32), (n, 1, 1)),
-            "camera_translation": rng.normal(size=(n, 2)).astype(np.float32),
-            **{
-                name: rng.random(n).astype(np.float32)
-                for name in ("camera_scale", "error_norm", "error_mm", "trust", "ambiguity_mm")
-            },
-            "pose_id": texts(["cmu/x:1"] * n),
-            "provenance": texts(["nearest"] * n),
-        }
+    labels = Labels.from_people(
+        people,
+        rng.normal(size=(n, 13, 3)),
+        joints_2d=np.where(missing[..., None], 33.5, people.joints_2d),
+        state=np.where(missing, JointState.COMPLETED, people.state),
+        camera_rotation=np.eye(3),
+        camera_translation=rng.normal(size=(n, 2)),
+        **{
+            name: rng.random(n)
+            for name in ("camera_scale", "error_norm", "error_mm", "trust", "ambiguity_mm")
+        },
+        pose_id="cmu/x:1",
+        provenance="nearest",
     )
-    folder = workspace / "labels"
-    with artefacts.staging_folder(folder) as staging:
-        part = artefacts.write_part(staging, "labels-0.parquet", to_table(labels, LABELS))
-        artefacts.commit(staging, folder, "labels", [part], {"labels": artefacts.Section("test")})
+    write_artefact(workspace / "labels", "labels", labels)
     return labels
 
 

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from builders import write_artefact
 from click.testing import CliRunner
 from matching_oracle import random_bank, random_people
 
 from posebank import artefacts
 from posebank.errors import SettingsError
 from posebank.labelling.camera_prior import preset_prior
-from posebank.schemas import ANNOTATIONS, BANK, to_table
 from posebank.skeleton import JOINT_NAMES, J
 from posebank.workspace import load_labels
 from posebank_cli.main import main
@@ -20,14 +20,8 @@ from posebank_pipelines.config import load_config
 
 @pytest.fixture
 def workspace(tmp_path):
-    for kind, table in (
-        ("bank", to_table(random_bank(23), BANK)),
-        ("annotations", to_table(random_people(11), ANNOTATIONS)),
-    ):
-        with artefacts.staging_folder(tmp_path / kind) as staging:
-            part = artefacts.write_part(staging, "part.parquet", table, section=kind)
-            section = artefacts.Section("made by a test", {})
-            artefacts.commit(staging, tmp_path / kind, kind, [part], {kind: section})
+    write_artefact(tmp_path / "bank", "bank", random_bank(23))
+    write_artefact(tmp_path / "annotations", "annotations", random_people(11))
     return tmp_path
 
 

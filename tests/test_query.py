@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from builders import write_artefact
 from click.testing import CliRunner
 from matching_oracle import random_bank, random_people
 
-from posebank import artefacts
 from posebank.deciding import deciding
 from posebank.matching import MatchSettings, match
-from posebank.schemas import ANNOTATIONS, BANK, matches_to_table, to_table
+from posebank.schemas import matches_to_table
 from posebank.skeleton import JOINT_NAMES, J, is_annotated
 from posebank_cli.main import main
 
@@ -23,15 +23,10 @@ def made(tmp_path_factory):
     bank, people = random_bank(23), random_people(11)
     matches, rejected = match(bank, people, SETTINGS)
     assert not rejected
-    for kind, table, settings in (
-        ("bank", to_table(bank, BANK), {}),
-        ("annotations", to_table(people, ANNOTATIONS), {}),
-        ("matches", matches_to_table(matches, bank.pose_id), deciding(SETTINGS)),
-    ):
-        with artefacts.staging_folder(workspace / kind) as staging:
-            part = artefacts.write_part(staging, "part.parquet", table, section=kind)
-            section = artefacts.Section("made by a test", settings)
-            artefacts.commit(staging, workspace / kind, kind, [part], {kind: section})
+    write_artefact(workspace / "bank", "bank", bank)
+    write_artefact(workspace / "annotations", "annotations", people)
+    table = matches_to_table(matches, bank.pose_id)
+    write_artefact(workspace / "matches", "matches", table, settings=deciding(SETTINGS))
     return workspace, bank, people, matches
 
 

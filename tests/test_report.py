@@ -4,9 +4,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pandas as pd
 import pytest
+from builders import write_artefact
 from PIL import Image
 
-from posebank import artefacts, schemas
+from posebank import artefacts
 from posebank.errors import ArtefactError, SourceError
 from posebank.evaluation import (
     EvaluationSettings,
@@ -305,13 +306,6 @@ def test_figures_5_to_7(tmp_path):
 # --- the report
 
 
-def write_artefact(folder, kind, records):
-    table = schemas.to_table(records, schemas.SCHEMAS[kind])
-    with artefacts.staging_folder(folder) as staging:
-        part = artefacts.write_part(staging, "part-00000.parquet", table)
-        artefacts.commit(staging, folder, kind, [part], {kind: artefacts.Section("x")})
-
-
 def test_report_of_an_empty_workspace(tmp_path):
     path = html_report(tmp_path / "ws", tmp_path / "out" / "index.html")
     text = path.read_text()
@@ -375,9 +369,7 @@ def write_shards(folder, some, roots, embed=True):
     )
     table, rejected = shard_table(some, anchors, roots, ShardSettings(embed=embed))
     assert not rejected
-    with artefacts.staging_folder(folder) as staging:
-        part = artefacts.write_part(staging, "val-00000.parquet", table)
-        artefacts.commit(staging, folder, "shards", [part], {"s": artefacts.Section("x")})
+    write_artefact(folder, "shards", table, part="val-00000.parquet")
 
 
 @pytest.mark.parametrize("embed", [True, False])

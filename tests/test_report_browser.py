@@ -2,16 +2,15 @@
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import write_artefact
 
-from posebank import artefacts, schemas
 from posebank.report import html_report
 from posebank.report.drawing import CENTRE, LEFT, RIGHT, View, view_axes
 from posebank.skeleton import N_JOINTS, JointState, centred
-from posebank.types import Labels, PoseBank, texts
+from posebank.types import Labels, People, PoseBank, texts
 
 webdriver = pytest.importorskip("selenium.webdriver")
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
@@ -23,55 +22,35 @@ NASTY = '"><img src=x onerror="window.broken=1"></script><b>'
 F = np.float32
 
 
-def write(folder: Path, kind: str, records) -> None:
-    table = schemas.to_table(records, schemas.SCHEMAS[kind])
-    with artefacts.staging_folder(folder) as staging:
-        part = artefacts.write_part(staging, "part-00000.parquet", table)
-        artefacts.commit(staging, folder, kind, [part], {kind: artefacts.Section("x")})
-
-
 def made_labels(n: int) -> tuple[PoseBank, Labels]:
     """``n`` people of trusts 0.1, 0.2, ...; every second is of a data set with a nasty name."""
     rng = np.random.default_rng(3)
     joints = centred(rng.normal(0, 0.3, (n, N_JOINTS, 3))).astype(F)
     names = texts(f"clip{NASTY}:{i}" for i in range(n))
-    bank = PoseBank(
-        pose_id=names,
-        dataset=texts([NASTY] * n),
-        subject=texts(["s"] * n),
-        clip=names,
-        frame=np.arange(n, dtype=np.int32),
-        time_s=np.zeros(n, F),
-        mirrored=np.zeros(n, bool),
-        joints_3d=joints,
-        source_sha256=texts([""] * n),
-    )
+    bank = PoseBank.from_joints(joints, pose_id=names, dataset=NASTY, subject="s", clip=names)
     state = np.full((n, N_JOINTS), JointState.VISIBLE, np.uint8)
     state[::3, 0] = JointState.COMPLETED
-    labels = Labels(
-        person_id=texts(f"p{i:02d}{NASTY}" for i in range(n)),
-        dataset=texts([NASTY if i % 2 else "plain" for i in range(n)]),
-        split=texts(["train"] * n),
-        image=texts(f"{i}.png" for i in range(n)),
-        image_width=np.full(n, 64, np.int32),
-        image_height=np.full(n, 48, np.int32),
-        joints_2d=(20 * joints[..., :2] + 24).astype(F),
-        state=state,
-        head_box=np.full((n, 4), np.nan, F),
-        scale=np.full(n, np.nan, F),
-        single_person=np.full(n, -1, np.int8),
-        group_id=texts([""] * n),
-        video_id=texts([""] * n),
-        joints_3d=joints,
-        camera_rotation=np.tile(np.eye(3, dtype=F), (n, 1, 1)),
-        camera_scale=np.full(n, 20, F),
-        camera_translation=np.full((n, 2), 24, F),
-        error_norm=np.full(n, 0.1, F),
-        error_mm=np.linspace(90, 10, n).astype(F),
-        trust=(0.1 * np.arange(1, n + 1)).astype(F),
-        ambiguity_mm=np.full(n, 5, F),
+    people = People.from_joints(
+        20 * joints[..., :2] + 24,
+        state,
+        person_id=(f"p{i:02d}{NASTY}" for i in range(n)),
+        dataset=(NASTY if i % 2 else "plain" for i in range(n)),
+        split="train",
+        image=(f"{i}.png" for i in range(n)),
+        image_width=64,
+        image_height=48,
+    )
+    labels = Labels.from_people(
+        people,
+        joints,
+        camera_scale=20,
+        camera_translation=24,
+        error_norm=0.1,
+        error_mm=np.linspace(90, 10, n),
+        trust=0.1 * np.arange(1, n + 1),
+        ambiguity_mm=5,
         pose_id=names,
-        provenance=texts([NASTY] * n),
+        provenance=NASTY,
     )
     return bank, labels
 
@@ -80,8 +59,8 @@ def made_labels(n: int) -> tuple[PoseBank, Labels]:
 def page(tmp_path_factory) -> Iterator[object]:
     workspace = tmp_path_factory.mktemp("report") / "a workspace"
     bank, labels = made_labels(9)
-    write(workspace / "bank", "bank", bank)
-    write(workspace / "labels", "labels", labels)
+    write_artefact(workspace / "bank", "bank", bank)
+    write_artefact(workspace / "labels", "labels", labels)
     path = html_report(workspace, workspace / "report" / "index.html")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM

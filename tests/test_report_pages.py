@@ -14,7 +14,7 @@ from posebank.report.examples import describe_examples
 from posebank.report.pose_map import facing, pose_map
 from posebank.report.tables import heading, html_table
 from posebank.skeleton import N_JOINTS, TORSO, J, indices, is_annotated
-from posebank.types import texts
+from posebank.types import People, texts
 
 
 @pytest.mark.parametrize(
@@ -102,31 +102,8 @@ def trust_rows():
         stature=np.ones(n, f),
         motion=names,
     )
-    labels = Labels(
-        person_id=names,
-        dataset=names,
-        split=names,
-        image=names,
-        image_width=np.ones(n, np.int32),
-        image_height=np.ones(n, np.int32),
-        joints_2d=np.zeros((n, N_JOINTS, 2), f),
-        state=np.ones((n, N_JOINTS), np.uint8),
-        head_box=np.zeros((n, 4), f),
-        scale=np.ones(n, f),
-        single_person=np.ones(n, np.int8),
-        group_id=names,
-        video_id=names,
-        joints_3d=pose,
-        camera_rotation=np.zeros((n, 3, 3), f),
-        camera_scale=np.ones(n, f),
-        camera_translation=np.zeros((n, 2), f),
-        error_norm=np.ones(n, f),
-        error_mm=np.ones(n, f),
-        trust=np.array([0.1, 0.2, 0.8, 0.9], f),
-        ambiguity_mm=np.ones(n, f),
-        pose_id=names,
-        provenance=names,
-    )
+    people = People.from_joints(np.zeros((n, N_JOINTS, 2)), person_id=names)
+    labels = Labels.from_people(people, pose, trust=[0.1, 0.2, 0.8, 0.9])
     return trust_reliability(labels, truth, bins=2)
 
 
