@@ -33,12 +33,20 @@ def _dot(w: Array32, d: int, e: int, out: Array32) -> None:
     # Written out, here and below: a loop over joints inside one over poses is not vectorised.
     for i in range(BLOCK):
         out[i] = (
-            w[0, d, i] * w[0, e, i] + w[1, d, i] * w[1, e, i] + w[2, d, i] * w[2, e, i]
-            + w[3, d, i] * w[3, e, i] + w[4, d, i] * w[4, e, i] + w[5, d, i] * w[5, e, i]
-            + w[6, d, i] * w[6, e, i] + w[7, d, i] * w[7, e, i] + w[8, d, i] * w[8, e, i]
-            + w[9, d, i] * w[9, e, i] + w[10, d, i] * w[10, e, i] + w[11, d, i] * w[11, e, i]
+            w[0, d, i] * w[0, e, i]
+            + w[1, d, i] * w[1, e, i]
+            + w[2, d, i] * w[2, e, i]
+            + w[3, d, i] * w[3, e, i]
+            + w[4, d, i] * w[4, e, i]
+            + w[5, d, i] * w[5, e, i]
+            + w[6, d, i] * w[6, e, i]
+            + w[7, d, i] * w[7, e, i]
+            + w[8, d, i] * w[8, e, i]
+            + w[9, d, i] * w[9, e, i]
+            + w[10, d, i] * w[10, e, i]
+            + w[11, d, i] * w[11, e, i]
             + w[12, d, i] * w[12, e, i]
-        )  # fmt: skip
+        )
 
 
 @inner(fastmath=True)
@@ -69,12 +77,21 @@ def whiten(  # noqa: PLR0912
 
     Parameters
     ----------
-    bank : (13, 3, n_poses).
-    w : (13, 3, BLOCK), receives the columns; 0 at joints not in the mask. The last is along
-        G^-1 e_y.
-    slack : (BLOCK,) receives 1 less the rounding allowed for; -1 where the pose is too flat for a
-        bound, 8 beyond ``stop``.
-    work : (4, BLOCK).
+    mask : Flags
+        Joints that are annotated.
+    bank : array (13, 3, n_poses)
+        Poses to search.
+    start : int
+        First pose.
+    stop : int
+        Pose after the last, at most ``BLOCK`` from the first.
+    w : array (13, 3, BLOCK)
+        Receives the columns; 0 at joints not in the mask. The last is along G^-1 e_y.
+    slack : array (BLOCK,)
+        Receives 1 less the rounding allowed for; -1 where the pose is too flat for a bound,
+        8 beyond ``stop``.
+    work : array (4, BLOCK)
+        Working array.
     """
     width = stop - start
     one, tiny = np.float32(1.0), np.float32(1e-20)
@@ -115,9 +132,14 @@ def whiten(  # noqa: PLR0912
 
 @inner(fastmath=True)
 def affine_bounds(
-    unit: Array32, w: Array32, slack: Array32, cones: Array32, has_cones: bool, work: Array32,
+    unit: Array32,
+    w: Array32,
+    slack: Array32,
+    cones: Array32,
+    has_cones: bool,
+    work: Array32,
     bounds: Array32,
-) -> float:  # fmt: skip
+) -> float:
     """Lower bound of the cost squared of a block's poses; returns the lowest.
 
     The best 2 x 3 affine camera B = A G^-1 bounds every camera. The image of the up axis of a
@@ -128,10 +150,18 @@ def affine_bounds(
 
     Parameters
     ----------
-    unit : (13, 2); w, slack : from ``whiten``.
-    cones, has_cones : of ``Cameras``.
-    work : (2 or more, BLOCK) receives the products with the last column.
-    bounds : (BLOCK,) receives the bounds.
+    unit : array (13, 2)
+        Normalised 2D pose.
+    w : array (13, 3, BLOCK)
+        Orthonormal columns, from ``whiten``.
+    slack : array (BLOCK,)
+        Rounding allowed for, from ``whiten``.
+    cones, has_cones : array and bool
+        Cones of the up axis, of ``Cameras``.
+    work : array (2 or more, BLOCK)
+        Receives the products with the last column.
+    bounds : array (BLOCK,)
+        Receives the bounds.
     """
     u, v = unit[:, 0], unit[:, 1]
     u0, u1, u2, u3, u4, u5, u6 = u[0], u[1], u[2], u[3], u[4], u[5], u[6]
@@ -146,13 +176,35 @@ def affine_bounds(
             x5, x6, x7, x8, x9 = w[5, d, i], w[6, d, i], w[7, d, i], w[8, d, i], w[9, d, i]
             x10, x11, x12 = w[10, d, i], w[11, d, i], w[12, d, i]
             a = (
-                u0 * x0 + u1 * x1 + u2 * x2 + u3 * x3 + u4 * x4 + u5 * x5 + u6 * x6
-                + u7 * x7 + u8 * x8 + u9 * x9 + u10 * x10 + u11 * x11 + u12 * x12
-            )  # fmt: skip
+                u0 * x0
+                + u1 * x1
+                + u2 * x2
+                + u3 * x3
+                + u4 * x4
+                + u5 * x5
+                + u6 * x6
+                + u7 * x7
+                + u8 * x8
+                + u9 * x9
+                + u10 * x10
+                + u11 * x11
+                + u12 * x12
+            )
             b = (
-                v0 * x0 + v1 * x1 + v2 * x2 + v3 * x3 + v4 * x4 + v5 * x5 + v6 * x6
-                + v7 * x7 + v8 * x8 + v9 * x9 + v10 * x10 + v11 * x11 + v12 * x12
-            )  # fmt: skip
+                v0 * x0
+                + v1 * x1
+                + v2 * x2
+                + v3 * x3
+                + v4 * x4
+                + v5 * x5
+                + v6 * x6
+                + v7 * x7
+                + v8 * x8
+                + v9 * x9
+                + v10 * x10
+                + v11 * x11
+                + v12 * x12
+            )
             bounds[i] -= a * a + b * b
             work[0, i] = a
             work[1, i] = b

@@ -52,9 +52,11 @@ def empty_shortlist(n_annotated: int, k: int, n_poses: int) -> Shortlist:
     """Return a shortlist for the poses looked at."""
     room = 2 * min(most_poses(n_annotated, k) + SPARE, n_poses)
     return Shortlist(
-        np.zeros(room, np.int64), np.zeros(room, np.float32), np.zeros(1, np.int64),
+        np.zeros(room, np.int64),
+        np.zeros(room, np.float32),
+        np.zeros(1, np.int64),
         np.full(1, np.float32(8.0)),
-    )  # fmt: skip
+    )
 
 
 @outer()
@@ -191,10 +193,20 @@ def rank_candidates(
 
     Parameters
     ----------
-    apart : squared distance of two poses in camera axes, summed over the joints, below which the
-        worse one is left out (0: none is).
-    rows : (k,), the first given, the others -1 and filled in as far as there are poses.
-    rotations : (k, 9), the first given.
+    query : Query
+        The person and the poses of the bank.
+    short : Shortlist
+        The poses with the lowest bounds.
+    apart : float
+        Squared distance of two poses in camera axes, summed over the joints, below which
+        the worse one is left out (0: none is).
+    tools : Tools
+        Working arrays.
+    rows : array (k,)
+        Rows of the bank: the first is given, the others are -1 and are filled in as far as there
+        are poses.
+    rotations : array (k, 9)
+        Cameras of the rows; the first is given.
     """
     k = rows.shape[0]
     near, bounds = _best_first(query, short, most_poses(query.mask.sum(), k), tools)

@@ -106,9 +106,17 @@ class Solved(NamedTuple):
 def tools_for(cameras: Cameras) -> Tools:
     """Return the working arrays of one thread."""
     tools = Tools(
-        np.empty(10), np.zeros(N_MULTIPLIERS, np.bool_), np.empty(6), np.empty(6), np.empty(6),
-        new_view(), new_view(), new_view(), np.zeros(N_MULTIPLIERS), scratch(),
-    )  # fmt: skip
+        np.empty(10),
+        np.zeros(N_MULTIPLIERS, np.bool_),
+        np.empty(6),
+        np.empty(6),
+        np.empty(6),
+        new_view(),
+        new_view(),
+        new_view(),
+        np.zeros(N_MULTIPLIERS),
+        scratch(),
+    )
     low, high, roll = cameras.min_elevation, cameras.max_elevation, cameras.max_roll
     part = np.array([low, high, -math.pi, math.pi, -roll, roll])
     bound_cell(part, low, high, tools.cell, tools.used)
@@ -302,8 +310,18 @@ def try_poses(
 
     Parameters
     ----------
-    rows : (n,) of the bank; bounds : (n,) of the cost squared.
-    limit : cost squared that some pose is known to have; poses above it are excluded.
+    query : Query
+        The person and the poses of the bank.
+    rows : array (n,)
+        Rows of the bank to decide.
+    bounds : array (n,)
+        Bounds of the cost squared.
+    solved : Solved
+        The poses solved so far; added to.
+    limit : float
+        Cost squared that some pose is known to have; poses above it are excluded.
+    tools : Tools
+        Working arrays.
 
     Returns
     -------

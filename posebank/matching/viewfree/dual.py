@@ -56,9 +56,13 @@ def scratch() -> Scratch:
     """Working arrays of ``ascend``: factor L, x, x of a trial, J, L^-1 J, vectors and matrices."""
     n = N_MULTIPLIERS
     return (
-        np.zeros((6, 6)), np.zeros(6), np.zeros(6), np.zeros((n, 6)), np.zeros((n, 6)),
+        np.zeros((6, 6)),
+        np.zeros(6),
+        np.zeros(6),
+        np.zeros((n, 6)),
+        np.zeros((n, 6)),
         np.zeros((3 + 2 * n, n)),
-    )  # fmt: skip
+    )
 
 
 @outer()
@@ -67,11 +71,15 @@ def bound_cell(part: Array, low: float, high: float, cell: Array, used: Flags) -
 
     Parameters
     ----------
-    part : (6,) lowest and highest elevation, azimuth and roll.
-    low, high : elevations that the settings allow. Their inequality is used for every part: that of
+    part : array (6,)
+        Lowest and highest elevation, azimuth and roll.
+    low, high : float
+        Elevations that the settings allow. Their inequality is used for every part: that of
         a part's own elevations is not always stronger once the equalities are relaxed.
-    cell : (10,) receives sin e1, sin e2, d cos h, and the linear forms in (m1_y, m2_y) of roll.
-    used : (n_multipliers,) receives which inequalities say anything.
+    cell : array (10,)
+        Receives sin e1, sin e2, d cos h, and the linear forms in (m1_y, m2_y) of roll.
+    used : array (n_multipliers,)
+        Receives which inequalities say anything.
     """
     e1, e2, a1, a2, r1, r2 = part[0], part[1], part[2], part[3], part[4], part[5]
     cell[0], cell[1] = math.sin(low), math.sin(high)
@@ -321,19 +329,32 @@ def _add_barrier(  # noqa: PLR0912
 
 @outer()
 def ascend(  # noqa: PLR0912
-    a: Array, g: Array, cell: Array, used: Flags, target: float, barrier: float, m: Array,
+    a: Array,
+    g: Array,
+    cell: Array,
+    used: Flags,
+    target: float,
+    barrier: float,
+    m: Array,
     work: Scratch,
-) -> float:  # fmt: skip
+) -> float:
     """Lower bound of error_norm squared over the cameras of a cell; stops at ``target``.
 
     Parameters
     ----------
-    a (6,), g (6,) : of the pair. cell, used : from ``bound_cell``.
-    barrier : weight of log det of the quadratic form to begin with; 0 for plain Newton steps, which
-        are faster but can stop early where the top lies at the edge of the multipliers allowed.
-    m : (n_multipliers,) multipliers to begin with (any: they are set to 0 where they are no good),
-        and those reached.
-    work : ``work[1]`` receives x, the best camera's rows where the bound is met.
+    a, g : array (6,)
+        Sums of the pair, from ``kernels.moments``.
+    cell, used : array
+        Inequalities of the cell, from ``bound_cell``.
+    target : float
+        Bound that is enough: the ascent stops where it is reached.
+    barrier : float
+        Initial weight of log det of the quadratic form; 0 for plain Newton steps, which are faster
+        but can stop early where the maximum is on the boundary of the multipliers allowed.
+    m : array (n_multipliers,)
+        Initial multipliers, set to 0 where they are not feasible; receives the final ones.
+    work : Scratch
+        Working arrays; ``work[1]`` receives x, the best camera's rows where the bound is met.
     """
     q, x, trial, j, w, vectors = work
     n = N_MULTIPLIERS

@@ -164,8 +164,12 @@ def dual_bounds(a: Tensor, g: Tensor, target: Tensor, limits: Limits) -> Tensor:
 
     Parameters
     ----------
-    a, g : (6, n) float64 sums of the pairs, as ``kernels.moments``.
-    target : (n,) bounds that are enough.
+    a, g : Tensor (6, n)
+        Sums of the pairs, as of ``kernels.moments``; float64.
+    target : Tensor (n,)
+        Bound of each pair that is enough: the ascent stops where it is reached.
+    limits : Limits
+        Elevations and rolls allowed.
     """
     m = a.new_zeros((5, a.shape[1]))
     bound, x, rows = _lagrangian(a, g, m, limits)

@@ -34,8 +34,14 @@ def penalty_at(table: Array, elevation: float, roll: float, work: Array, out: Ar
 
     Parameters
     ----------
-    table : (37, 72) control values.
-    work : (2, 3, 4) scratch.
+    table : array (37, 72)
+        Control values of the spline.
+    elevation, roll : float
+        The camera, radians.
+    work : array (2, 3, 4)
+        Working array.
+    out : array (6,)
+        Receives the penalty and its derivatives.
     """
     x, y = (elevation + 0.5 * math.pi) / STEP, (roll + math.pi) / STEP
     row, column = math.floor(x), math.floor(y)
@@ -72,8 +78,12 @@ def least_penalty(table: Array, part: Array, work: Array, out: Array) -> float:
 
     Parameters
     ----------
-    part : (6 or more,) lowest and highest elevation, azimuth and roll.
-    work, out : scratch of ``penalty_at``.
+    table : array (37, 72)
+        Control values of the spline.
+    part : array (6 or more,)
+        Lowest and highest elevation, azimuth and roll.
+    work, out : array
+        Working arrays of ``penalty_at``.
     """
     x1, x2 = (part[0] + 0.5 * math.pi) / STEP, (part[1] + 0.5 * math.pi) / STEP
     y1, y2 = (part[4] + math.pi) / STEP, (part[5] + math.pi) / STEP

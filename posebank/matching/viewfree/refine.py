@@ -174,9 +174,12 @@ def _derivatives(view: View, q: Array, m: Array) -> None:
     m[1] = cc * c2 * c2 + 2 * cn * c2 * n2 + nn * n2 * n2 + p * w[0] - 2 * t * (h[0] - h[2])
     m[2] = cc * c3 * c3 + p * c
     m[3] = (
-        cc * c1 * c2 + cn * (c1 * n2 + c2 * n1) + nn * n1 * n2
-        - 0.5 * p * (w[1] + w[3]) + 2 * t * h[3]
-    )  # fmt: skip
+        cc * c1 * c2
+        + cn * (c1 * n2 + c2 * n1)
+        + nn * n1 * n2
+        - 0.5 * p * (w[1] + w[3])
+        + 2 * t * h[3]
+    )
     m[4] = cc * c1 * c3 + cn * n1 * c3 - 0.5 * p * w[2] - t * h[4]
     m[5] = cc * c2 * c3 + cn * n2 * c3 - 0.5 * p * w[5] - t * h[5]
 
@@ -269,9 +272,18 @@ def refine(
 
     Parameters
     ----------
-    a, g : (6,) of ``moments``.
-    trial : scratch.
-    steps : at most so many; fewer where a step gains less than ``tolerance``.
+    a, g : array (6,)
+        Sums of the pair, from ``moments``.
+    cameras : Cameras
+        Cameras that are allowed, and their prior.
+    view : View
+        The camera to begin with; receives the refined one.
+    trial : View
+        Working arrays of a second camera.
+    steps : int
+        Largest number of steps.
+    tolerance : float
+        Gain of a step below which the refinement ends.
     """
     q, m, step = np.empty(3), np.empty(6), np.empty(3)
     by_angles = cameras.limited or cameras.has_prior

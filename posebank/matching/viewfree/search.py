@@ -80,9 +80,14 @@ def _below(bounds: Array32, lowest: Array32, limit: float) -> Rows:
 
 @inner()
 def _look(
-    query: Query, start: int, bounds: Array32, lowest: Array32, solved: Solved, limit: float,
+    query: Query,
+    start: int,
+    bounds: Array32,
+    lowest: Array32,
+    solved: Solved,
+    limit: float,
     tools: Tools,
-) -> tuple[Solved, float, float]:  # fmt: skip
+) -> tuple[Solved, float, float]:
     """Exclude or solve the poses from ``start`` on; returns as ``decide.try_poses``."""
     limit = _first_limit(query, start, bounds, lowest, limit, tools)
     rows = _below(bounds, lowest, limit)
@@ -94,9 +99,16 @@ def _look(
 
 @inner()
 def _finish(
-    query: Query, solved: Solved, limit: float, floor: float, short: Shortlist, apart: float,
-    tools: Tools, rows: Rows, rotations: Array,
-) -> float:  # fmt: skip
+    query: Query,
+    solved: Solved,
+    limit: float,
+    floor: float,
+    short: Shortlist,
+    apart: float,
+    tools: Tools,
+    rows: Rows,
+    rotations: Array,
+) -> float:
     """Prove the best pose, fill in the candidates; returns what no pose costs less than."""
     limit = prove_best(query, solved, limit, tools)
     best, lowest = best_of(solved, limit)
@@ -125,9 +137,14 @@ class _Chunk(NamedTuple):
 
 @inner()
 def _bound_group(
-    chunk: _Chunk, bank: Array32, start: int, bounds: Array32, lowest: Array32,
-    short: list[Shortlist], work: Array32,
-) -> None:  # fmt: skip
+    chunk: _Chunk,
+    bank: Array32,
+    start: int,
+    bounds: Array32,
+    lowest: Array32,
+    short: list[Shortlist],
+    work: Array32,
+) -> None:
     """Affine bounds of a group of blocks, from block ``start``, and the shortlists' share of them.
 
     bounds : (size, blocks * BLOCK); lowest : (size, blocks); work : (13 * 3 + 5, BLOCK).
@@ -168,31 +185,60 @@ def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
         for p in range(size):
             query = Query(chunk.units[p], chunk.mask, poses, chunk.cameras)
             solved[p], limit[p], floor = _look(
-                query, start * BLOCK, bounds[p, : blocks * BLOCK], lowest[p, :blocks], solved[p],
-                limit[p], tools,
-            )  # fmt: skip
+                query,
+                start * BLOCK,
+                bounds[p, : blocks * BLOCK],
+                lowest[p, :blocks],
+                solved[p],
+                limit[p],
+                tools,
+            )
             chunk.floors[p] = min(chunk.floors[p], floor)
     for p in range(size):
         query = Query(chunk.units[p], chunk.mask, poses, chunk.cameras)
         chunk.floors[p] = _finish(
-            query, solved[p], limit[p], chunk.floors[p], short[p], chunk.apart, tools,
-            chunk.rows[p], chunk.rotations[p],
-        )  # fmt: skip
+            query,
+            solved[p],
+            limit[p],
+            chunk.floors[p],
+            short[p],
+            chunk.apart,
+            tools,
+            chunk.rows[p],
+            chunk.rotations[p],
+        )
 
 
 def search_viewfree(
-    units: Array, masks: Flags, chunk_starts: Rows, bank: Array32, poses: Array32,
-    cameras: Cameras, k: int, apart: float,
-) -> tuple[Rows, Array, Array]:  # fmt: skip
+    units: Array,
+    masks: Flags,
+    chunk_starts: Rows,
+    bank: Array32,
+    poses: Array32,
+    cameras: Cameras,
+    k: int,
+    apart: float,
+) -> tuple[Rows, Array, Array]:
     """The best pose of each person over every camera allowed, and candidates after it.
 
     Parameters
     ----------
-    units : (n_people, 13, 2); masks : (n_people, 13); people of one chunk share a mask.
-    chunk_starts : (n_chunks + 1,) rows where chunks begin.
-    bank : (13, 3, n_poses), for what is done to every pose; poses : (n_poses, 13, 3), the same, for
-        single ones.
-    k : candidates, the best included; apart : as ``candidates.rank_candidates``.
+    units : array (n_people, 13, 2)
+        Normalised 2D poses, one per query.
+    masks : array (n_people, 13)
+        Annotated joints; people of one chunk share them.
+    chunk_starts : array (n_chunks + 1,)
+        Rows where chunks begin.
+    bank : array (13, 3, n_poses)
+        The bank, in the order in which every pose is bounded.
+    poses : array (n_poses, 13, 3)
+        The bank, in the order in which single poses are solved.
+    cameras : Cameras
+        Cameras to search.
+    k : int
+        Number of candidates, the best included.
+    apart : float
+        See ``candidates.rank_candidates``.
 
     Returns
     -------
@@ -207,9 +253,14 @@ def search_viewfree(
     def search(i: int) -> None:
         some = slice(chunk_starts[i], chunk_starts[i + 1])
         chunk = _Chunk(
-            units[some], masks[some.start], cameras, apart, rows[some], rotations[some],
+            units[some],
+            masks[some.start],
+            cameras,
+            apart,
+            rows[some],
+            rotations[some],
             floors[some],
-        )  # fmt: skip
+        )
         _search_chunk(chunk, bank, poses)
 
     on_threads(search, len(chunk_starts) - 1)
@@ -218,9 +269,15 @@ def search_viewfree(
 
 @outer(cache=True)
 def _search_given(
-    query: Query, rows: Rows, bounds: Array32, short_rows: Rows, short_bounds: Array32,
-    apart: float, out_rows: Rows, out_rotations: Array,
-) -> float:  # fmt: skip
+    query: Query,
+    rows: Rows,
+    bounds: Array32,
+    short_rows: Rows,
+    short_bounds: Array32,
+    apart: float,
+    out_rows: Rows,
+    out_rotations: Array,
+) -> float:
     """Search among given poses for one person; returns the floor."""
     tools = tools_for(query.cameras)
     solved, limit, floor = try_poses(query, rows, bounds, nothing_solved(ROOM), np.inf, tools)
@@ -230,16 +287,43 @@ def _search_given(
 
 
 def search_candidates(
-    units: Array, masks: Flags, starts: Rows, rows: Rows, bounds: Array32, short_starts: Rows,
-    short_rows: Rows, short_bounds: Array32, poses: Array32, cameras: Cameras, k: int, apart: float,
-) -> tuple[Rows, Array, Array]:  # fmt: skip
+    units: Array,
+    masks: Flags,
+    starts: Rows,
+    rows: Rows,
+    bounds: Array32,
+    short_starts: Rows,
+    short_rows: Rows,
+    short_bounds: Array32,
+    poses: Array32,
+    cameras: Cameras,
+    k: int,
+    apart: float,
+) -> tuple[Rows, Array, Array]:
     """As ``search_viewfree``, among poses that each person is given.
 
     Parameters
     ----------
-    starts : (n_people + 1,) where each person's rows (of the bank) and bounds (of the cost squared)
-        begin: the poses that may be the best.
-    short_starts, short_rows, short_bounds : the same of the poses with the lowest affine bounds.
+    units : array (n_people, 13, 2)
+        Normalised 2D poses, one per query.
+    masks : array (n_people, 13)
+        Joints that are annotated.
+    starts : array (n_people + 1,)
+        Place in ``rows`` and ``bounds`` where each person's begin.
+    rows : array
+        Rows of the bank: the poses that may be a person's best.
+    bounds : array
+        Lower bounds of their cost squared.
+    short_starts, short_rows, short_bounds : array
+        The same of the poses with the lowest affine bounds.
+    poses : array (n_poses, 13, 3)
+        The bank.
+    cameras : Cameras
+        Cameras to search.
+    k : int
+        Number of candidates, the best included.
+    apart : float
+        See ``candidates.rank_candidates``.
     """
     n_people = units.shape[0]
     out_rows = np.full((n_people, k), -1, np.int64)
@@ -250,9 +334,15 @@ def search_candidates(
         mine = slice(starts[p], starts[p + 1])
         near = slice(short_starts[p], short_starts[p + 1])
         floors[p] = _search_given(
-            Query(units[p], masks[p], poses, cameras), rows[mine], bounds[mine], short_rows[near],
-            short_bounds[near], apart, out_rows[p], out_rotations[p],
-        )  # fmt: skip
+            Query(units[p], masks[p], poses, cameras),
+            rows[mine],
+            bounds[mine],
+            short_rows[near],
+            short_bounds[near],
+            apart,
+            out_rows[p],
+            out_rotations[p],
+        )
 
     on_threads(search, n_people)
     return out_rows, out_rotations, floors
@@ -260,9 +350,14 @@ def search_candidates(
 
 @outer(cache=True)
 def _approximate_some(
-    units: Array, masks: Flags, person: Rows, rows: Rows, poses: Array32, cameras: Cameras,
+    units: Array,
+    masks: Flags,
+    person: Rows,
+    rows: Rows,
+    poses: Array32,
+    cameras: Cameras,
     costs: Array,
-) -> None:  # fmt: skip
+) -> None:
     """Fill costs (n,), as ``approximate_costs``."""
     tools = tools_for(cameras)
     for i in range(person.shape[0]):

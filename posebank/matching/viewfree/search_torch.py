@@ -67,15 +67,32 @@ class _Pairs(NamedTuple):
 
 
 def search_on_device(
-    units: Array, masks: Flags, poses: Array32, cameras: Cameras, k: int, apart: float,
+    units: Array,
+    masks: Flags,
+    poses: Array32,
+    cameras: Cameras,
+    k: int,
+    apart: float,
     device: torch.device,
-) -> tuple[Rows, Array, Array]:  # fmt: skip
+) -> tuple[Rows, Array, Array]:
     """The k best distinct poses of each person, as ``search.search_viewfree`` finds them.
 
     Parameters
     ----------
-    units : (n_people, 13, 2); masks : (n_people, 13), people with equal ones beside each other.
-    poses : (n_poses, 13, 3) of the bank.
+    units : array (n_people, 13, 2)
+        Normalised 2D poses, one per query.
+    masks : array (n_people, 13)
+        Annotated joints; people with equal ones are consecutive.
+    poses : array (n_poses, 13, 3)
+        Poses of the bank.
+    cameras : Cameras
+        Cameras to search.
+    k : int
+        Number of candidates, the best included.
+    apart : float
+        Least sum of squared joint distances between two matches of a person, square metres.
+    device : device
+        Device to compute on.
 
     Returns
     -------
