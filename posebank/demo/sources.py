@@ -291,10 +291,14 @@ def write_poseprior(
 
     Parameters
     ----------
-    folder : to write into.
-    size : how many clips, and how long.
-    rng : of subjects and performances.
-    motions : one for each clip; those of Pose Prior by default.
+    folder : Path
+        Folder to write.
+    size : DemoSize
+        Number of clips, and their length.
+    rng : Generator
+        Source of the subjects and the performances.
+    motions : sequence of Motion or None
+        Motion of each clip; by default those of Pose Prior.
 
     Returns
     -------

@@ -202,9 +202,12 @@ def _picture(labels: Labels, row: int, roots: Mapping[str, Path]) -> dict[str, A
     if image is not None:
         box = (*corner, *(corner + side))
         crop = Image.fromarray(image).transform(
-            (_CROP, _CROP), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR,
+            (_CROP, _CROP),
+            Image.Transform.EXTENT,
+            box,
+            Image.Resampling.BILINEAR,
             fillcolor=_BEYOND,
-        )  # fmt: skip
+        )
         packed = io.BytesIO()
         crop.save(packed, "JPEG", quality=_QUALITY)
         values["image_data"] = base64.b64encode(packed.getvalue()).decode("ascii")
