@@ -54,7 +54,7 @@ _FAILURES = 3  # proofs given up before the rest of a person's are not tried
 _PARTS_WITH_PRIOR, _FAILURES_WITH_PRIOR = 40, 1
 _NARROW = 1e-3  # radians
 # Of cameras that need no proof.
-_FEW_STEPS, _SMALL_GAIN = constant(5), 1e-7
+_FEW_STEPS, _SMALL_GAIN = constant(12), 1e-7
 _UNLIKELY = 0.01  # penalty above the expected one from which a likelier camera is tried
 # Approximate cost squared above the least one up to which a pose may turn out to be the best.
 _NEAR = 0.005
