@@ -282,6 +282,15 @@ _STOPPED = _PARENT.replace(
 )
 
 
+def busy_for_long(file):
+    """Compute for ten minutes after having written the process id."""
+    Path(file).with_suffix(".new").write_text(str(os.getpid()))
+    Path(file).with_suffix(".new").rename(file)
+    end = time.monotonic() + 600
+    while time.monotonic() < end:
+        pass
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("processes", [2, 4])
 def test_sigterm_while_workers_start_is_an_interrupt(tmp_path, processes):
@@ -299,3 +308,29 @@ def test_sigterm_while_workers_start_is_an_interrupt(tmp_path, processes):
     assert errors.splitlines()[-1] == "KeyboardInterrupt"
     assert "During handling" not in errors
     assert not marked(mark)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_sigterm_does_not_wait_for_busy_workers(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from test_runner import busy_for_long\n"
+        "from posebank_pipelines.processes import end_on_sigterm\n"
+        "from posebank_pipelines.runner import Runner\n"
+        "if __name__ == '__main__':\n"
+        "    end_on_sigterm()\n"
+        "    with Runner(2) as runner:\n"
+        "        runner.map('work', busy_for_long, [sys.argv[2] + '/a', sys.argv[2] + '/b'])\n"
+    )
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:
+        while not all((tmp_path / name).exists() for name in "ab"):
+            assert parent.poll() is None
+            time.sleep(0.05)
+        workers = [int((tmp_path / name).read_text()) for name in "ab"]
+        parent.terminate()
+        errors = parent.communicate(timeout=300)[1]
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)

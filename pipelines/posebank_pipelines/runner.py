@@ -109,9 +109,10 @@ class Runner:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with held_back(
-            signal.SIGINT, signal.SIGTERM
-        ):  # ending the workers is what a signal asks for
+        # Ending the workers is what a signal asks for: another one does not interrupt it.
+        with held_back(signal.SIGINT, signal.SIGTERM):
+            if self._cluster is not None and kind is not None:
+                _kill_workers(self._cluster)
             if self._client is not None:
                 # The scheduler may have gone, and the client not have noticed all of it.
                 with suppress(TimeoutError, OSError, RuntimeError):
@@ -355,3 +356,14 @@ class Runner:
             f"--scheduler {self.scheduler}: no worker for {self.worker_timeout_s:.0f} s; start one "
             f"(dask worker {self.scheduler}); {_RESUME}"
         )
+
+
+def _kill_workers(cluster: LocalCluster) -> None:
+    """Kill the workers of a cluster; asked to close, a busy one would finish its task first."""
+    from distributed.core import Status  # noqa: PLC0415
+
+    for nanny in cluster.workers.values():
+        if nanny.status == Status.running and nanny.pid:
+            nanny.close_gracefully()  # it starts no other worker instead
+            with suppress(ProcessLookupError):
+                os.kill(nanny.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
