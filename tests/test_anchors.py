@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from posebank.anchors import (
     drawn_rows,
     fit_anchors,
 )
-from posebank.anchors.kmeans import TooFewPointsError, kmeans, lloyd
+from posebank.anchors.kmeans import Clusters, TooFewPointsError, kmeans, lloyd
+from posebank.anchors.plain_kmeans import sklearn_kmeans
 from posebank.errors import ArtefactError, SettingsError
 from posebank.geometry.cameras import CameraLimits, elevation_roll
 from posebank.report import anchors_picture
@@ -41,9 +43,10 @@ def clumps(n_clumps: int, n_each: int, seed: int = 0) -> np.ndarray:
     return (poses + rng.normal(0, 0.003, poses.shape)).astype(np.float32)
 
 
-def test_kmeans_of_four_points_by_hand() -> None:
+@pytest.mark.parametrize("cluster", [kmeans, sklearn_kmeans])
+def test_kmeans_of_four_points_by_hand(cluster: Callable[..., Clusters]) -> None:
     points = np.float32([[0, 0, 0], [0, 2, 0], [10, 0, 0], [10, 4, 0]])
-    found = kmeans(points, 2, seed=3)
+    found = cluster(points, 2, seed=3)
     order = np.argsort(found.centers[:, 0])
     np.testing.assert_allclose(found.centers[order], [[0, 1, 0], [10, 2, 0]])
     assert found.inertia == pytest.approx(1 + 1 + 4 + 4)
@@ -97,11 +100,27 @@ def test_two_seeds_may_differ_but_one_does_not() -> None:
     np.testing.assert_array_equal(one.centers, again.centers)
 
 
-def test_too_few_distinct_points() -> None:
+@pytest.mark.parametrize("cluster", [kmeans, sklearn_kmeans])
+def test_too_few_distinct_points(cluster: Callable[..., Clusters]) -> None:
     points = np.repeat(random_poses(3).reshape(3, -1), 5, axis=0)
-    assert len(np.unique(kmeans(points, 3).labels)) == 3
+    assert len(np.unique(cluster(points, 3).labels)) == 3
     with pytest.raises(TooFewPointsError, match="at least 4 distinct points, found 3"):
-        kmeans(points, 4)
+        cluster(points, 4)
+
+
+def test_anchor_poses_by_scikit_learn_are_those_of_clear_clumps() -> None:
+    poses = clumps(5, 40)
+    ours, theirs = (
+        fit_anchors(poses, AnchorSettings(k=5, algorithm=name)) for name in ("posebank", "sklearn")
+    )
+    ids, distance = assign(theirs.pose_3d[:5], ours.pose_3d[:5])
+    assert sorted(ids) == [0, 1, 2, 3, 4]
+    assert distance.max() < 1e-6
+    assert theirs.count.tolist() == [40] * 10
+    with pytest.raises(SettingsError, match="expected algorithm posebank beside it, found sklearn"):
+        AnchorSettings(k=4, algorithm="sklearn", mirror_closed=True)
+    with pytest.raises(SettingsError, match="posebank or sklearn, found 'faiss'"):
+        AnchorSettings(algorithm="faiss")
 
 
 def test_no_cluster_is_empty_when_points_are_many_times_the_same() -> None:

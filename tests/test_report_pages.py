@@ -11,7 +11,7 @@ from posebank.demo import DemoTruth, trust_reliability
 from posebank.labelling.camera_prior import camera_penalties, preset_prior
 from posebank.labelling.estimators import modes, posterior
 from posebank.report.examples import describe_examples
-from posebank.report.pose_map import facing, pose_map
+from posebank.report.pose_map import pose_map
 from posebank.report.tables import heading, html_table
 from posebank.skeleton import N_JOINTS, TORSO, J, indices, is_annotated
 from posebank.types import People, texts
@@ -52,25 +52,6 @@ def test_map_does_not_depend_on_where_a_person_faces():
     assert found.bank.max() <= 1
     assert 0 < found.explained < 1
     assert J["r_hip"] == 4
-
-
-def test_map_has_the_components_of_scikit_learn():
-    decomposition = pytest.importorskip("sklearn.decomposition")
-    rng = np.random.default_rng(2)
-    bank, people = rng.normal(0, 0.3, (30, N_JOINTS, 3)), rng.normal(0, 0.3, (6, N_JOINTS, 3))
-    found = pose_map(bank, people, people[:0])
-    features = np.concatenate([facing(bank), facing(people * [1, -1, -1])])
-    expected = decomposition.PCA(n_components=2).fit(features)
-    assert found.explained == pytest.approx(expected.explained_variance_ratio_.sum())
-    # The axes are scaled, and the outermost points are moved to the border.
-    flat, mapped = expected.transform(features), np.concatenate([found.bank, found.people])
-    inside = ((mapped > 0) & (mapped < 1)).all(axis=1)
-    assert inside.sum() > 30
-    for axis in (0, 1):
-        slope = np.polyfit(flat[inside, axis], mapped[inside, axis], 1)
-        np.testing.assert_allclose(
-            np.polyval(slope, flat[inside, axis]), mapped[inside, axis], atol=1e-9
-        )
 
 
 def test_map_without_anchor_poses():

@@ -12,6 +12,7 @@ _PACKAGES = (
     "scipy",
     "numba",
     "pyarrow",
+    "scikit-learn",
     "faiss-gpu",
     "faiss-cpu",
     "dask",

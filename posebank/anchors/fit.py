@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.anchors.kmeans import Clusters, Mirror, TooFewPointsError, kmeans, twins
+from posebank.anchors.plain_kmeans import sklearn_kmeans
 from posebank.anchors.settings import AnchorSettings
 from posebank.errors import ArtefactError
 from posebank.geometry.boxes import boxes_around, relative_to_boxes
@@ -45,9 +46,14 @@ def fit_anchors(poses: NDArray[np.floating], settings: AnchorSettings) -> Anchor
         )
     mirror = _MIRROR_POINTS if settings.mirror_closed else None
     try:
-        found = kmeans(
-            points, settings.k, restarts=settings.restarts, seed=settings.seed, mirror=mirror
-        )
+        if settings.algorithm == "sklearn":
+            found = sklearn_kmeans(
+                points, settings.k, restarts=settings.restarts, seed=settings.seed
+            )
+        else:
+            found = kmeans(
+                points, settings.k, restarts=settings.restarts, seed=settings.seed, mirror=mirror
+            )
     except TooFewPointsError as error:
         raise ArtefactError(
             f"anchors: k = {settings.k} for {len(points)} poses: {error}"

@@ -8,6 +8,7 @@ from posebank.errors import SettingsError
 from posebank.geometry.cameras import CameraLimits
 
 SOURCES = ("labels", "bank")
+ALGORITHMS = ("posebank", "sklearn")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class AnchorSettings:
     limits : cameras of those views.
     mirrored, rotation_deg : cluster the labels as training with mirrored images, and with images
         rotated by up to this angle, shows them.
+    algorithm : K-means of ``posebank`` (``anchors/kmeans.py``), or of ``sklearn``: slower, as all
+        poses count from the first iteration on, and without ``mirror_closed``.
     restarts : starts of K-means; the best is kept.
     medoids : use the pose closest to each mean: a mean shortens limbs that move.
     mirror_closed : make a set in which each anchor-pose's mirror image is an anchor-pose too.
@@ -34,6 +37,7 @@ class AnchorSettings:
     limits: CameraLimits = field(default_factory=CameraLimits)
     mirrored: bool = False
     rotation_deg: float = 0.0
+    algorithm: str = "posebank"
     restarts: int = 4
     medoids: bool = False
     mirror_closed: bool = False
@@ -42,6 +46,15 @@ class AnchorSettings:
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
             raise SettingsError(f"source: expected {' or '.join(SOURCES)}, found {self.source!r}")
+        if self.algorithm not in ALGORITHMS:
+            raise SettingsError(
+                f"algorithm: expected {' or '.join(ALGORITHMS)}, found {self.algorithm!r}"
+            )
+        if self.algorithm == "sklearn" and self.mirror_closed:
+            raise SettingsError(
+                "mirror_closed: expected algorithm posebank beside it, found sklearn, whose "
+                "K-means makes no mirrored pairs"
+            )
         if not 0 <= self.rotation_deg <= 180:
             raise SettingsError(
                 f"rotation_deg: expected an angle in [0, 180], found {self.rotation_deg}"

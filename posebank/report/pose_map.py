@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 
 from posebank.geometry.rotations import axis_rotation, heading_angle
 from posebank.skeleton import N_JOINTS, J, centred
@@ -50,17 +51,15 @@ def pose_map(
     percentiles are moved to its border.
     """
     to_world = np.array([1.0, -1.0, -1.0])
-    features = [facing(bank), facing(people * to_world), facing(anchors * to_world)]
-    fitted = np.concatenate(features[:2])
-    mean = fitted.mean(axis=0)
-    variance, components = np.linalg.eigh(np.cov(fitted, rowvar=False))  # ascending
-    flat = [(f - mean) @ components[:, :-3:-1] for f in features]
+    features = [_facing(bank), _facing(people * to_world), _facing(anchors * to_world)]
+    fitted = PCA(n_components=2).fit(np.concatenate(features[:2]))
+    flat = [fitted.transform(f) if len(f) else np.zeros((0, 2)) for f in features]
     low, high = np.percentile(np.concatenate(flat), [0.5, 99.5], axis=0)
     first, second, third = (np.clip((f - low) / np.maximum(high - low, 1e-9), 0, 1) for f in flat)
-    return PoseMap(first, second, third, float(variance[-2:].sum() / variance.sum()))
+    return PoseMap(first, second, third, float(fitted.explained_variance_ratio_.sum()))
 
 
-def facing(poses: NDArray[np.floating]) -> Points:
+def _facing(poses: NDArray[np.floating]) -> Points:
     """Poses (n, 13, 3), y up, turned to face one way and flattened to (n, 39)."""
     joints = centred(np.asarray(poses, np.float64))
     turned = axis_rotation("y", -heading_angle(joints, J["r_hip"], J["l_hip"]))

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from posebank.anchors import AnchorSettings
+from posebank.anchors.settings import ALGORITHMS
 from posebank_cli import options
 from posebank_pipelines.camera_degrees import limits_from_degrees
 
@@ -48,6 +49,13 @@ _SHOWN_RAREST = 5
     help="Poses to draw from the bank, each in a random view.",
 )
 @click.option(
+    "--algorithm",
+    type=click.Choice(ALGORITHMS),
+    default=AnchorSettings.algorithm,
+    show_default=True,
+    help="K-means of posebank, or of scikit-learn, which is slower.",
+)
+@click.option(
     "--restarts",
     type=click.IntRange(min=1),
     default=AnchorSettings.restarts,
@@ -74,6 +82,7 @@ def anchors(
     upper_body: bool,
     source: str,
     n_poses: int,
+    algorithm: str,
     restarts: int,
     medoids: bool,
     mirror_closed: bool,
@@ -97,6 +106,7 @@ def anchors(
         upper_body=upper_body,
         source=source,
         n_poses=n_poses,
+        algorithm=algorithm,
         restarts=restarts,
         medoids=medoids,
         mirror_closed=mirror_closed,
