@@ -50,7 +50,7 @@ def match(bank: PoseBank, people: People, **settings: Any) -> Matches:
     >>> import posebank as pb
     >>> data = pb.sample_data()
     >>> pb.match(data.bank, data.people, k=5)
-    <Matches: 6 people, 5 candidates each, mean error 0...>
+    <Matches: 6 people, 5 candidates each, mean error 0.0... of the person's size>
     """
     _warn_of_compiling()
     matches, rejected = matching.match(bank, people, MatchSettings(**settings))
