@@ -127,11 +127,11 @@ def _this_process() -> dict[str, Any]:
 
 def _holder(path: Path) -> str:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        age = max(0, round(time.time() - float(told["since"])))
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        age = max(0, round(time.time() - float(holder["since"])))
         return (
-            f"being written by {told['user']} on {told['host']}, process {told['pid']}, for "
-            f"{age} s ({told['command']})"
+            f"being written by {holder['user']} on {holder['host']}, process {holder['pid']}, for "
+            f"{age} s ({holder['command']})"
         )
     except (OSError, ValueError, KeyError, TypeError):  # it has just begun, or just ended
         return "being written by another process"

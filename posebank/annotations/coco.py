@@ -125,9 +125,9 @@ def read_coco(
     for layout, rows in _by_layout(layouts, points):
         found = np.array([points[row] for row in rows])
         ours = [J[joint] for joint in layout.position]
-        theirs = list(layout.position.values())
-        joints_2d[np.ix_(rows, ours)] = found[:, theirs, :2]
-        state[np.ix_(rows, ours)] = states[found[:, theirs, 2].astype(int)]
+        columns = list(layout.position.values())
+        joints_2d[np.ix_(rows, ours)] = found[:, columns, :2]
+        state[np.ix_(rows, ours)] = states[found[:, columns, 2].astype(int)]
         seen = found[:, list(layout.face), 2:] > 0
         with np.errstate(invalid="ignore"):
             total = np.where(seen, found[:, list(layout.face), :2], 0).sum(axis=1)

@@ -149,8 +149,10 @@ def read_coco_file(path: Path, joints: Mapping[str, str | int] | None = None) ->
     }
     categories = dict(_categories(raw.get("categories"), joints))
     if categories and all(category.reason for category in categories.values()):
-        said = "; ".join(f"category {c.name!r}: {c.reason}" for c in categories.values())
-        raise SourceError(path, f"expected a category of people with keypoints, found {said:.600}")
+        reasons = "; ".join(f"category {c.name!r}: {c.reason}" for c in categories.values())
+        raise SourceError(
+            path, f"expected a category of people with keypoints, found {reasons:.600}"
+        )
     return CocoFile(path, raw, images, categories, entries, joints)
 
 

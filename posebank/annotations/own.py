@@ -59,9 +59,9 @@ class _Rows:
         """The joints among named keypoints; what is not a joint is counted as left out."""
         key = tuple(names)
         if key not in self._layouts:
-            here = {j: k for j, k in self._chosen.items() if k in names}
+            present = {j: k for j, k in self._chosen.items() if k in names}
             exact: dict[str, str | int] = {name: name for name in names if name in J}
-            self._layouts[key] = layout_of(names, exact | here)
+            self._layouts[key] = layout_of(names, exact | present)
         layout = self._layouts[key]
         assert layout is not None
         if not layout.position:

@@ -212,8 +212,10 @@ def _unwritable(folder: Path, error: OSError) -> SettingsError:
 
 def _generator_version() -> str:
     """Hash of the code that generates the data."""
-    here = Path(__file__).parent
-    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()
+    package = Path(__file__).parent
+    return hashlib.sha256(
+        b"".join(p.read_bytes() for p in sorted(package.glob("*.py")))
+    ).hexdigest()
 
 
 def _clips(n: int, dataset: str, rng: np.random.Generator) -> list[Motion]:

@@ -133,16 +133,16 @@ class MeanIntervals:
         self, values: NDArray[np.floating], group: NDArray[np.int64], n_groups: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Sum and count (n, n_groups) of what is drawn together and is of one group."""
-        mine = group >= 0
-        counted = ~np.isnan(values[mine])
-        place = self._cluster[mine] * n_groups + group[mine]
+        in_group = group >= 0
+        counted = ~np.isnan(values[in_group])
+        place = self._cluster[in_group] * n_groups + group[in_group]
         shape = (self._n, n_groups)
 
         def total(weights: NDArray[Any]) -> NDArray[np.float64]:
             sums = np.bincount(place, weights.sum(axis=1), minlength=self._n * n_groups)
             return np.asarray(sums, np.float64).reshape(shape)
 
-        return total(np.where(counted, values[mine], 0)), total(counted)
+        return total(np.where(counted, values[in_group], 0)), total(counted)
 
     def _intervals(
         self, parts: list[NDArray[np.float64]], wholes: list[NDArray[np.float64]]

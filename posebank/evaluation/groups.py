@@ -60,11 +60,11 @@ def protocol_groups(
         owner = _owners(centres[candidates], truth, annotated, sets, margin)
         for which, members in enumerate(sets):
             kept = members[np.isfinite(head_size[members])]
-            mine = candidates[owner == which]
+            of_group = candidates[owner == which]
             groups.append(
                 Group(
-                    np.asarray(predictions.joints_2d[mine], np.float64),
-                    np.asarray(predictions.score[mine], np.float64),
+                    np.asarray(predictions.joints_2d[of_group], np.float64),
+                    np.asarray(predictions.score[of_group], np.float64),
                     np.asarray(truth.joints_2d[kept], np.float64),
                     annotated[kept],
                     head_size[kept],

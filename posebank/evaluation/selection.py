@@ -124,15 +124,15 @@ def select(
     rows = _rows_of(pred_image)
     chosen = np.full(len(true_image), -1, np.int64)
     choose = _pair_up if exclusive else _best_of_each
-    for image, who in _rows_of(true_image).items():
+    for image, people in _rows_of(true_image).items():
         candidates = rows.get(image)
         if candidates is None:
             continue
         first, second = _preferences(
-            rule, pred_2d[candidates], score[candidates], true_2d[who], known[who], min_iou
+            rule, pred_2d[candidates], score[candidates], true_2d[people], known[people], min_iou
         )
         which = choose(first, second)
-        chosen[who] = np.where(which >= 0, candidates[which], -1)
+        chosen[people] = np.where(which >= 0, candidates[which], -1)
     return chosen
 
 

@@ -100,14 +100,14 @@ def _from_source(read: AnnotationSource, people: People, labels: Labels) -> Iter
     label = {person: row for row, person in enumerate(labels.person_id)}
     for number, path in enumerate(again.files):
         file = read_coco_file(path, options.get("joints"))
-        here = np.flatnonzero(again.extras["file"] == number)
-        entries = again.extras["entry"][here].tolist()
-        persons = again.people.person_id[here].tolist()
+        rows_of_file = np.flatnonzero(again.extras["file"] == number)
+        entries = again.extras["entry"][rows_of_file].tolist()
+        persons = again.people.person_id[rows_of_file].tolist()
         rows = {e: label[p] for e, p in zip(entries, persons, strict=True) if p in label}
         splits = _image_splits(file, source, dataset, options)
         for entry, person in zip(entries, persons, strict=True):
             splits[file.entries[entry]["image_id"]] = split[person]
-        content = coco_of_source(file, rows, labels, again.people.take(here))
+        content = coco_of_source(file, rows, labels, again.people.take(rows_of_file))
         for name in sorted(set(splits.values())):
             chosen = {image for image, of in splits.items() if of == name}
             title = f"{path.parent.name}_{path.stem}".strip("_")

@@ -15,7 +15,7 @@ from posebank.errors import SettingsError
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together; process 0 writes the files."""
+    """This process and the group that trains together; process 0 writes the files."""
 
     rank: int
     world_size: int
@@ -75,10 +75,10 @@ def processes(device_name: str) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def mean_over(values: dict[str, float], among: Processes) -> dict[str, float]:
+def mean_over(values: dict[str, float], group: Processes) -> dict[str, float]:
     """Each value's mean over the processes."""
-    if among.world_size == 1:
+    if group.world_size == 1:
         return values
-    tensor = torch.tensor(list(values.values()), dtype=torch.float64, device=among.device)
+    tensor = torch.tensor(list(values.values()), dtype=torch.float64, device=group.device)
     dist.all_reduce(tensor)
-    return dict(zip(values, (tensor / among.world_size).tolist(), strict=True))
+    return dict(zip(values, (tensor / group.world_size).tolist(), strict=True))

@@ -162,17 +162,17 @@ class LCRNet(nn.Module):
             rows = sample_boxes(label, self.settings.boxes_per_image, self.settings.people_fraction)
             candidates, label, person = candidates[rows], label[rows], person[rows]
             on_people = label > 0
-            who = person[on_people]
+            owner = person[on_people]
             boxes.append(candidates)
             classes.append(label)
             wanted.append(
                 regression_targets(
-                    candidates[on_people], label[on_people], who, target, self.anchors
+                    candidates[on_people], label[on_people], owner, target, self.anchors
                 )
             )
-            joint_weights.append(self._joint_weights(target, who, label[on_people]))
+            joint_weights.append(self._joint_weights(target, owner, label[on_people]))
             box_weight = torch.ones(len(label), device=label.device)
-            box_weight[on_people] = target.person_weight[who]
+            box_weight[on_people] = target.person_weight[owner]
             box_weights.append(box_weight)
         shared = self.box_features(maps, boxes, batch.image_sizes)
         logits = self.classifier(shared)

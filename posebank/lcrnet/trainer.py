@@ -143,11 +143,11 @@ def train(
         If the settings contradict each other or the machine.
     """
     start_time = time.perf_counter()
-    with processes(settings.device) as among:
-        if settings.images_per_batch % (settings.accumulate * among.world_size):
+    with processes(settings.device) as group:
+        if settings.images_per_batch % (settings.accumulate * group.world_size):
             raise SettingsError(
                 f"images_per_batch: expected a multiple of accumulate x processes = "
-                f"{settings.accumulate} x {among.world_size}, got {settings.images_per_batch}"
+                f"{settings.accumulate} x {group.world_size}, got {settings.images_per_batch}"
             )
         data = PoseShards(shards, "train", settings.min_trust)
         if len(data) == 0:
@@ -158,10 +158,10 @@ def train(
         _warn_of_small_classes(data, anchors)
         images = TrainingImages(data, anchor_tensors(anchors, settings.upper_body), settings)
         validation = None
-        if settings.validation_images and among.is_first:
+        if settings.validation_images and group.is_first:
             validation = Validation.of(shards, settings.validation_images)
-        training = _started(images.anchors, run, settings, among, resume)
-        _loop(training, images, run, among, validation, progress)
+        training = _started(images.anchors, run, settings, group, resume)
+        _loop(training, images, run, group, validation, progress)
     table = pd.DataFrame(training.history)
     last = table.tail(max(1, len(table) // 10)).drop(columns=["iteration", "learning_rate"]).mean()
     return TrainResult(
@@ -193,7 +193,7 @@ def _loop(
     training: _Training,
     images: TrainingImages,
     run: Path,
-    among: Processes,
+    group: Processes,
     validation: Validation | None,
     progress: Callable[[int, int], None] | None,
 ) -> None:
@@ -203,7 +203,7 @@ def _loop(
     loader = DataLoader(
         images,
         batch_sampler=Batches(
-            len(images), settings, training.iteration, among.rank, among.world_size
+            len(images), settings, training.iteration, group.rank, group.world_size
         ),
         collate_fn=list,
         num_workers=settings.num_workers,
@@ -211,16 +211,16 @@ def _loop(
     )
     writer = SummaryWriter(str(run / "tensorboard"), purge_step=training.iteration)
     training.network.train()
-    if progress and among.is_first:
+    if progress and group.is_first:
         progress(training.iteration, settings.iterations)
     for examples in loader:
         rate = learning_rate(training.iteration, settings)
         set_learning_rate(training.optimizer, rate)
-        losses = mean_over(_update(training, examples, run, among), among)
+        losses = mean_over(_update(training, examples, run, group), group)
         row = {"iteration": training.iteration, "learning_rate": rate, **losses}
         training.history.append(row)
         training.iteration += 1
-        if among.is_first:
+        if group.is_first:
             for name, value in row.items():
                 if name != "iteration":
                     writer.add_scalar(name, value, row["iteration"])
@@ -230,7 +230,7 @@ def _loop(
             ):
                 if validation is not None:
                     # The processes work alike, but only this one predicts.
-                    cpu_seconds += (time.process_time() - started) * among.world_size
+                    cpu_seconds += (time.process_time() - started) * group.world_size
                     row = {
                         "iteration": training.iteration,
                         "images": training.iteration * settings.images_per_batch,
@@ -245,18 +245,18 @@ def _loop(
                 shown = training_pictures(training.predicts, examples[:_N_PICTURES])
                 for number, picture in enumerate(shown):
                     writer.add_image(f"training/{number}", picture, training.iteration)
-        if progress and among.is_first:
+        if progress and group.is_first:
             progress(training.iteration, settings.iterations)
     writer.close()
 
 
 def _update(
-    training: _Training, examples: Sequence[Example], run: Path, among: Processes
+    training: _Training, examples: Sequence[Example], run: Path, group: Processes
 ) -> dict[str, float]:
     """One step of the optimizer on a batch, in ``accumulate`` passes; the mean losses."""
-    settings, device = training.model.settings, among.device
+    settings, device = training.model.settings, group.device
     # Sampling and dropout draw from here. A seed for each iteration makes a resumed run exact.
-    seed = np.random.SeedSequence([settings.seed, 3, training.iteration, among.rank])
+    seed = np.random.SeedSequence([settings.seed, 3, training.iteration, group.rank])
     torch.manual_seed(int(seed.generate_state(1)[0]))
     training.optimizer.zero_grad(set_to_none=True)
     sums: dict[str, float] = {}
@@ -274,7 +274,7 @@ def _update(
             # One transfer from the device for all of them, and the check for NaN with it.
             values = torch.stack([*losses.values(), total]).detach().cpu().tolist()
             if not math.isfinite(values[-1]):
-                _abort(training, examples, run, values[-1], among)
+                _abort(training, examples, run, values[-1], group)
             torch.autograd.backward(training.scaler.scale(total))
         for name, value in zip(losses, values[:-1], strict=True):
             sums[name] = sums.get(name, 0.0) + value / settings.accumulate
@@ -301,7 +301,7 @@ def _synchronised(network: nn.Module, now: bool) -> AbstractContextManager[None]
 
 
 def _abort(
-    training: _Training, examples: Sequence[Example], run: Path, loss: float, among: Processes
+    training: _Training, examples: Sequence[Example], run: Path, loss: float, group: Processes
 ) -> None:
     path = run / BAD_BATCH
     with atomic_path(path) as temporary:
@@ -317,22 +317,22 @@ def _abort(
         torch.save({**state, "model": training.model.state_dict()}, temporary)
     names = ", ".join(example.image_id for example in examples)
     raise PosebankError(
-        f"iteration {training.iteration}, process {among.rank}: expected a finite loss, found "
+        f"iteration {training.iteration}, process {group.rank}: expected a finite loss, found "
         f"{loss}; the batch is in {path}: {names}"
     )
 
 
 def _started(
-    anchors: AnchorTensors, run: Path, settings: TrainSettings, among: Processes, resume: bool
+    anchors: AnchorTensors, run: Path, settings: TrainSettings, group: Processes, resume: bool
 ) -> _Training:
     """A new network, or the one of the run's checkpoint."""
     torch.manual_seed(settings.seed)
-    model = LCRNet(anchors, settings).to(among.device)
+    model = LCRNet(anchors, settings).to(group.device)
     if settings.start_from:
         path = Path(settings.start_from)
         load_weights(model, read_checkpoint(path), path)
     optimizer = make_optimizer(model, settings)
-    scaler = torch.amp.GradScaler(among.device.type, enabled=settings.precision == "float16")
+    scaler = torch.amp.GradScaler(group.device.type, enabled=settings.precision == "float16")
     training = _Training(model, model, optimizer, scaler, average_of(model, settings), [], [])
     path = run / CHECKPOINT
     run.mkdir(parents=True, exist_ok=True)
@@ -348,10 +348,10 @@ def _started(
             training.average.n_averaged.fill_(state["iteration"])
         training.iteration, training.history = state["iteration"], state["history"]
         training.validation = state["validation"]
-    elif among.is_first:
+    elif group.is_first:
         save_checkpoint(run / INITIAL, model, 0)
-    if among.world_size > 1:
-        devices = [among.device] if among.device.type == "cuda" else None
+    if group.world_size > 1:
+        devices = [group.device] if group.device.type == "cuda" else None
         # Every anchor-pose's regressor has gradients, zero ones if no box is of its class: the
         # outputs of all are computed. So no parameter goes unused.
         training.network = DistributedDataParallel(model, device_ids=devices)

@@ -49,15 +49,15 @@ def matching_error(
     if by not in BY:
         raise SettingsError(f"by: expected one of {', '.join(BY)}, found {by!r}")
     where = {p: i for i, p in enumerate(people.person_id)}
-    who = people.take(np.array([where[p] for p in matches.person_id], dtype=np.intp))
+    matched = people.take(np.array([where[p] for p in matches.person_id], dtype=np.intp))
     if by == "joint":
         if bank is None:
             raise SettingsError("by: expected a bank beside 'joint', found none")
-        groups = _joints(matches, who, bank)
+        groups = _joints(matches, matched, bank)
     else:
         groups = (
             (name, matches.error_norm[members, 0], matches.error_mm[members, 0])
-            for name, members in _groups(matches, who, by)
+            for name, members in _groups(matches, matched, by)
         )
     rows = []
     for name, norm, mm in groups:
@@ -80,14 +80,14 @@ def _joints(
     scale = matches.scale[:, 0, None, None]
     image = bank.joints_3d[matches.pose_row[:, 0]] @ matches.rotation[:, 0, :2].swapaxes(1, 2)
     image = scale * image + matches.translation[:, 0, None]
-    away = np.linalg.norm(people.joints_2d - image, axis=-1)
+    distance = np.linalg.norm(people.joints_2d - image, axis=-1)
     # RMS residual = error_mm * scale = error_norm * RMS size.
     size = (
         matches.error_mm[:, 0] / 1000 * scale[:, 0, 0] / np.maximum(matches.error_norm[:, 0], 1e-12)
     )
     for j, name in enumerate(JOINT_NAMES):
         seen = annotated[:, j]
-        yield name, away[seen, j] / size[seen], 1000 * away[seen, j] / scale[seen, 0, 0]
+        yield name, distance[seen, j] / size[seen], 1000 * distance[seen, j] / scale[seen, 0, 0]
 
 
 def _groups(

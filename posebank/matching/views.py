@@ -123,23 +123,23 @@ class ViewIndex:
 
     def fits(self, settings: MatchSettings, n_poses: int) -> None:
         """Raise ArtefactError unless the index holds the views that the settings ask for."""
-        mine = (self.n_views, self.probes, self.limits, self.seed, self.n_poses)
-        asked = (settings.n_views, settings.probes, settings.limits, settings.seed, n_poses)
-        if mine != asked:
+        settings_then = (self.n_views, self.probes, self.limits, self.seed, self.n_poses)
+        settings_now = (settings.n_views, settings.probes, settings.limits, settings.seed, n_poses)
+        if settings_then != settings_now:
             raise ArtefactError(
                 f"{self.folder}: expected an index with (n_views, probes, limits, seed, poses) = "
-                f"{asked}, found {mine}; build it again"
+                f"{settings_now}, found {settings_then}; build it again"
             )
 
 
 def _uses_gpus(device: str) -> bool:
     """Whether FAISS is to search on GPUs; SettingsError where it should and sees none."""
-    there = device != "cpu" and _faiss().get_num_gpus() > 0
-    if device == "cuda" and not there:
+    has_gpu = device != "cpu" and _faiss().get_num_gpus() > 0
+    if device == "cuda" and not has_gpu:
         raise SettingsError(
             "device: expected a GPU that FAISS can use, found none; use cpu or auto"
         )
-    return there
+    return has_gpu
 
 
 def _shard_name(number: int) -> str:

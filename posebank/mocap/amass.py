@@ -123,10 +123,14 @@ def read_amass_clip(data: bytes, path: Path, options: ReadOptions | None = None)
         betas = _betas(arrays) if options.body_model is not None else np.zeros(0)
     notes: tuple[str, ...] = ()
     if options.body_model is None:
-        body, who, notes = average_adult(), "an average adult (no body model)", (AVERAGE_NOTE,)
+        body, body_name, notes = (
+            average_adult(),
+            "an average adult (no body model)",
+            (AVERAGE_NOTE,),
+        )
     else:
         model = model_for(options.body_model, family, gender, path)
-        body, who = model.rest(betas), f"{model.family} {model.gender}, {model.path}"
+        body, body_name = model.rest(betas), f"{model.family} {model.gender}, {model.path}"
         if len(betas) > model.directions.shape[-1]:
             notes = (f"only {model.directions.shape[-1]} shape coefficients are in the body model",)
     sound = _sound(turns, translation)
@@ -145,7 +149,7 @@ def read_amass_clip(data: bytes, path: Path, options: ReadOptions | None = None)
         "rate_evidence": evidence,
         "axes": f"{up} up in the file, turned to y up",
         "gender": gender,
-        "body": who,
+        "body": body_name,
         "mapping": dict(joint_mapping()),
         "frames_lost": n_bad,
     }

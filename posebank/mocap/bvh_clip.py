@@ -109,17 +109,17 @@ def _sample(joints: NDArray[np.float64]) -> NDArray[np.float64]:
     return joints[:: max(1, len(joints) // _SAMPLE)]
 
 
-def _rate(motion: BvhMotion, asked: float | None) -> tuple[float, str]:
-    if asked is not None:
-        return chosen_rate(motion.path, asked, None)
+def _rate(motion: BvhMotion, chosen: float | None) -> tuple[float, str]:
+    if chosen is not None:
+        return chosen_rate(motion.path, chosen, None)
     seconds = motion.seconds_per_frame()
     return rate_of_frame_time(seconds), f"Frame Time: {seconds:g}"
 
 
-def _match(motion: BvhMotion, asked: JointMap | None) -> JointMatch:
+def _match(motion: BvhMotion, chosen: JointMap | None) -> JointMatch:
     skeleton = motion.skeleton
     try:
-        match = match_joints(skeleton, asked)
+        match = match_joints(skeleton, chosen)
     except KeyError as error:
         raise SourceError(
             motion.path,
@@ -128,7 +128,7 @@ def _match(motion: BvhMotion, asked: JointMap | None) -> JointMatch:
         ) from error
     if match is None:
         raise SourceError(
-            motion.path, not_found("joint", skeleton.joints(), best_guess(skeleton, asked))
+            motion.path, not_found("joint", skeleton.joints(), best_guess(skeleton, chosen))
         )
     return match
 
@@ -197,11 +197,11 @@ def _unit(
     joints: NDArray[np.float64],
     dataset: str,
     convention: str | None,
-    asked: str | None,
+    chosen: str | None,
 ) -> tuple[float, str]:
     """Return the metres in a unit of the file and what it is known from."""
-    if asked is not None:
-        return metres_per_unit(asked), f"{asked} (given by the user)"
+    if chosen is not None:
+        return metres_per_unit(chosen), f"{chosen} (given by the user)"
     if dataset == "poseprior":
         return UNITS["in"], "in (Pose Prior)"
     leg = leg_length(joints)

@@ -122,7 +122,7 @@ def parse_markers(
         used = None
     columns = list(person.columns.values())
     metres, unit = _unit(content, path, options, used)
-    up, said = _up(content, path, options, None if used is None else used.joints(metres))
+    up, up_notes = _up(content, path, options, None if used is None else used.joints(metres))
     markers = shifted_to_y_up(
         metres * np.moveaxis(content.points_of(columns)[0], 0, 1), up.lower().lstrip("+")
     )
@@ -137,7 +137,7 @@ def parse_markers(
         unit=unit,
         up=up,
         lost=_lost_frames(content),
-        notes=(*_settled(content), *said),
+        notes=(*_settled(content), *up_notes),
     )
 
 
@@ -233,7 +233,7 @@ def read_c3d_clip(
         joints = joints[seen]
     sample = joints[:: max(1, len(joints) // _SAMPLE)]
     check_size(sample, path, unit)
-    up, said = _up(content, path, options, sample)
+    up, up_notes = _up(content, path, options, sample)
     lost = list(_lost_frames(content))
     if not seen.all():
         lost.append(
@@ -260,7 +260,7 @@ def read_c3d_clip(
         fps=rate,
         lost=tuple(lost),
         facts=facts,
-        notes=(*_settled(content), *said, *unusual_sizes(sample), *unusual_rate(rate)),
+        notes=(*_settled(content), *up_notes, *unusual_sizes(sample), *unusual_rate(rate)),
     )
 
 
@@ -468,11 +468,11 @@ def _rules(
         missing += [role for role in lacking if role not in missing]
         rules.append(_Rule(joint, {role: every[role] for role in found}))
     if missing:
-        whose = f" of {person.prefix}" if person.prefix else ""
+        of_person = f" of {person.prefix}" if person.prefix else ""
         raise SourceError(
             path,
             "expected the 41-marker set, or that of Plug-in Gait, Helen Hayes or Qualisys, found "
-            f"{len(person.columns)} markers{whose} without {missing_text(missing)}; "
+            f"{len(person.columns)} markers{of_person} without {missing_text(missing)}; "
             "--joints MAP.toml says which markers give a joint",
         )
     return rules

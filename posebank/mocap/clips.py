@@ -31,7 +31,7 @@ class ReadClip:
 
 
 def chosen_rate(
-    path: Path, asked: float | None, known: tuple[float, str] | None
+    path: Path, chosen: float | None, known: tuple[float, str] | None
 ) -> tuple[float, str]:
     """The rate asked for, else the known one, with where it comes from.
 
@@ -40,8 +40,8 @@ def chosen_rate(
     SourceError
         If neither is given.
     """
-    if asked is not None:
-        return float(asked), "given by the user"
+    if chosen is not None:
+        return float(chosen), "given by the user"
     if known is None:
         raise SourceError(path, "expected a known frame rate, found none stated; give --fps")
     return known

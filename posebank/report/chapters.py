@@ -183,18 +183,18 @@ def label_statistics(labels: Labels) -> pd.DataFrame:
     """Return people, completed joints, matching error and trust, by data set."""
     rows = []
     for dataset in sorted(set(labels.dataset)):
-        mine = labels.take(labels.dataset == dataset)
-        completed = mine.state == JointState.COMPLETED
+        of_dataset = labels.take(labels.dataset == dataset)
+        completed = of_dataset.state == JointState.COMPLETED
         rows.append(
             {
                 "dataset": dataset,
-                "people": len(mine),
+                "people": len(of_dataset),
                 "with completed joints": int(completed.any(axis=1).sum()),
                 "completed joints %": 100 * float(completed.mean()),
-                "error mm, mean": float(mine.error_mm.mean()),
-                "error mm, median": float(np.median(mine.error_mm)),
-                "ambiguity mm, median": float(np.median(mine.ambiguity_mm)),
-                "trust, mean": float(mine.trust.mean()),
+                "error mm, mean": float(of_dataset.error_mm.mean()),
+                "error mm, median": float(np.median(of_dataset.error_mm)),
+                "ambiguity mm, median": float(np.median(of_dataset.ambiguity_mm)),
+                "trust, mean": float(of_dataset.trust.mean()),
             }
         )
     return pd.DataFrame(rows)

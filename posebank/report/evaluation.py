@@ -194,10 +194,10 @@ def _figures(
     files = []
     pairs = _pairs(methods)
     if pairs:
-        people, whose, rules = _figure5_people(truth, settings)
+        people, of_people, rules = _figure5_people(truth, settings)
         ppi, nms = (select_poses(kept[name], people, rules) for name in pairs[-1])
         files.append(
-            figure5(ppi, nms, people, folder / "figure5.png", whose=whose, image_of=image_of)
+            figure5(ppi, nms, people, folder / "figure5.png", whose=of_people, image_of=image_of)
         )
     people = truth.take(natural_people(truth))
     if not len(people):

@@ -171,11 +171,13 @@ def _modes(
     if matches is None or people is None or len(labels) == 0:
         return [[] for _ in range(len(labels))]
     place = {person: i for i, person in enumerate(matches.person_id)}
-    mine = matches.take(np.array([place[p] for p in labels.person_id]))
+    of_labels = matches.take(np.array([place[p] for p in labels.person_id]))
     place = {person: i for i, person in enumerate(people.person_id)}
     annotated = people.take(np.array([place[p] for p in labels.person_id]))
-    penalty = camera_penalties(mine.rotation, annotated.dataset, priors)
-    mixture = posterior(bank, mine, annotated.joints_2d, is_annotated(annotated.state), penalty)
+    penalty = camera_penalties(of_labels.rotation, annotated.dataset, priors)
+    mixture = posterior(
+        bank, of_labels, annotated.joints_2d, is_annotated(annotated.state), penalty
+    )
     return [
         [
             {"weight": round(weight, 3), "pose": _millimetres(pose)}

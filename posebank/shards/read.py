@@ -226,15 +226,15 @@ class ShardFiles:
         for column, names in wanted.items():
             if not names:
                 continue
-            here: set[str] = set()
+            present: set[str] = set()
             for part in range(len(self.names)):
-                if names <= here:
+                if names <= present:
                     break
-                here |= self._names(part, column)
-            if not names <= here:
+                present |= self._names(part, column)
+            if not names <= present:
                 raise SettingsError(
-                    f"{self.folder}: expected a {column} among {', '.join(sorted(here))}, found "
-                    f"{', '.join(sorted(names - here))}"
+                    f"{self.folder}: expected a {column} among {', '.join(sorted(present))}, found "
+                    f"{', '.join(sorted(names - present))}"
                 )
 
     def _names(self, part: int, column: str) -> set[str]:

@@ -49,7 +49,7 @@ def annotate(
         Passed on to ``read_annotations``.
     """
     source = source.resolve()
-    asked = {
+    decided = {
         "kind": kind,
         "source": str(source),
         "images_asked": str(images.resolve()) if images else None,
@@ -58,7 +58,7 @@ def annotate(
     stage = Stage(
         workspace,
         "annotations",
-        asked,
+        decided,
         find_section=True,
         sources=lambda: {"source": artefacts.source_stamp(stamped_files(kind, source))},
     )

@@ -228,7 +228,7 @@ def _predict(
     predictor = lcrnet.Predictor.from_checkpoint(checkpoint)
 
     def found(split: str) -> dict[str, Predictions]:
-        def told(done: int, total: int) -> None:
+        def show(done: int, total: int) -> None:
             progress(f"predict {split}", done, total, "images")
 
         return lcrnet.predict_shards(
@@ -237,7 +237,7 @@ def _predict(
             split,
             integrations=integrations,
             settings=settings,
-            progress=told,
+            progress=show,
         )
 
     parts = [found(split) for split in splits]

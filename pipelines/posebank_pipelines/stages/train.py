@@ -57,11 +57,11 @@ def train_network(
     )
     if stage.is_current:
         return stage.result()
-    with lcrnet.processes(settings.device) as among:
-        among.wait()  # until all have seen that there is something to do
-        if among.is_first:
+    with lcrnet.processes(settings.device) as group:
+        group.wait()  # until all have seen that there is something to do
+        if group.is_first:
             _prepare(folder, stage.fingerprint, settings)
-        among.wait()
+        group.wait()
         result = lcrnet.train(
             workspace / "shards",
             load_anchors(workspace),
@@ -70,9 +70,9 @@ def train_network(
             resume=True,
             progress=lambda done, total: progress(f"train {name}", done, total, "iterations"),
         )
-        if among.is_first:
+        if group.is_first:
             stage.finish_in_place(asdict(result))
-        among.wait()
+        group.wait()
     return stage.result()
 
 
