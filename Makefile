@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml
 
 setup: $(STAMP) ## make .venv and install posebank into it
 
-demo: setup ## generate data and do everything with it (about 4 minutes)
+demo: setup ## generate data and do everything with it (4 to 9 minutes)
 	$(POSEBANK) demo --workspace demo-workspace
 
 data: setup ## every stage of CONFIG that is out of date, into WORKSPACE
