@@ -82,7 +82,7 @@ def read_coco(
     joints: Mapping[str, str | int] | None = None,
     proxy_head: bool = False,
 ) -> AnnotationResult:
-    """Everyone with a keypoint in a COCO-form file.
+    """Read everyone with a keypoint in a COCO-form file.
 
     Parameters
     ----------

@@ -98,7 +98,7 @@ class CocoFile:
 
 
 def keypoints_of(entry: Mapping[str, Any]) -> NDArray[np.float64] | None:
-    """Keypoints (n, 3) of an annotation, x, y, v; None if they are no such numbers.
+    """Return the keypoints (n, 3) of an annotation, x, y, v; None if they are no such numbers.
 
     A null v is 0: not labelled.
     """
@@ -200,6 +200,6 @@ def _names(category: Mapping[str, Any]) -> list[str]:
 
 
 def official_name(path: Path) -> str:
-    """``val2017`` of COCO's own file ``person_keypoints_val2017.json``, "" for any other."""
+    """Return ``val2017`` of COCO's own file ``person_keypoints_val2017.json``, "" for any other."""
     match = _OFFICIAL.fullmatch(path.stem)
     return match[2] if match else ""

@@ -56,7 +56,7 @@ def _meet(a: GroupMember, b: GroupMember) -> bool:
 
 
 def group_people(members: Sequence[GroupMember]) -> list[int]:
-    """Number of each person's group: the smallest number of a person in it."""
+    """Return the number of each person's group: the smallest number of a person in it."""
     group = list(range(len(members)))
     for i in range(len(members)):
         for j in range(i):

@@ -165,7 +165,7 @@ def _cameras_near(folder: Path) -> dict[tuple[str, str], PerspectiveCamera]:
 
 
 def h36m_views(source: Path, bad: list[Rejected]) -> Iterator[View]:
-    """Every clip of every camera, in whichever of the forms ``source`` is.
+    """Return every clip of every camera, in whichever of the forms ``source`` is.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def frames_of(view: View, protocol: Protocol, train_step: int) -> tuple[str, NDA
 
 
 def read_h36m(source: Path, *, protocol: str = "p2", train_step: int = 5) -> AnnotationResult:
-    """People of Human3.6M, with measured 3D, as a protocol of the paper takes them.
+    """Return the people of Human3.6M, with measured 3D, as a protocol of the paper takes them.
 
     Images are named ``S9_Walking 1.54138969_000001.jpg``, frames from 1. The source does not say
     which joints are hidden: all count as visible. Frames that the protocol leaves out have one line

@@ -86,7 +86,7 @@ def find_pose_files(source: Path) -> PoseFiles:
 
 
 def read_cdf(path: Path, dimensions: int) -> NDArray[np.float64]:
-    """Variable ``Pose`` of a CDF file as (n, 32, dimensions), in the file's unit.
+    """Return the variable ``Pose`` of a CDF file as (n, 32, dimensions), in the file's unit.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _poses(path: Path, values: NDArray[Any], dimensions: int) -> NDArray[np.floa
 
 
 def read_h5_positions(path: Path) -> NDArray[np.float64]:
-    """Poses (n, 32, 3) in metres, world axes, of one ``3D_positions`` file.
+    """Return the poses (n, 32, 3) in metres, world axes, of one ``3D_positions`` file.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def read_h5_positions(path: Path) -> NDArray[np.float64]:
 
 
 def read_npz_positions(path: Path) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """(subject, action) -> poses (n, 32, 3), metres, world axes, of ``data_3d_h36m.npz``.
+    """Return (subject, action) -> poses (n, 32, 3), metres, world axes, of ``data_3d_h36m.npz``.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def read_npz_positions(path: Path) -> dict[tuple[str, str], NDArray[np.float64]]
 
 
 def find_cameras(folder: Path) -> Path | None:
-    """The camera file in or near a folder of poses."""
+    """Return the camera file in or near a folder of poses."""
     for place in (folder, folder.parent):
         for name in ("cameras.h5", "metadata.xml"):
             if (place / name).is_file():
@@ -181,7 +181,7 @@ def find_cameras(folder: Path) -> Path | None:
 
 
 def read_cameras(path: Path) -> dict[tuple[str, str], PerspectiveCamera]:
-    """(subject ``S9``, camera name) -> camera, from either camera file.
+    """Return (subject ``S9``, camera name) -> camera, from either camera file.
 
     Raises
     ------

@@ -102,7 +102,7 @@ def _measure(joints: NDArray[np.float64]) -> HipOffset:
 
 
 def measure_people(people: People) -> HipOffset:
-    """Hips of annotated people who have hips, shoulders and knees.
+    """Measure the hips of annotated people who have hips, shoulders and knees.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def measure_people(people: People) -> HipOffset:
 
 
 def measure_bank(bank: PoseBank, limits: CameraLimits, rng: np.random.Generator) -> HipOffset:
-    """Hips of MoCap poses, each projected by one random camera, chosen as the people are.
+    """Measure the hips of MoCap poses, each projected by one random camera.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def measure_bank(bank: PoseBank, limits: CameraLimits, rng: np.random.Generator)
 
 
 def correction(annotated: HipOffset, mocap: HipOffset) -> HipCorrection:
-    """The correction that brings annotated hips to where MoCap has them, on average.
+    """Return the correction that brings annotated hips to where MoCap has them, on average.
 
     The place ``h`` of the hips between shoulders and knees becomes MoCap's if the hip centre moves
     by ``h_mocap / h - 1`` of its distance from the shoulders.
@@ -136,7 +136,7 @@ def correction(annotated: HipOffset, mocap: HipOffset) -> HipCorrection:
 
 
 def corrected(people: People, by: HipCorrection) -> People:
-    """People with hips moved; those with a hip or shoulder missing are left as they are.
+    """Return the people with hips moved; those with a hip or shoulder missing are left as they are.
 
     The state of the joints does not change. Missing joints stay at (0, 0).
     """

@@ -217,7 +217,7 @@ def _place(keypoint: str | int, names: Sequence[str], joint: str) -> int:
 
 
 def unnamed_layout(count: int, chosen: Mapping[str, str | int] | None = None) -> Layout | None:
-    """The layout of ``count`` keypoints without names; None if that number says nothing.
+    """Return the layout of ``count`` keypoints without names; None if that number says nothing.
 
     Numbers in ``chosen`` are places in the ``count`` keypoints.
     """
@@ -229,7 +229,7 @@ def unnamed_layout(count: int, chosen: Mapping[str, str | int] | None = None) ->
 
 
 def unlike_people(names: Sequence[str]) -> str:
-    """Why keypoints of these names are not a person's; "" if they may be."""
+    """Say why keypoints of these names are not a person's; "" if they may be."""
     animal = [name for name in names if _ANIMAL.search(_letters(name))]
     if animal:
         return f"not people: its keypoints include {', '.join(animal[:3])}"
@@ -237,7 +237,7 @@ def unlike_people(names: Sequence[str]) -> str:
 
 
 def read_joint_map(path: Path) -> dict[str, str | int]:
-    """``lcrnet13`` joint -> keypoint of a source, from a TOML file.
+    """Return ``lcrnet13`` joint -> keypoint of a source, from a TOML file.
 
     The keys are names of the 13 joints, at the top level or in a table ``[joints]``; the values are
     the source's names or 0-based places.
@@ -255,7 +255,7 @@ def read_joint_map(path: Path) -> dict[str, str | int]:
 
 
 def checked_joint_map(raw: object, where: str) -> dict[str, str | int]:
-    """The map, if it is one.
+    """Return the map, if it is one.
 
     Raises
     ------

@@ -93,7 +93,7 @@ def _image_names(
 
 
 def read_lsp(path: Path, extended: bool, images: Path | None = None) -> AnnotationResult:
-    """Everyone in ``joints.mat`` of LSP, or of LSPE if ``extended``.
+    """Read everyone in ``joints.mat`` of LSP, or of LSPE if ``extended``.
 
     Parameters
     ----------

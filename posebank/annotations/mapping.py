@@ -111,5 +111,5 @@ TO_13: dict[str, str] = {name: name for name in JOINT_NAMES} | {"head": "head_to
 
 
 def positions(names: tuple[str, ...]) -> list[int]:
-    """Position in the source's joints of each of the 13 joints."""
+    """Return the position in the source's joints of each of the 13 joints."""
     return [names.index(TO_13[joint]) for joint in JOINT_NAMES]

@@ -272,17 +272,17 @@ def _unpacked(packed: bytes, order: str, most: int) -> bytes:
 
 
 def records(value: Any) -> list[dict[str, Any]]:
-    """Elements of a struct array, [] for anything else (MATLAB writes an empty one as numbers)."""
+    """Return the elements of a struct array, [] for anything else, such as an empty one."""
     return [r for r in value if isinstance(r, dict)] if isinstance(value, list) else []
 
 
 def record(value: Any) -> dict[str, Any]:
-    """The first element of a struct array, {} if there is none."""
+    """Return the first element of a struct array, {} if there is none."""
     return next(iter(records(value)), {})
 
 
 def number(value: Any) -> float:
-    """A number however MATLAB code left it: number, 1 x 1 array, text; NaN if there is none."""
+    """Return a number that is stored as number, 1 x 1 array or text; NaN if it is none."""
     if isinstance(value, np.ndarray):
         if value.size == 0:
             return np.nan
@@ -294,7 +294,7 @@ def number(value: Any) -> float:
 
 
 def numbers(value: Any) -> list[float]:
-    """The numbers of an array of any shape, [] if it is none."""
+    """Return the numbers of an array of any shape, [] if it is none."""
     if isinstance(value, np.ndarray):
         return [float(v) for v in value.ravel(order="F")]
     return [float(value)] if isinstance(value, int | float) else []

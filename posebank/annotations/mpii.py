@@ -68,7 +68,7 @@ class _Columns:
 def read_points(
     points: Sequence[Mapping[str, Any]],
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], int]:
-    """Joints (16, 2) as in the file, their states (16,), and how many visibilities are empty.
+    """Return the joints (16, 2), their states (16,), and how many visibilities are empty.
 
     A point whose id is no MPII joint, or whose coordinates are no numbers, is left missing. Of two
     points with one id the first is taken.
@@ -155,7 +155,7 @@ def _people(images: list[MpiiImage], where: str) -> AnnotationResult:
 
 
 def read_mpii_mat(path: Path) -> AnnotationResult:
-    """Everyone with a joint in any of the MATLAB files.
+    """Read everyone with a joint in any of the MATLAB files.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def _named(path: Path, annolist: list[dict[str, Any]]) -> list[MpiiImage]:
 
 
 def read_gt_valid(path: Path, mat: dict[str, Any]) -> AnnotationResult:
-    """The people of ``gt_valid.mat``, with the image names of ``valid.json`` beside it.
+    """Return the people of ``gt_valid.mat``, with the image names of ``valid.json`` beside it.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def read_gt_valid(path: Path, mat: dict[str, Any]) -> AnnotationResult:
 
 
 def gt_arrays(path: Path, mat: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Joints (16, 2, n) and whether each is missing (16, n), of ``gt_valid.mat``."""
+    """Return the joints (16, 2, n) and whether each is missing (16, n), of ``gt_valid.mat``."""
     joints, missing = mat.get("pos_gt_src"), mat.get("jnt_missing")
     if not (
         isinstance(joints, np.ndarray)
@@ -245,7 +245,7 @@ def gt_arrays(path: Path, mat: dict[str, Any]) -> tuple[NDArray[np.float64], NDA
 
 
 def gt_head_boxes(path: Path, mat: dict[str, Any]) -> NDArray[np.float64]:
-    """Head boxes (n, 4), x1 y1 x2 y2, 0-based, of ``gt_valid.mat``."""
+    """Return the head boxes (n, 4), x1 y1 x2 y2, 0-based, of ``gt_valid.mat``."""
     boxes = mat.get("headboxes_src")
     if not (
         isinstance(boxes, np.ndarray)

@@ -59,7 +59,7 @@ def _dataset(file: h5py.File, path: Path, name: str, n: int | None, *tail: int) 
 
 
 def read_mpii_h5(path: Path) -> AnnotationResult:
-    """Everyone in a ``valid.h5`` (or ``train.h5``) of the derived HDF5 form.
+    """Read everyone in a ``valid.h5`` (or ``train.h5``) of the derived HDF5 form.
 
     Raises
     ------
@@ -100,7 +100,7 @@ _CSV_NAMES = tuple(
 
 
 def read_mpii_csv(path: Path) -> AnnotationResult:
-    """Everyone in the derived CSV: ``NAME``, ``r ankle_X``, ``r ankle_Y``, ..., ``Scale``.
+    """Read everyone in the derived CSV: ``NAME``, ``r ankle_X``, ``r ankle_Y``, ..., ``Scale``.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def read_mpii_csv(path: Path) -> AnnotationResult:
 def read_csv_rows(
     path: Path, needed: list[str]
 ) -> tuple[list[tuple[int, dict[str, str]]], list[Rejected]]:
-    """Line number and columns of each row; rows of another length are set aside.
+    """Return the line number and columns of each row; rows of another length are set aside.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def read_csv_rows(
 
 
 def read_mpii_json(path: Path) -> AnnotationResult:
-    """Everyone in either of the derived JSON forms.
+    """Read everyone in either of the derived JSON forms.
 
     Raises
     ------

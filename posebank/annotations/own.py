@@ -257,7 +257,7 @@ def _json_person(entry: Any, rows: _Rows, names: Sequence[str] | None) -> dict[s
 def read_own_json(
     path: Path, dataset: str = "own", joints: Mapping[str, str | int] | None = None
 ) -> AnnotationResult:
-    """Everyone in a JSON file ``{"dataset": ..., "people": [...]}``.
+    """Read everyone in a JSON file ``{"dataset": ..., "people": [...]}``.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def _dataset_name(value: Any, otherwise: str, path: Path) -> str:
 def read_own_csv(
     path: Path, dataset: str = "own", joints: Mapping[str, str | int] | None = None
 ) -> AnnotationResult:
-    """Everyone in a CSV file with the columns ``image``, ``r_ankle_x``, ``r_ankle_y``, ...
+    """Read everyone in a CSV file with the columns ``image``, ``r_ankle_x``, ``r_ankle_y``, ...
 
     A joint with no values is missing. ``r_ankle_state`` (visible, occluded, or a number),
     ``split``, ``scale``, ``group`` and ``video`` may be there.

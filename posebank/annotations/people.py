@@ -79,7 +79,7 @@ def make_people(
     stats: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
 ) -> AnnotationResult:
-    """People from the columns a reader filled, with what cannot be used set aside.
+    """Return the people from the columns a reader filled, with what cannot be used set aside.
 
     A joint whose coordinates are no pixel position becomes missing, with a line in ``rejected``; a
     person is set aside if no joint is left, if its image name leaves the image folder, or if its
@@ -226,7 +226,7 @@ def is_safe_name(image: str) -> bool:
 
 
 def summary(people: People) -> dict[str, Any]:
-    """Counts for the manifest and the report: people by split, joints by state."""
+    """Return the counts for the manifest and the report: people by split, joints by state."""
     splits, counts = np.unique(people.split.astype(str), return_counts=True)
     state = people.state
     return {
@@ -245,12 +245,12 @@ def summary(people: People) -> dict[str, Any]:
 
 
 def reasons(rejected: Sequence[Rejected]) -> dict[str, int]:
-    """How often each reason was given; what was found in the single case is left out."""
+    """Count how often each reason was given; what was found in the single case is left out."""
     return dict(Counter(re.sub(r"\[.*\]|'[^']*'", "...", line.reason) for line in rejected))
 
 
 def outside_image(people: People) -> NDArray[np.bool_]:
-    """Annotated joints that lie outside their image (truncated people), shape (n, 13).
+    """Return the annotated joints that lie outside their image (truncated people), shape (n, 13).
 
     False where the size of the image is not known.
     """

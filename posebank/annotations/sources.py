@@ -78,7 +78,7 @@ _SAMPLE = 40  # images looked for to decide between folders
 
 
 def words(name: str) -> list[str]:
-    """The words of a file's or folder's name in lower case, without numbers.
+    """Return the words of a file's or folder's name in lower case, without numbers.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def words(name: str) -> list[str]:
 
 
 def find_files(kind: str, source: Path) -> list[Path]:
-    """The annotation files that ``source`` means.
+    """Return the annotation files that ``source`` means.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def stamped_files(kind: str, source: Path) -> list[Path]:
-    """The annotation files whose change must be noticed, and those that are read beside them.
+    """Return the annotation files whose changes count, and the files read beside them.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def stamped_files(kind: str, source: Path) -> list[Path]:
 
 
 def split_of(file: Path, source: Path) -> str:
-    """The split that an annotation file is of: ``train``, ``val``, ``test``, or "" if unknown.
+    """Return the split of an annotation file: ``train``, ``val``, ``test``, or "" if unknown.
 
     The name of a folder decides (``train``, ``valid``, ``val2017``: of the file's own folder, or of
     one between it and the source); then a whole word of the file's name. ``latest`` is not a test
@@ -167,7 +167,7 @@ def _only(splits: Iterable[str]) -> str:
 
 
 def checked_name(name: str) -> str:
-    """The name of a data set, if it can be one.
+    """Return the name of a data set, if it can be one.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def checked_name(name: str) -> str:
 
 
 def default_name(kind: str, files: Sequence[Path], source: Path) -> str:
-    """The name of the data set in these files, where nobody gave one.
+    """Return the name of the data set in these files, where nobody gave one.
 
     The kind, of MPII, LSP, LSPE and Human3.6M; ``coco`` of a folder of COCO's own files, and
     ``coco_val2017`` of one of them; the stem of a file; of a stem that says nothing (Roboflow's
@@ -209,7 +209,7 @@ def _own(text: str) -> str:
 
 
 def locate_images(names: Sequence[str], file: Path, source: Path) -> tuple[Path | None, list[Path]]:
-    """The folder in which images of these names are.
+    """Return the folder in which images of these names are.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def _image_candidates(file: Path, source: Path) -> Iterator[Path]:
 
 
 def common_root(folders: Sequence[Path]) -> tuple[Path, list[str]]:
-    """The folder that holds all of these, and where in it each is ("." where it is the same)."""
+    """Return the folder that holds all of these, and each one's path in it ("." for itself)."""
     known = [Path(os.path.abspath(folder)) for folder in folders]
     if len(set(known)) == 1:
         return folders[0], ["."] * len(folders)

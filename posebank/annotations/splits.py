@@ -21,7 +21,7 @@ def _unit_hash(text: str) -> float:
 
 
 def split_key(people: People) -> NDArray[np.object_]:
-    """What must stay on one side: the video, or the image where no video is known."""
+    """Return what must stay on one side: the video, or the image where no video is known."""
     return texts(
         f"{dataset}/{video or image}"
         for dataset, video, image in zip(people.dataset, people.video_id, people.image, strict=True)
@@ -29,7 +29,7 @@ def split_key(people: People) -> NDArray[np.object_]:
 
 
 def hashed_split(key: str, val_fraction: float, seed: int) -> str:
-    """``val`` for the given fraction of keys, chosen by their hash, ``train`` for the others.
+    """Return ``val`` for a fraction of the keys, chosen by hash, ``train`` for the others.
 
     Examples
     --------

@@ -225,7 +225,7 @@ assert set(_BUILDERS) == set(BACKBONES)
 
 
 def build_backbone(settings: TrainSettings, *, load_weights: bool = True) -> Backbone:
-    """The backbone of the settings, its first ``frozen_stages`` stages not to be trained.
+    """Return the backbone of the settings, its first ``frozen_stages`` stages not to be trained.
 
     Parameters
     ----------

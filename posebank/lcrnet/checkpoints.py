@@ -37,7 +37,7 @@ def save_checkpoint(path: Path, model: LCRNet, iteration: int, **more: Any) -> N
 
 
 def read_checkpoint(path: Path) -> State:
-    """The content of a checkpoint, on the CPU.
+    """Return the content of a checkpoint, on the CPU.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def read_checkpoint(path: Path) -> State:
 
 
 def network_of(state: State, path: Path) -> LCRNet:
-    """The network that a checkpoint holds.
+    """Return the network that a checkpoint holds.
 
     Raises
     ------

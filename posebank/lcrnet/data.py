@@ -31,7 +31,7 @@ class Example:
 
 
 def augmentation(settings: TrainSettings) -> Augmentation:
-    """The random changes that the settings ask for."""
+    """Return the random changes that the settings ask for."""
     return Augmentation(
         flip=0.5 if settings.mirror else 0.0,
         scale=settings.scale,
@@ -49,7 +49,7 @@ def augmentation(settings: TrainSettings) -> Augmentation:
 def prepare(
     sample: Sample, anchors: AnchorTensors, settings: TrainSettings, rng: np.random.Generator
 ) -> Example:
-    """A sample of ``PoseShards`` as an example, changed at random."""
+    """Return a sample of ``PoseShards`` as an example, changed at random."""
     height, width = sample["image"].shape[-2:]
     zoom = resize_factor(height, width, settings)
     sample = augmentation(settings)(sample, rng, zoom=zoom)

@@ -33,7 +33,7 @@ class Processes:
 
 
 def pick_device(name: str) -> torch.device:
-    """The named device; ``auto`` is a GPU where there is one.
+    """Return the named device; ``auto`` is a GPU where there is one.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def processes(device_name: str) -> Iterator[Processes]:
 
 
 def mean_over(values: dict[str, float], group: Processes) -> dict[str, float]:
-    """Each value's mean over the processes."""
+    """Return each value's mean over the processes."""
     if group.world_size == 1:
         return values
     tensor = torch.tensor(list(values.values()), dtype=torch.float64, device=group.device)

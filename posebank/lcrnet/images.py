@@ -13,7 +13,7 @@ STRIDE = 32
 
 
 def resize_factor(height: int, width: int, settings: TrainSettings) -> float:
-    """Factor by which an image is resized for the network.
+    """Return the factor by which an image is resized for the network.
 
     By Faster R-CNN's rule the shorter side becomes ``short_side``, with ``size = "native"`` the
     image is scaled by ``native_scale``; the longer side becomes ``long_side`` at most.
@@ -25,19 +25,19 @@ def resize_factor(height: int, width: int, settings: TrainSettings) -> float:
 
 
 def network_size(height: int, width: int, settings: TrainSettings) -> tuple[int, int]:
-    """Height and width of an image for the network."""
+    """Return the height and width of an image for the network."""
     factor = resize_factor(height, width, settings)
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def padded_size(height: int, width: int, settings: TrainSettings) -> tuple[int, int]:
-    """Height and width of an image for the network with its padding to multiples of ``STRIDE``."""
+    """Return the height and width of an image padded to multiples of ``STRIDE``."""
     sizes = network_size(height, width, settings)
     return -(-sizes[0] // STRIDE) * STRIDE, -(-sizes[1] // STRIDE) * STRIDE
 
 
 def resized(image: Tensor, settings: TrainSettings) -> tuple[Tensor, float, float]:
-    """Image (3, H, W) uint8 at the network's size, float 0-255, and its x and y factors."""
+    """Resize an image (3, H, W) uint8 for the network: float 0-255, and its x and y factors."""
     height, width = image.shape[-2:]
     size = network_size(height, width, settings)
     pixels = F.resize(image, list(size), antialias=True)

@@ -29,7 +29,7 @@ class Poses:
 def integrate(
     joints_2d: Array, joints_3d: Array, score: Array, settings: IntegrationSettings
 ) -> Poses:
-    """Pose proposals integration (section 3.5, equations 6 and 7).
+    """Integrate pose proposals (section 3.5, equations 6 and 7).
 
     Proposals are grouped by the IoU of the boxes around their 2D joints with the top one of those
     left; within a group, those whose mean 3D joint distance from the top one is below T_3D form a
@@ -73,7 +73,7 @@ def _best(joints_2d: Array, joints_3d: Array, score: Array, most: int) -> Poses:
 
 
 def nms(joints_2d: Array, joints_3d: Array, score: Array, settings: IntegrationSettings) -> Poses:
-    """Non-maximum suppression by the IoU of the boxes around the 2D joints; same arguments."""
+    """Suppress all but the best of overlapping poses; arguments as of ``integrate``."""
     order = np.argsort(-score, kind="stable")
     _, first = np.unique(_groups(_boxes(joints_2d[order]), settings.nms_iou), return_index=True)
     top = order[first]

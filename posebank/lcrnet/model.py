@@ -237,7 +237,7 @@ class LCRNet(nn.Module):
 
 
 def classification_loss(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor:
-    """Equation 3, the log loss of the true class, averaged over the boxes.
+    """Return equation 3, the log loss of the true class, averaged over the boxes.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def classification_loss(logits: Tensor, label: Tensor, weight: Tensor) -> Tensor
 def regression_loss(
     found: Tensor, wanted: Tensor, weight: Tensor, n_boxes: int, beta: float = 1.0
 ) -> Tensor:
-    """Equation 4: smooth L1 (equation 5) summed over joints and coordinates, of boxes on people.
+    """Return the regression loss of boxes on people: a sum of smooth L1 (equations 4, 5).
 
     The sum is divided by the number of all sampled boxes, as in Fast R-CNN. Equation 4 is taken
     to mean ``c_B >= 1``: as printed, ``c_B > 1``, it would leave the first anchor-pose out.

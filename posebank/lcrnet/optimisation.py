@@ -16,7 +16,7 @@ RELATIVE_RATE = "relative_rate"
 
 
 def learning_rate(iteration: int, settings: TrainSettings) -> float:
-    """Learning rate of an iteration: linear warm-up, then by the schedule of the settings."""
+    """Return the learning rate of an iteration: linear warm-up, then the schedule."""
     rate = settings.learning_rate
     if iteration < settings.warm_up:
         return rate * (iteration + 1) / settings.warm_up
@@ -33,7 +33,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def make_optimizer(model: LCRNet, settings: TrainSettings) -> torch.optim.Optimizer:
-    """The optimizer over what is trained, in two groups: the backbone and the rest."""
+    """Return the optimizer over what is trained, in two groups: the backbone and the rest."""
     backbone = {id(parameter) for parameter in model.backbone.parameters()}
     trained = [p for p in model.parameters() if p.requires_grad]
     inner = [p for p in trained if id(p) in backbone]
@@ -57,7 +57,7 @@ def make_optimizer(model: LCRNet, settings: TrainSettings) -> torch.optim.Optimi
 
 
 def average_of(model: LCRNet, settings: TrainSettings) -> AveragedModel | None:
-    """An exponential moving average of the weights, if the settings ask for one.
+    """Return an exponential moving average of the weights, if the settings ask for one.
 
     The statistics of batch normalisation are averaged like the weights.
     """

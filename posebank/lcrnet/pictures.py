@@ -21,7 +21,7 @@ _N_POSES = 3
 
 @torch.no_grad()
 def training_pictures(model: LCRNet, examples: Sequence[Example]) -> list[Tensor]:
-    """A picture (3, H, 3W) uint8 of each example, three panels side by side.
+    """Return a picture (3, H, 3W) uint8 of each example, three panels side by side.
 
     The panels show the true boxes with the labels' joints, the best region proposals, and the
     best poses after integration. The network is left in the mode that it was in.

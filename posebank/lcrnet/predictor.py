@@ -232,7 +232,7 @@ def predict_samples(
     settings: IntegrationSettings | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Predictions]:
-    """As ``predict_shards``, of the images in the given rows of the data set."""
+    """Predict as ``predict_shards`` does, of the images in the given rows of the data set."""
 
     def images() -> Iterator[tuple[str, NDArray[np.uint8]]]:
         for row in rows:

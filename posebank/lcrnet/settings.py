@@ -192,7 +192,7 @@ class TrainSettings:
 
 
 def preset(backbone: str) -> TrainSettings:
-    """Settings that suit a backbone; for vgg16 they are the paper's.
+    """Return the settings that suit a backbone; for vgg16 they are the paper's.
 
     Raises
     ------

@@ -76,7 +76,7 @@ def image_targets(
     size: tuple[int, int],
     ignored: Tensor,
 ) -> ImageTargets:
-    """Boxes and classes of an image's people (sections 3.1 and 4.2, "dealing with truncation").
+    """Return boxes and classes of an image's people (sections 3.1, 4.2).
 
     A person has a full-body box, and with upper-body anchors an upper-body box too; the full-body
     one then only if a lower-limb joint is annotated. Boxes reach beyond the image where the person
@@ -135,7 +135,7 @@ def _in_image(boxes: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.
 
 
 def label_boxes(boxes: Tensor, targets: ImageTargets) -> tuple[Tensor, Tensor]:
-    """Class and person of each box (section 3.1).
+    """Return the class and person of each box (section 3.1).
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def label_boxes(boxes: Tensor, targets: ImageTargets) -> tuple[Tensor, Tensor]:
 
 
 def sample_boxes(classes: Tensor, n_boxes: int, people_fraction: float) -> Tensor:
-    """Rows of ``n_boxes`` random boxes, at most ``people_fraction`` of them on people."""
+    """Return the rows of ``n_boxes`` random boxes, at most ``people_fraction`` on people."""
     people = torch.nonzero(classes > 0).flatten()
     background = torch.nonzero(classes == 0).flatten()
     n_people = min(round(n_boxes * people_fraction), len(people))
@@ -177,7 +177,7 @@ def sample_boxes(classes: Tensor, n_boxes: int, people_fraction: float) -> Tenso
 def regression_targets(
     boxes: Tensor, classes: Tensor, person: Tensor, targets: ImageTargets, anchors: AnchorTensors
 ) -> Tensor:
-    """t = (p~ - a~_c, P - A_c) for boxes on people (section 3.1).
+    """Return t = (p~ - a~_c, P - A_c) for boxes on people (section 3.1).
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def regression_targets(
 def poses_from_regression(
     boxes: Tensor, classes: Tensor, values: Tensor, anchors: AnchorTensors
 ) -> tuple[Tensor, Tensor]:
-    """Inverse of ``regression_targets``: poses in pixels and metres.
+    """Invert ``regression_targets``: poses in pixels and metres.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ class SummedFeatures(nn.Module):
 def summed_features(
     backbone: str, weights: str, *, frozen_norm: bool
 ) -> tuple[SummedFeatures, tuple[float, ...], tuple[float, ...], list[nn.Module]]:
-    """A timm model as a feature extractor.
+    """Return a timm model as a feature extractor.
 
     Parameters
     ----------

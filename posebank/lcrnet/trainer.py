@@ -81,7 +81,7 @@ class _Training:
 
 
 def anchor_tensors(anchors: Anchors, upper_body: bool) -> AnchorTensors:
-    """Anchor-poses as tensors; the upper-body ones only on request.
+    """Return the anchor-poses as tensors; the upper-body ones only on request.
 
     Raises
     ------

@@ -76,12 +76,12 @@ def is_amass_file(path: Path) -> bool:
 
 
 def clip_name(path: Path) -> str:
-    """The name of a clip without what the releases put after it: ``01_01_poses`` is 01_01."""
+    """Return the name of a clip without the releases' suffix: ``01_01_poses`` is 01_01."""
     return _ENDING.sub("", path.stem)
 
 
 def subject_and_name(path: Path, root: Path) -> tuple[str, str]:
-    """Subject and name of a clip of the whole archive: ``CMU/01`` and ``CMU/01/01_01``.
+    """Return subject and name of a clip of the whole archive: ``CMU/01`` and ``CMU/01/01_01``.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ def poses_from_clip(clip: MotionClip, settings: BankSettings) -> tuple[PoseBank,
 
 
 def add_mirrored(bank: PoseBank) -> PoseBank:
-    """The poses and their mirror images (left and right swapped, x reversed), canonical order.
+    """Return the poses and their mirror images, in canonical order.
 
     Examples
     --------

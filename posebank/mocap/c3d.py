@@ -142,7 +142,7 @@ def parse_markers(
 
 
 def joint_centres(motion: MarkerMotion) -> Vectors:
-    """The 13 joints (n_frames, 13, 3) in metres; NaN in frames where a marker was not seen.
+    """Return the 13 joints (n_frames, 13, 3) in metres; NaN in frames where a marker was not seen.
 
     Raises
     ------

@@ -108,7 +108,7 @@ class C3DFile:
 
 
 def texts_of(parameters: Mapping[str, Value], name: str) -> list[str]:
-    """The texts of a parameter; an empty list if it is absent or holds numbers."""
+    """Return the texts of a parameter; an empty list if it is absent or holds numbers."""
     value = parameters.get(name, [])
     if isinstance(value, str):
         return [value]
@@ -116,7 +116,7 @@ def texts_of(parameters: Mapping[str, Value], name: str) -> list[str]:
 
 
 def labels_of(parameters: Mapping[str, Value]) -> list[str]:
-    """Labels of the points: POINT:LABELS, then LABELS2, LABELS3, ... of long lists.
+    """Return the labels of the points: POINT:LABELS, then LABELS2, LABELS3, ... of long lists.
 
     A parameter holds at most 255 texts.
     """
@@ -213,7 +213,7 @@ def parse_c3d(data: bytes, path: Path) -> C3DFile:
 
 
 def parse_c3d_parameters(data: bytes, path: Path) -> Mapping[str, Value]:
-    """The parameters alone; ``data`` may end where the data section begins.
+    """Return the parameters alone; ``data`` may end where the data section begins.
 
     Raises
     ------
@@ -328,7 +328,7 @@ def _value(reader: _Reader, at: int) -> tuple[Value, int]:
 
 
 def number_of(parameters: Mapping[str, Value], name: str, place: int = 0) -> float:
-    """A number of a parameter, NaN if it is absent or text."""
+    """Return a number of a parameter, NaN if it is absent or text."""
     value = parameters.get(name)
     return float(value[place]) if isinstance(value, np.ndarray) and value.size > place else math.nan
 

@@ -71,7 +71,7 @@ _OPTIONAL: Mapping[str, tuple[str, ...]] = {
 
 
 def roles_of(joint: str, roles: Collection[str]) -> tuple[list[str], list[str]]:
-    """The roles among those at hand that a joint is computed from, and those it lacks.
+    """Return the roles among those at hand that a joint is computed from, and those it lacks.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def _sided(role: str, side: str) -> str:
 
 
 def missing_text(roles: Collection[str]) -> str:
-    """The roles by their usual names, such as ``LKNE (L knee)``."""
+    """Return the roles by their usual names, such as ``LKNE (L knee)``."""
     return ", ".join(f"{usual_name(role)} ({role})" for role in roles)
 
 

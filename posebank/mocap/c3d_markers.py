@@ -61,7 +61,7 @@ _SEPARATORS = re.compile(r"[\s_.\-]+")
 
 
 def plain_marker(label: str) -> str:
-    """A marker's name in capitals without separators."""
+    """Return a marker's name in capitals without separators."""
     return _SEPARATORS.sub("", label.strip().lstrip("*")).upper()
 
 
@@ -83,7 +83,7 @@ _ROLES = _roles_by_name()
 
 
 def usual_name(role: str) -> str:
-    """The first name of a role such as ``L knee``, for messages."""
+    """Return the first name of a role such as ``L knee``, for messages."""
     side, _, sided = role.partition(" ")
     if sided in SIDED_ROLES:
         return SIDED_ROLES[sided][0].replace("*", side)

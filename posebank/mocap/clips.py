@@ -33,7 +33,7 @@ class ReadClip:
 def chosen_rate(
     path: Path, chosen: float | None, known: tuple[float, str] | None
 ) -> tuple[float, str]:
-    """The rate asked for, else the known one, with where it comes from.
+    """Return the rate asked for, else the known one, with where it comes from.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from posebank.types import PoseBank
 
 
 def canonical_order(bank: PoseBank) -> NDArray[np.intp]:
-    """Rows sorted by data set, clip, frame and mirrored: the order of a bank on disk."""
+    """Return the rows sorted by data set, clip, frame and mirrored: the order of a bank on disk."""
     return np.lexsort(
         (bank.mirrored, bank.frame, bank.clip.astype(np.str_), bank.dataset.astype(np.str_))
     )

@@ -9,7 +9,7 @@ from posebank.files import check_regular
 
 
 def read_bytes(path: Path) -> bytes:
-    """All bytes of a file.
+    """Return all bytes of a file.
 
     Raises
     ------

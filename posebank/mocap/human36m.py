@@ -33,7 +33,7 @@ def holds_world_poses(path: Path) -> bool:
 
 
 def clips_in(path: Path) -> list[tuple[str, str]]:
-    """(subject, clip name) of every clip in a file.
+    """Return (subject, clip name) of every clip in a file.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def _sha256(path: Path, _stamp: tuple[int, int]) -> str:
 
 
 def read_h36m_clip(path: Path, name: str, fps: float | None) -> ReadClip:
-    """One clip of a file.
+    """Return one clip of a file.
 
     Raises
     ------

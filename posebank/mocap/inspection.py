@@ -18,7 +18,7 @@ from posebank.mocap.suggestion import suggested_toml
 
 
 def describe_clip(source: ClipSource, *, settings: BankSettings | None = None) -> dict[str, Any]:
-    """Return units, rate, axes, mapping, frames kept and lost, and sizes; ready for JSON.
+    """Return the units, rate, axes, mapping, frames kept and lost, and sizes; ready for JSON.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def suggest_joints(path: Path) -> str:
 
 
 def describe_skeleton(path: Path) -> dict[str, Any]:
-    """Units, orders, bones and mapping of an ASF file; ready for JSON.
+    """Return the units, orders, bones and mapping of an ASF file; ready for JSON.
 
     Raises
     ------

@@ -29,7 +29,7 @@ _ENDS = np.array([(J[a], J[b]) for a, b in RIGID_LIMBS])
 
 
 def limb_lengths(joints: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Lengths (n, 9) of the ``RIGID_LIMBS`` in poses (n, 13, 3), in the unit of the joints."""
+    """Return the lengths (n, 9) of the ``RIGID_LIMBS`` of poses (n, 13, 3), in their unit."""
     return _distances(np.ascontiguousarray(joints, np.float64), _ENDS)
 
 
@@ -46,7 +46,7 @@ def _distances(joints: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[
 
 
 def leg_length(joints: NDArray[np.floating]) -> float:
-    """Median length of shin and thigh together, both sides averaged."""
+    """Return the median length of shin and thigh together, both sides averaged."""
     lengths = limb_lengths(joints)
     legs = [i for i, (a, b) in enumerate(RIGID_LIMBS) if "knee" in a + b]
     return float(np.median(lengths[:, legs].sum(axis=1)) / 2)
@@ -55,7 +55,7 @@ def leg_length(joints: NDArray[np.floating]) -> float:
 def with_limb_lengths(
     joints: NDArray[np.float64], lengths: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Poses (n, 13, 3) whose ``RIGID_LIMBS`` have the given lengths (n, 9), directions kept.
+    """Return the poses (n, 13, 3) with ``RIGID_LIMBS`` of the given lengths (n, 9).
 
     The shoulders and the middle of the hips stay where they are.
     """
@@ -112,7 +112,7 @@ def _direction(v: NDArray[np.float64]) -> NDArray[np.float64]:
 def retargeted(
     joints: NDArray[np.float64], own: NDArray[np.float64], lengths: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Poses of one person (n, 13, 3) on another's limbs, every limb in its direction.
+    """Return the poses of one person (n, 13, 3) on another's limbs, every limb in its direction.
 
     The whole pose is scaled by the ratio of the limbs together, so that the trunk and the head,
     whose lengths are no limb's, follow; then each limb gets its length exactly.

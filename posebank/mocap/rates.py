@@ -76,7 +76,7 @@ _HDM05_RATE = re.compile(r"_(60|120|240)$")  # other numbers there count takes
 
 
 def cmu_rate(name: str) -> tuple[float, str] | None:
-    """Rate of a CMU clip such as ``02_01`` and where it is known from; None for other names."""
+    """Return the rate of a CMU clip such as ``02_01`` and its source; None for others."""
     if not _CMU_CLIP.fullmatch(name):
         return None
     for key in (name, name.partition("_")[0]):
@@ -86,13 +86,13 @@ def cmu_rate(name: str) -> tuple[float, str] | None:
 
 
 def hdm05_rate(name: str) -> tuple[float, str] | None:
-    """Rate at the end of an HDM05 name (``HDM_bd_squat1Reps_012_120``); None where it has none."""
+    """Return the rate at the end of an HDM05 name (``HDM_bd_squat1Reps_012_120``), or None."""
     found = _HDM05_RATE.search(name)
     return (float(found[1]), f"file name: _{found[1]}") if found else None
 
 
 def companion_rate(path: Path) -> tuple[float, str] | None:
-    """Rate stated by a C3D or BVH of the same name beside an AMC; None where there is none."""
+    """Return the rate that a C3D or BVH of the same name beside an AMC states, or None."""
     for suffix in (".c3d", ".C3D"):
         companion = path.with_suffix(suffix)
         if companion.is_file():
@@ -108,7 +108,7 @@ def companion_rate(path: Path) -> tuple[float, str] | None:
 
 
 def rate_of_frame_time(seconds: float) -> float:
-    """Frames per second of a printed frame time: 0.0083333 is 120, not 120.00048."""
+    """Return the frames per second of a printed frame time: 0.0083333 is 120, not 120.00048."""
     rate = 1.0 / seconds
     whole = round(rate)
     return float(whole) if whole and abs(rate - whole) < 2e-3 * whole else rate

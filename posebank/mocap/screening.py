@@ -14,7 +14,7 @@ def jumped_frames(
     short: int,
     usable: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Frames that lie between two jumps, and the takes that jumps divide a clip into.
+    """Return the frames that lie between two jumps, and the takes that jumps divide a clip into.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def jumped_frames(
 
 
 def still_frames(joints: NDArray[np.float64], allowed: int) -> NDArray[np.bool_]:
-    """Frames (n_frames,) beyond the first ``allowed`` of a stretch in which nothing moves."""
+    """Mark frames (n_frames,) after the first ``allowed`` ones without motion."""
     if len(joints) < 2:
         return np.zeros(len(joints), np.bool_)
     rows = np.arange(len(joints))

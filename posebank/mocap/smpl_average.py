@@ -47,7 +47,7 @@ _PELVIS_M = np.array([0.0, -0.22, 0.03])  # from the model's origin, whose trans
 
 
 def average_adult() -> RestBody:
-    """The average adult of both sexes at rest."""
+    """Return the average adult of both sexes at rest."""
     shoulders = _TRUNK + _RAISED - _HIPS_BELOW_PELVIS  # above the pelvis
     at = {
         "pelvis": np.zeros(3),

@@ -67,14 +67,14 @@ class RestBody:
 
 
 def joint_mapping() -> Mapping[str, str]:
-    """``lcrnet13`` name -> where it is on the body."""
+    """Return ``lcrnet13`` name -> where it is on the body."""
     return {name: name for name in JOINT_NAMES} | {"head": "head top, carried by head"}
 
 
 def posed_joints(
     rotations: NDArray[np.float64], translation: NDArray[np.float64], body: RestBody
 ) -> NDArray[np.float64]:
-    """The 13 joints of a body in many poses.
+    """Return the 13 joints of a body in many poses.
 
     Parameters
     ----------

@@ -108,7 +108,7 @@ def _gender(path: Path, folder: Path) -> str:
 
 
 def model_for(folder: Path, family: str, gender: str, path: Path) -> BodyModel:
-    """The model of a clip: of its family, and of its gender or else neutral.
+    """Return the model of a clip: of its family, and of its gender or else neutral.
 
     Parameters
     ----------
@@ -188,5 +188,5 @@ def _shape_count(family: str, n_directions: int) -> int:
 
 
 def model_files(folders: Iterable[Path]) -> list[Path]:
-    """The model files in some folders, of which clips depend."""
+    """Return the model files in some folders, on which clips depend."""
     return sorted({path for folder in folders for path in find_models(folder).values()})

@@ -10,7 +10,7 @@ from posebank.mocap.bank import ClipStats
 
 
 def limbs_by_subject(clips: Iterable[ClipStats]) -> dict[str, dict[str, dict[str, float]]]:
-    """Length of each rigid limb over the clips of each subject, millimetres.
+    """Return the length of each rigid limb over the clips of each subject, millimetres.
 
     Parameters
     ----------

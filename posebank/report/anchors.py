@@ -25,7 +25,7 @@ _UPPER = indices(UPPER_BODY)
 
 
 def anchors_picture(anchors: Anchors, path: Path, n: int | None = None) -> Path:
-    """PNG of the full-body anchor-poses with the most poses; all of them by default.
+    """Return a PNG of the full-body anchor-poses with the most poses; all of them by default.
 
     Each is seen by the camera, in its box, and from a side, all at one scale, with its
     ``anchor_id`` and the number of its poses. Where there are upper-body anchor-poses, their box
@@ -42,7 +42,7 @@ def anchors_picture(anchors: Anchors, path: Path, n: int | None = None) -> Path:
 def poses_picture(
     poses: NDArray[np.floating], titles: Sequence[str], path: Path, *, boxes: Sequence[str] = ()
 ) -> Path:
-    """PNG of 3D poses (n, 13, 3), metres, camera axes: by the camera and from a side, one scale.
+    """Return a PNG of 3D poses (n, 13, 3), metres, camera axes, from the camera and a side.
 
     Parameters
     ----------

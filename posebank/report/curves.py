@@ -18,7 +18,7 @@ _BINS = 40
 
 
 def training_picture(metrics: pd.DataFrame, path: Path) -> Path:
-    """PNG with a panel for every number that a training run has recorded, over its iterations.
+    """Return a PNG with a panel for each number of a training run, over its iterations.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def training_picture(metrics: pd.DataFrame, path: Path) -> Path:
 
 
 def histogram(values: Mapping[str, NDArray[np.floating]], path: Path) -> Path:
-    """PNG with a histogram of each named array of numbers."""
+    """Return a PNG with a histogram of each named array of numbers."""
     figure = new_figure(4.5 * len(values), 2.6)
     for ax, (name, numbers) in zip(
         figure.subplots(1, len(values), squeeze=False).flat, values.items(), strict=True
@@ -72,7 +72,7 @@ def histogram(values: Mapping[str, NDArray[np.floating]], path: Path) -> Path:
 
 
 def draw_pckh_curves(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
-    """PCKh over the threshold (Figure 6 left), a curve for each table ``threshold``, ``pckh``."""
+    """Draw PCKh over the threshold (Figure 6 left), a curve for each table (``threshold``, ``pckh``)."""
     for name, curve in curves.items():
         ax.plot(curve["threshold"], curve["pckh"].astype(float), label=name)
     ax.set_xlabel("normalized distance (head sizes)")

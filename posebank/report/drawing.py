@@ -39,7 +39,7 @@ SIDE = View(np.pi * 7 / 18, np.pi / 18)
 
 
 def view_axes(view: View) -> NDArray[np.float64]:
-    """Rotation (3, 3) from camera axes to the viewer's own: right, down, away."""
+    """Return the rotation (3, 3) from camera axes to the viewer's own: right, down, away."""
     ca, sa = np.cos(view.azimuth), np.sin(view.azimuth)
     ce, se = np.cos(view.elevation), np.sin(view.elevation)
     right = np.array([ca, 0.0, sa])
@@ -48,7 +48,7 @@ def view_axes(view: View) -> NDArray[np.float64]:
 
 
 def bones(joints: NDArray[Any]) -> tuple[NDArray[np.float64], list[str]]:
-    """Segments (n_bones, 2, d) of a pose (13, d) and their colours; the neck is drawn too."""
+    """Return the segments (n_bones, 2, d) of a pose (13, d), with the neck, and their colours."""
     joints = np.asarray(joints, np.float64)
     segments, colours = [], []
     for a, b in LIMBS:
@@ -215,7 +215,7 @@ def draw_floor(
 
 
 def frame_axes(ax: Axes, seen: NDArray[np.float64], *, square: float | None = None) -> None:
-    """Limits, aspect and y axis (downwards) for points (..., 2 or 3) seen by the viewer.
+    """Return the limits, aspect and y axis (downwards) for points (..., 2 or 3) seen by the viewer.
 
     square : least half-width and half-height of the frame, so that several panels share a scale.
     """

@@ -124,14 +124,14 @@ def _pairs(methods: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def caption(name: str, settings: EvaluationSettings) -> str:
-    """Caption of one of the paper's tables."""
+    """Return the caption of one of the paper's tables."""
     if not settings.bootstrap:
         return CAPTIONS[name]
     return f"{CAPTIONS[name]}; ours with {100 * settings.confidence:g}% intervals"
 
 
 def natural_people(truth: GroundTruth) -> NDArray[np.bool_]:
-    """People (n,) of section 4.2: MPII's; of truth without MPII, everybody but Human3.6M's."""
+    """Return the people (n,) of section 4.2: MPII's, or without MPII all but Human3.6M's."""
     mpii = truth.dataset == "mpii"
     return np.asarray(mpii if mpii.any() else truth.dataset != "h36m", bool)
 
@@ -143,7 +143,7 @@ def paper_tables(
     truth: GroundTruth,
     settings: EvaluationSettings,
 ) -> dict[str, pd.DataFrame]:
-    """The paper's tables that the ground truth allows, its rows beside ours.
+    """Return the paper's tables that the ground truth allows, its rows beside ours.
 
     A protocol of Human3.6M of which many frames are missing stays out.
     """

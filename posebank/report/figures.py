@@ -48,7 +48,7 @@ class SelectedPoses:
 def select_poses(
     predictions: Predictions, people: GroundTruth, settings: EvaluationSettings
 ) -> SelectedPoses:
-    """The pose that is selected for each person."""
+    """Return the pose that is selected for each person."""
     scored = score_people(predictions, people, settings)
     found = scored.selected >= 0
     flat = np.full((len(people), N_JOINTS, 2), np.nan)
@@ -67,7 +67,7 @@ def figure5(
     whose: str = "person",
     image_of: ImageOf = no_image,
 ) -> Path:
-    """PNG of every person's 3D error, in the order of the PPI's error, and four of the poses.
+    """Return a PNG of every person's 3D error, sorted by PPI's, and four of the poses.
 
     Blue: PPI, rising. Green: NMS for the same person. Red: PPI after rigid alignment. The people
     shown are those that the paper picks: NMS is right already, PPI helps most, alignment helps
@@ -187,7 +187,7 @@ def figure6(
     *,
     threshold: float = 0.5,
 ) -> Path:
-    """PNG: PCKh over the threshold, and per-pose PCKh over the rarity of the pose.
+    """Return a PNG of PCKh over the threshold, and per-pose PCKh over the rarity of the pose.
 
     Right: people are ordered by the distance to the closest anchor-pose, and their own PCKh is
     averaged over a window of a tenth of them.
@@ -243,7 +243,7 @@ def figure7(
     threshold: float = 0.5,
     n: int = 8,
 ) -> Path:
-    """PNG of detections: the image with every 2D pose, and all 3D poses in one scene.
+    """Return a PNG of detections: the image with every 2D pose, and all 3D poses in one scene.
 
     Half of the images have several people, half have one. They are not picked by eye: of each half
     the images at equal steps from the best to the worst PCKh are shown, with that number. Of the

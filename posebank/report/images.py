@@ -20,11 +20,11 @@ ImageOf = Callable[[str], NDArray[np.uint8] | None]
 
 
 def no_image(image_id: str) -> None:
-    """No image is at hand."""
+    """Return None: no image is at hand."""
 
 
 def find_image(roots: Mapping[str, Path], dataset: str, name: str) -> NDArray[np.uint8] | None:
-    """Image of a data set, None where its folder is not given or the image cannot be read."""
+    """Return an image of a data set; None without its folder or if it cannot be read."""
     if dataset not in roots:
         return None
     try:
@@ -34,7 +34,7 @@ def find_image(roots: Mapping[str, Path], dataset: str, name: str) -> NDArray[np
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of its own (inches), apart from any window or notebook."""
+    """Return a figure of its own (inches), apart from any window or notebook."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -48,7 +48,7 @@ def save_figure(figure: Figure, path: Path, dpi: int = 110) -> Path:
 
 
 def images_in_folders(roots: Mapping[str, Path]) -> ImageOf:
-    """Images that lie in the folder of their data set; an ``image_id`` is ``dataset/image``."""
+    """Return images from the folders of data sets; ``image_id`` is ``dataset/image``."""
 
     def image_of(image_id: str) -> NDArray[np.uint8] | None:
         dataset, _, name = image_id.partition("/")
@@ -58,7 +58,7 @@ def images_in_folders(roots: Mapping[str, Path]) -> ImageOf:
 
 
 def images_in_shards(folder: Path) -> ImageOf:
-    """Images in the shards: their bytes, or the file that stands in for them.
+    """Return images in the shards: their bytes, or the file that stands in for them.
 
     Raises
     ------

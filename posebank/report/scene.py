@@ -43,7 +43,7 @@ def displacements(
     height: float,
     focal: float | None = None,
 ) -> NDArray[np.float64]:
-    """Where each body's centre is in camera axes, (n, 3) metres (caption of Figure 7).
+    """Return where each body's centre is in camera axes, (n, 3) metres (caption of Figure 7).
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def _weak_perspective(
 def prediction_picture(
     image: Path | NDArray[np.uint8], predictions: Predictions, path: Path
 ) -> Path:
-    """PNG: the image with the 2D poses, and all 3D poses in one scene from two sides.
+    """Return a PNG of the image with the 2D poses, and all 3D poses in one scene from two sides.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def _pick(labels: Labels, n: int, seed: int) -> NDArray[np.int64]:
 def label_sheet(
     labels: Labels, image_roots: Mapping[str, Path], path: Path, n: int = 8, seed: int = 0
 ) -> Path:
-    """PNG of ``n`` labelled people: 2D pose on the image, 3D pose from the front and a side.
+    """Return a PNG of ``n`` people: 2D pose on the image, 3D pose from front and side.
 
     Completed joints are hollow and their bones dashed. About half of the people have some. Where an
     image is not at hand the 2D pose is drawn on grey.
@@ -104,7 +104,7 @@ def match_picture(
     image: NDArray[np.uint8] | None = None,
     label: Labels | None = None,
 ) -> Path:
-    """PNG of the first person and its matches: each reprojected on the query, and from a side.
+    """Return a PNG of the first person's matches, on the query and from a side.
 
     The first column is the person, or its label where that is given: with completed joints, and in
     3D.
@@ -142,7 +142,7 @@ def match_picture(
 
 
 def facing_the_camera(joints: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A pose (13, 3) of the MoCap world in the axes of a level camera before it, hips at 0."""
+    """Return a MoCap pose (13, 3) in the axes of a level camera in front, hips at 0."""
     heading = heading_angle(joints, J["r_hip"], J["l_hip"])
     # At heading 0 the right hip is towards +x: the camera of azimuth 0 would stand behind.
     pose = joints @ camera_rotation(np.pi - heading, 0.0).T
@@ -150,7 +150,7 @@ def facing_the_camera(joints: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def clip_picture(clip: MotionClip, path: Path, n: int = 6) -> Path:
-    """PNG of ``n`` frames of a clip, evenly spaced, each from its front, its left and above.
+    """Return a PNG of ``n`` evenly spaced frames of a clip, from front, left and above.
 
     The front is the person's own, from the hips; up is the world's, so that a wrong vertical shows.
     """
@@ -183,7 +183,7 @@ def clip_picture(clip: MotionClip, path: Path, n: int = 6) -> Path:
 
 
 def shard_sheet(folder: Path, path: Path, n: int = 12) -> Path:
-    """PNG of ``n`` images spread over the shards, with every person's box, 2D pose and anchor.
+    """Return a PNG of ``n`` images of the shards with boxes, 2D poses and anchors.
 
     Images are read as a training run reads them: the bytes, or the path that stands in for them.
     """
