@@ -72,7 +72,7 @@ def histogram(values: Mapping[str, NDArray[np.floating]], path: Path) -> Path:
 
 
 def draw_pckh_curves(ax: Axes, curves: Mapping[str, pd.DataFrame]) -> None:
-    """Draw PCKh over the threshold (Figure 6 left), a curve for each table (``threshold``, ``pckh``)."""
+    """Draw PCKh (Figure 6 left), a curve for each table (``threshold``, ``pckh``)."""
     for name, curve in curves.items():
         ax.plot(curve["threshold"], curve["pckh"].astype(float), label=name)
     ax.set_xlabel("normalized distance (head sizes)")
