@@ -120,6 +120,7 @@ def test_every_setting_of_the_anchors(workspace: Path) -> None:
         "restarts": 2,
         "medoids": True,
         "mirror_closed": True,
+        "algorithm": "posebank",
         "seed": 3,
         "mirrored": False,
         "rotation_deg": 0.0,
