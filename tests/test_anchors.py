@@ -88,7 +88,7 @@ def test_the_number_of_threads_does_not_matter(monkeypatch: pytest.MonkeyPatch) 
     points = random_poses(40_000, 2).reshape(40_000, -1)
     found = []
     for n_threads in (1, 3):
-        monkeypatch.setattr(blocks, "_n_cores", lambda n=n_threads: n)
+        monkeypatch.setattr(blocks, "n_threads", lambda n=n_threads: n)
         found.append(kmeans(points, 7, restarts=2, seed=1))
     np.testing.assert_array_equal(found[0].centers, found[1].centers)
     np.testing.assert_array_equal(found[0].labels, found[1].labels)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import errno
+import gc
 import importlib
 import warnings
 
@@ -87,6 +89,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run; turn a PosebankError, a refusal of the operating system and a signal into a line."""
         end_on_sigterm()
+        atexit.register(gc.freeze)  # Python would look through two thousand modules as it ends
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from posebank.errors import Rejected, SettingsError
 from posebank.lcrnet import IntegrationSettings
 from posebank.mocap.options import UP_AXES, ReadOptions, metres_per_unit, read_joint_map
+from posebank.threads import n_cores
 from posebank_cli.progress import progress
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import StageResult
@@ -137,7 +137,7 @@ def cluster(function: Callable[..., Any]) -> Callable[..., Any]:
     function = click.option(
         "--workers",
         type=click.IntRange(min=1),
-        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        default=n_cores(),
         show_default="one per core",
         help="Worker processes on this machine.",
     )(function)

@@ -13,6 +13,8 @@ from multiprocessing import forkserver, resource_tracker
 from types import FrameType
 from typing import NoReturn
 
+from posebank.threads import n_threads
+
 PARENT = "POSEBANK_PARENT"
 """Environment variable with the process id of the fork server's parent."""
 
@@ -41,7 +43,7 @@ def start_fork(parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def start_fork_server(environment: Mapping[str, object]) -> None:
+def start_fork_server(environment: Mapping[str, str]) -> None:
     """Start multiprocessing's fork server such that it and its children end with this process.
 
     A spawned worker could set that up only after its imports, which take seconds; a child of the
@@ -52,13 +54,33 @@ def start_fork_server(environment: Mapping[str, object]) -> None:
     environment : mapping
         Variables that the server and its children have besides those of this process.
     """
-    os.environ.update({name: str(value) for name, value in environment.items()})
     forkserver.set_forkserver_preload(["posebank_pipelines.fork_server", "distributed"])
-    os.environ[PARENT] = str(os.getpid())
-    try:
+    with environment_of_children({**environment, PARENT: str(os.getpid())}):
         forkserver.ensure_running()
+
+
+@contextmanager
+def environment_of_children(environment: Mapping[str, str]) -> Iterator[None]:
+    """Give the processes that are started in the body these variables; restore them after it."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
     finally:
-        del os.environ[PARENT]
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def threads_of_workers(workers: int) -> dict[str, str]:
+    """Return variables that share the threads of this process among worker processes.
+
+    Every worker would otherwise start as many threads as this process may use.
+    """
+    share = str(max(1, n_threads() // workers))
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), share)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -87,22 +109,3 @@ def held_back(*signals: signal.Signals) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def sigterm_later() -> Iterator[None]:
-    """Let SIGTERM take effect after the body; the processes that it starts get theirs at once.
-
-    ``held_back`` would keep the signal from those processes for good, and they are ended by it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _frame: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    if came:
-        signal.raise_signal(signal.SIGTERM)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import uuid
 from collections import deque
@@ -20,7 +21,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from posebank.errors import PosebankError, SettingsError
-from posebank_pipelines.processes import held_back, sigterm_later, start_fork, start_fork_server
+from posebank_pipelines.processes import (
+    environment_of_children,
+    held_back,
+    start_fork,
+    start_fork_server,
+    threads_of_workers,
+)
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
@@ -41,9 +48,11 @@ class Progress(Protocol):
 # On macOS the system's own libraries do not survive a fork.
 _CAN_FORK = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
 
-_BY_FORK_SERVER = {"distributed.worker.multiprocessing-method": "forkserver"}
+_METHOD = "distributed.worker.multiprocessing-method"
+_VARIABLES = "distributed.nanny.pre-spawn-environ"
 
 _POLL_S = 1.0  # how often the state of the cluster is looked at
+_KILL_AGAIN_S = 0.05  # between two rounds of killing the workers of a cluster that is closed
 _LOST_WORKERS = 3  # times that a task's worker may be lost before it counts as the task's fault
 _RESUME = "the finished partitions are kept: run the same command again to go on"
 
@@ -98,6 +107,7 @@ class Runner:
         self._cluster: LocalCluster | None = None
         self._alone_since: float | None = None
         self._told_alone = False
+        self._others: set[multiprocessing.process.BaseProcess] = set()
         self._at_exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -111,15 +121,34 @@ class Runner:
     ) -> None:
         # Ending the workers is what a signal asks for: another one does not interrupt it.
         with held_back(signal.SIGINT, signal.SIGTERM):
-            if self._cluster is not None and kind is not None:
-                _kill_workers(self._cluster)
-            if self._client is not None:
-                # The scheduler may have gone, and the client not have noticed all of it.
-                with suppress(TimeoutError, OSError, RuntimeError):
-                    self._client.close(timeout=2)
-            if self._cluster is not None:
-                self._cluster.close()
+            if kind is None:
+                self._close()
+            else:
+                self._close_at_once()
             self._at_exit.close()
+
+    def _close(self) -> None:
+        if self._client is not None:
+            # The scheduler may have gone, and the client not have noticed all of it.
+            with suppress(TimeoutError, OSError, RuntimeError):
+                self._client.close(timeout=2)
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def _close_at_once(self) -> None:
+        """Kill the local workers; asked to close, busy ones would finish their tasks first.
+
+        Dask waits for those that are starting, so they are killed while it closes the cluster.
+        """
+        for nanny in self._cluster.workers.values() if self._cluster is not None else ():
+            nanny.close_gracefully()  # it starts no other worker instead
+        closing = threading.Thread(target=self._close)
+        closing.start()
+        while closing.is_alive():
+            if self._cluster is not None:
+                for worker in set(multiprocessing.active_children()) - self._others:
+                    worker.kill()
+            closing.join(_KILL_AGAIN_S)
 
     def map(
         self, label: str, function: Callable[..., T], items: Sequence[Any], *common: Any
@@ -221,47 +250,65 @@ class Runner:
             pool.shutdown(cancel_futures=True)
 
     def _connect(self) -> Client:
-        # Imported here, because it takes longer than many a stage that runs in this process.
-        import dask  # noqa: PLC0415
-        from distributed import Client, LocalCluster  # noqa: PLC0415
-
         if self._client is not None:
             return self._client
         _silence_dask()
-        if self.scheduler:
-            try:
-                client = Client(self.scheduler, timeout=self.connect_timeout)
-            except (OSError, ValueError) as error:
-                raise SettingsError(
-                    f"--scheduler {self.scheduler}: no Dask scheduler answers there: {error}"
-                ) from error
-        else:
-            with sigterm_later(), held_back(signal.SIGINT):
+        client = self._connected() if self.scheduler else self._with_local_workers()
+        if find_spec("bokeh") and "dashboard" in client.scheduler_info()["services"]:
+            self.notify(f"dashboard: {client.dashboard_link}")
+        return client
+
+    def _connected(self) -> Client:
+        # Imported here, because it takes longer than many a stage that runs in this process.
+        from distributed import Client  # noqa: PLC0415
+
+        try:
+            self._client = client = Client(self.scheduler, timeout=self.connect_timeout)
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"--scheduler {self.scheduler}: no Dask scheduler answers there: {error}"
+            ) from error
+        self._wait_for_workers(client, 1)
+        return client
+
+    def _with_local_workers(self) -> Client:
+        """Start a scheduler in this process, then the workers, which can be interrupted."""
+        import dask  # noqa: PLC0415
+        from distributed import Client, LocalCluster  # noqa: PLC0415
+        from distributed.system import MEMORY_LIMIT  # noqa: PLC0415
+
+        variables = {name: str(value) for name, value in dask.config.get(_VARIABLES).items()}
+        variables |= threads_of_workers(self.workers)
+        self._others = set(multiprocessing.active_children())
+        with environment_of_children(variables):
+            with held_back(signal.SIGINT):
                 if sys.platform.startswith("linux"):
-                    start_fork_server(dask.config.get("distributed.nanny.pre-spawn-environ"))
-                    self._at_exit.enter_context(dask.config.set(_BY_FORK_SERVER))
+                    start_fork_server(variables)
+                    # Dask sets the variables in this process each time that a worker starts.
+                    chosen = {_METHOD: "forkserver", _VARIABLES: {}}
+                else:
+                    chosen = {_VARIABLES: variables}
+                self._at_exit.enter_context(dask.config.set(chosen))
                 self._cluster = LocalCluster(
-                    n_workers=self.workers,
+                    n_workers=0,
                     threads_per_worker=1,
+                    memory_limit=MEMORY_LIMIT // self.workers,
                     dashboard_address=":0",  # any free port: several runs may share a machine
                     silence_logs=logging.CRITICAL,
                 )
-            client = Client(self._cluster)
-        self._client = client
-        if find_spec("bokeh") and "dashboard" in client.scheduler_info()["services"]:
-            self.notify(f"dashboard: {client.dashboard_link}")
-        if self.scheduler:
-            self._wait_for_workers(client)
+                self._client = client = Client(self._cluster)
+            self._cluster.scale(self.workers)
+            self._wait_for_workers(client, self.workers)
         return client
 
-    def _wait_for_workers(self, client: Client) -> None:
-        if not client.scheduler_info()["workers"]:
+    def _wait_for_workers(self, client: Client, count: int) -> None:
+        if self.scheduler and not client.scheduler_info()["workers"]:
             self.notify(
                 f"waiting up to {self.worker_timeout_s:.0f} s for a worker of {self.scheduler} "
                 f"(dask worker {self.scheduler})"
             )
         try:
-            client.wait_for_workers(1, timeout=self.worker_timeout_s)
+            client.wait_for_workers(count, timeout=self.worker_timeout_s)
         except TimeoutError as error:
             raise self._no_worker() from error
 
@@ -352,18 +399,12 @@ class Runner:
         return PosebankError(f"the Dask scheduler {where} has gone; {_RESUME}")
 
     def _no_worker(self) -> PosebankError:
+        if self.scheduler is None:
+            return PosebankError(
+                f"--workers {self.workers}: not all started within {self.worker_timeout_s:.0f} s; "
+                f"{_RESUME}"
+            )
         return PosebankError(
             f"--scheduler {self.scheduler}: no worker for {self.worker_timeout_s:.0f} s; start one "
             f"(dask worker {self.scheduler}); {_RESUME}"
         )
-
-
-def _kill_workers(cluster: LocalCluster) -> None:
-    """Kill the workers of a cluster; asked to close, a busy one would finish its task first."""
-    from distributed.core import Status  # noqa: PLC0415
-
-    for nanny in cluster.workers.values():
-        if nanny.status == Status.running and nanny.pid:
-            nanny.close_gracefully()  # it starts no other worker instead
-            with suppress(ProcessLookupError):
-                os.kill(nanny.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)

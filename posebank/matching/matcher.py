@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ from posebank.matching.viewfree.decide import TOLERANCE
 from posebank.matching.viewfree.refine import refine_poses
 from posebank.matching.views import ViewIndex, view_rotations
 from posebank.skeleton import N_JOINTS
+from posebank.threads import n_threads
 from posebank.types import Matches, People, PoseBank
 
 if TYPE_CHECKING:
@@ -147,6 +149,7 @@ def _views(
     product = (r[:, [0, 1, 2, 0, 0, 1]] * r[:, [0, 1, 2, 1, 2, 2]]).sum(axis=0)
     squares = np.ascontiguousarray(product * [[1], [1], [1], [2], [2], [2]], np.float32)
     block = max(1, _SCORES // len(bank))
+    numba.set_num_threads(min(n_threads(), numba.get_num_threads()))
     for group in queries.groups():
         if index is not None and queries.mask[group[0]].all():
             group = _from_index(bank, queries, group, settings, index, best)  # noqa: PLW2901
