@@ -31,13 +31,13 @@ LYING = CameraLimits(-np.pi / 2, np.pi / 2, np.pi / 3)
 LIMITS = {"limits": CameraLimits(), "free": CameraLimits.free(), "side": SIDEWAYS, "roll": LYING}
 
 
-@pytest.fixture
-def on_torch(monkeypatch):
-    """``match`` as on a GPU, on torch's CPU device."""
+@pytest.fixture(params=["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+def on_torch(monkeypatch, request):
+    """``match`` as on a GPU, on torch's CPU device, and on a GPU where there is one."""
 
     def search(bank: PoseBank, people, settings: MatchSettings) -> Matches:
         with monkeypatch.context() as patch:
-            patch.setattr(matcher, "gpu", lambda _name: torch.device("cpu"))
+            patch.setattr(matcher, "gpu", lambda _name: torch.device(request.param))
             return match(bank, people, settings)[0]
 
     return search

@@ -55,20 +55,25 @@ def pick_device(name: str) -> torch.device:
 def processes(device_name: str) -> Iterator[Processes]:
     """Join the other processes of ``torchrun``, if there are any, and leave them at the end.
 
-    Within another such context nothing is joined or left.
+    More processes than GPUs share them: one process alone keeps a GPU waiting for the work that
+    is done image by image. Within another such context nothing is joined or left.
     """
     device = pick_device(device_name)
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
         yield Processes(0, 1, device)
         return
+    backend = "gloo"
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        n_devices = torch.cuda.device_count()
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % n_devices)
         torch.cuda.set_device(device)
+        if int(os.environ.get("LOCAL_WORLD_SIZE", world_size)) <= n_devices:
+            backend = "nccl"  # it refuses two processes on one GPU
     if dist.is_initialized():
         yield Processes(dist.get_rank(), world_size, device)
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group(backend)
     try:
         yield Processes(dist.get_rank(), world_size, device)
     finally:

@@ -28,14 +28,13 @@ def training_pictures(model: LCRNet, examples: Sequence[Example]) -> list[Tensor
     """
     was_training = model.training
     model.eval()
-    device = model.mean.device
-    images = [example.image.to(device) for example in examples]
+    images = [example.image for example in examples]
     regions = model.regions(images)
     proposed = model.propose(images, IntegrationSettings())
     model.train(was_training)
     pictures = []
     for example, boxes, proposals in zip(examples, regions, proposed, strict=True):
-        image = example.image.round().clamp(0, 255).to(torch.uint8)
+        image = example.image.cpu()
         poses = integrate(
             proposals.joints_2d.cpu().numpy(),
             proposals.joints_3d.cpu().numpy(),
@@ -43,7 +42,9 @@ def training_pictures(model: LCRNet, examples: Sequence[Example]) -> list[Tensor
             IntegrationSettings(max_poses=_N_POSES),
         )
         panels = [
-            _with_poses(_with_boxes(image, example.targets.boxes), example.targets.joints_2d),
+            _with_poses(
+                _with_boxes(image, example.targets.boxes.cpu()), example.targets.joints_2d.cpu()
+            ),
             _with_boxes(image, boxes[:_N_PROPOSALS].cpu()),
             _with_poses(image, torch.from_numpy(poses.joints_2d)),
         ]

@@ -29,7 +29,7 @@ from posebank.lcrnet.checkpoints import (
     read_checkpoint,
     save_checkpoint,
 )
-from posebank.lcrnet.data import Batches, Example, TrainingImages
+from posebank.lcrnet.data import Batch, Batches, Example, TrainingImages
 from posebank.lcrnet.devices import Processes, mean_over, processes
 from posebank.lcrnet.model import LCRNet
 from posebank.lcrnet.optimisation import (
@@ -205,7 +205,7 @@ def _loop(
         batch_sampler=Batches(
             len(images), settings, training.iteration, group.rank, group.world_size
         ),
-        collate_fn=list,
+        collate_fn=Batch.of,
         num_workers=settings.num_workers,
         pin_memory=False,
     )
@@ -213,7 +213,8 @@ def _loop(
     training.network.train()
     if progress and group.is_first:
         progress(training.iteration, settings.iterations)
-    for examples in loader:
+    for batch in loader:
+        examples = batch.examples(group.device)
         rate = learning_rate(training.iteration, settings)
         set_learning_rate(training.optimizer, rate)
         losses = mean_over(_update(training, examples, run, group), group)
@@ -267,8 +268,8 @@ def _update(
         with _synchronised(training.network, last_part):
             with _autocast(settings, device):
                 losses = training.network(
-                    [example.image.to(device, non_blocking=True) for example in part],
-                    [example.targets.to(device) for example in part],
+                    [example.image for example in part],
+                    [example.targets for example in part],
                 )
             total: Tensor = torch.stack(list(losses.values())).sum() / settings.accumulate
             # One transfer from the device for all of them, and the check for NaN with it.
