@@ -67,6 +67,7 @@ def _write(artefact: Path, kind: str, records: Records, schema: Any) -> None:
                 f"{kind}-{number:05d}.parquet",
                 to_table(records.take(slice(start, start + _PART_ROWS)), schema),
                 section=kind,
+                row_group_rows=1024 if kind == "annotations" else _PART_ROWS,
             )
             for number, start in enumerate(range(0, len(records), _PART_ROWS))
         ]

@@ -37,7 +37,7 @@ from posebank.artefact_kinds import KINDS
 from posebank.errors import ArtefactError, Rejected, SourceError
 from posebank.files import check_regular, read_json
 from posebank.locks import writer_lock
-from posebank.parquet import damage_in, read_parquet
+from posebank.parquet import damage_in, read_slice
 from posebank.schemas import SCHEMAS
 
 T = TypeVar("T")
@@ -676,19 +676,16 @@ def _rows_of(
     for part in manifest.tables:
         low, high = max(start - first, 0), min(stop - first, part.rows)
         if low < high:
-            tables.append(_read_part(artefact, part, schema).slice(low, high - low))
+            tables.append(_read_part(artefact, part, schema, low, high))
         first += part.rows
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _read_part(artefact: Path, part: Part, schema: pa.Schema) -> pa.Table:
+def _read_part(artefact: Path, part: Part, schema: pa.Schema, start: int, stop: int) -> pa.Table:
     path = part_path(artefact, part)
     with damage_in(path):
         _check_hash(path, part.sha256, check_regular(path).st_mtime_ns)
-        table = read_parquet(path, schema.names)
-        if table.num_rows != part.rows:
-            raise ValueError(f"expected {part.rows} rows, found {table.num_rows}")
-        return table.cast(schema)
+        return read_slice(path, start, stop, schema.names, part.rows).cast(schema)
 
 
 @lru_cache(maxsize=4096)

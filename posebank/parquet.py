@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,41 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         table = pq.read_table(path, columns=names, page_checksum_verification=True)
         table.validate(full=True)
         return table
+
+
+def read_slice(
+    path: Path, start: int, stop: int, columns: Sequence[str], expected_rows: int
+) -> pa.Table:
+    """Return some rows of a Parquet file, of which only their row groups are read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    start, stop : int
+        First row, and the row after the last.
+    columns : sequence of str
+        Names of the columns to read.
+    expected_rows : int
+        Number of rows that the whole file should have.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is missing or damaged, has no such column or another number of rows.
+    """
+    with damage_in(path), open_parquet(path) as file:
+        if file.metadata.num_rows != expected_rows:
+            raise ValueError(f"expected {expected_rows} rows, found {file.metadata.num_rows}")
+        rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        ends = list(accumulate(rows))
+        needed = [g for g, end in enumerate(ends) if start < end and end - rows[g] < stop]
+        table = file.read_row_groups(needed, list(columns))
+        table.validate(full=True)
+        first = ends[needed[0]] - rows[needed[0]] if needed else start
+        if table.num_rows < stop - first:
+            raise ValueError(f"expected {stop - first} rows, found {table.num_rows}")
+        return table.slice(start - first, stop - start)
 
 
 def read_row(path: Path, row: int, columns: Sequence[str] | None = None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from posebank import artefacts, schemas
 from posebank.errors import ArtefactError, Rejected
+from posebank.parquet import read_slice
 from posebank.skeleton import J
 from posebank.types import (
     Anchors,
@@ -479,11 +480,11 @@ def test_rows_are_of_one_version(tmp_path, monkeypatch):
     assert expected == artefacts.read_table(artefact, "anchors").slice(2, 4)
     read, seen = artefacts._read_part, []
 
-    def slow(folder, part, schema):
+    def slow(folder, part, schema, start, stop):
         seen.append(part.name)
         if len(seen) == 2:
             write(artefact, {"b": 7, "a": 2})
-        return read(folder, part, schema)
+        return read(folder, part, schema, start, stop)
 
     monkeypatch.setattr(artefacts, "_read_part", slow)
     table = artefacts.read_table(artefact, "anchors")
@@ -595,3 +596,32 @@ def test_labels_from_people_and_their_3d_pose():
     np.testing.assert_array_equal(labels.joints_3d, pose.astype(np.float32))
     np.testing.assert_array_equal(labels.camera_translation, [[3, 4]] * 2)
     np.testing.assert_array_equal(labels.camera_rotation, [np.eye(3)] * 2)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 11), (0, 4), (3, 4), (3, 9), (4, 8), (10, 11)])
+def test_only_the_row_groups_of_the_wanted_rows_are_read(tmp_path, start, stop):
+    table = pa.table({"a": list(range(11)), "b": [str(i) * 3 for i in range(11)]})
+    path = tmp_path / artefacts.write_part(tmp_path, "a.parquet", table, row_group_rows=4).name
+    assert read_slice(path, start, stop, ["b"], 11) == table.select(["b"]).slice(
+        start, stop - start
+    )
+    data = bytearray(path.read_bytes())
+    with pq.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(i) for i in range(3)]
+        assert [group.num_rows for group in groups] == [4, 4, 3]
+        last = groups[2].column(0)
+    at = last.dictionary_page_offset or last.data_page_offset
+    data[at + last.total_compressed_size - 2] ^= 1  # damage in rows 8 to 10 alone
+    path.write_bytes(data)
+    if stop <= 8:
+        assert read_slice(path, start, stop, ["a"], 11).num_rows == stop - start
+    else:
+        with pytest.raises(ArtefactError, match=r"a\.parquet: damaged part"):
+            read_slice(path, start, stop, ["a"], 11)
+
+
+def test_a_part_with_another_number_of_rows_is_damaged(tmp_path):
+    table = pa.table({"a": [1, 2, 3]})
+    path = tmp_path / artefacts.write_part(tmp_path, "a.parquet", table).name
+    with pytest.raises(ArtefactError, match="expected 4 rows, found 3"):
+        read_slice(path, 0, 2, ["a"], 4)

@@ -92,15 +92,19 @@ class Build:
     rejected: Sequence[Rejected] = ()
     stats: Mapping[str, Any] = field(default_factory=dict)
 
-    def write(self, name: str, table: pa.Table) -> None:
-        """Write one Parquet part."""
-        self.parts.append(artefacts.write_part(self.staging, name, table, section=self.section))
+    def write(self, name: str, table: pa.Table, **options: Any) -> None:
+        """Write one Parquet part; options are those of ``artefacts.write_part``."""
+        self.parts.append(
+            artefacts.write_part(self.staging, name, table, section=self.section, **options)
+        )
 
-    def write_records(self, records: Records, schema: pa.Schema, part_rows: int) -> None:
+    def write_records(
+        self, records: Records, schema: pa.Schema, part_rows: int, **options: Any
+    ) -> None:
         """Write records as parts named after the section, ``part_rows`` rows each."""
         for number, start in enumerate(range(0, len(records), part_rows)):
             rows = records.take(slice(start, start + part_rows))
-            self.write(f"{self.section}-{number:05d}.parquet", to_table(rows, schema))
+            self.write(f"{self.section}-{number:05d}.parquet", to_table(rows, schema), **options)
 
     def partitions(
         self,

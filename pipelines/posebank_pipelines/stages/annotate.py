@@ -15,6 +15,7 @@ from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult, images_stamp
 
 _PART_ROWS = 1 << 14
+_READ_ROWS = 1024  # matching and labelling read that many people at a time
 
 
 def annotate(
@@ -88,7 +89,7 @@ def annotate(
             build.settings["images_stamp"] = images_stamp(
                 result.images.resolve(), result.people.image
             )
-        build.write_records(result.people, ANNOTATIONS, _PART_ROWS)
+        build.write_records(result.people, ANNOTATIONS, _PART_ROWS, row_group_rows=_READ_ROWS)
         build.rejected, build.stats = result.rejected, {**result.stats, "notes": notes}
     return stage.result()
 
