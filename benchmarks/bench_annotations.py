@@ -5,11 +5,12 @@ python benchmarks/bench_annotations.py mpii        the nested struct against ``v
 python benchmarks/bench_annotations.py hips        hips of each data set against MoCap's
 python benchmarks/bench_annotations.py forms       made-up files in every form: read, set aside
 python benchmarks/bench_annotations.py speed       a file as large as MPII's, LSPE; memory
-python benchmarks/bench_annotations.py fuzz 20000  mutated files: only PosebankError
+python benchmarks/bench_annotations.py fuzz 20000 0  mutated files and seed: only PosebankError
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import resource
@@ -370,14 +371,28 @@ def fuzz(n: int, seed: int) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
-    what = sys.argv[1] if len(sys.argv) > 1 else "sources"
+def main() -> None:
+    """Do one experiment."""
     jobs: dict[str, Callable[[], dict[str, Any]]] = {
         "sources": sources,
         "mpii": mpii,
         "hips": hips,
-        "speed": speed,
         "forms": forms,
-        "fuzz": lambda: fuzz(int(sys.argv[2]), int(sys.argv[3])),
+        "speed": speed,
+        "fuzz": lambda: fuzz(options.files, options.seed),
     }
-    report("annotations_" + "_".join([what, *sys.argv[3:]]), jobs[what]())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiment", nargs="?", choices=jobs, default="sources")
+    parser.add_argument("files", nargs="?", type=int, default=20_000, help="of fuzz")
+    parser.add_argument("seed", nargs="?", type=int, default=0, help="of fuzz")
+    options = parser.parse_args()
+    name = f"annotations_{options.experiment}"
+    if options.experiment == "fuzz":
+        name += f"_{options.seed}"
+    report(name, jobs[options.experiment]())
+
+
+if __name__ == "__main__":
+    main()

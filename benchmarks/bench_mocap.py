@@ -8,6 +8,7 @@ matrix product per bone and frame; both are timed on one core in this process.
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import sys
@@ -272,6 +273,8 @@ def _exhaustive(poses: np.ndarray, limit: float) -> int:
 
 
 def main() -> None:
+    """Measure everything."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     if not SHARED_DATA.is_dir():
         sys.exit(f"expected real clips in {SHARED_DATA}, found none")
     report(
