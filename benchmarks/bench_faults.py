@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -487,22 +488,25 @@ _WRITER = """
 import shutil, sys, time
 from pathlib import Path
 from posebank import artefacts
-target, times = Path(sys.argv[1]), int(sys.argv[4])
+target = Path(sys.argv[1])
 versions = [Path(sys.argv[2]), Path(sys.argv[3])]
-for number in range(times):
+for number, _ in enumerate(sys.stdin):  # a replacement for each line
+    begin = time.monotonic()
     made = artefacts.read_manifest(versions[number % 2], "shards")
     with artefacts.staging_folder(target) as staging:
         for part in made.parts:
             shutil.copyfile(versions[number % 2] / part.name, staging / part.name)
         artefacts.commit(staging, target, "shards", made.parts, made.sections)
-    time.sleep(0.05)
+    print(begin, time.monotonic(), flush=True)
 """
 
 
 def readers(options: argparse.Namespace) -> None:
     """Replace shards under a data loader with two workers and ``inspect``: one version or an error.
 
-    The two versions are copies of the source's shards whose people's trust is 0.25 and 0.75.
+    The two versions are copies of the source's shards whose people's trust is 0.25 and 0.75. While
+    each read runs, the shards are replaced at a random moment; replacements that did not overlap
+    the read are not counted.
     """
     from torch.utils.data import DataLoader  # noqa: PLC0415
 
@@ -514,9 +518,18 @@ def readers(options: argparse.Namespace) -> None:
     for folder, trust in zip(versions, (0.25, 0.75), strict=True):
         _shards_of_trust(options.source / "shards", folder, trust, options.images)
     target = options.scratch / "shards"
-    command = [sys.executable, "-c", _WRITER, str(target), *map(str, versions)]
-    _run(*command, "1")
-    writer = subprocess.Popen([*command, str(options.replacements)])
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(target), *map(str, versions)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    to_writer, from_writer = writer.stdin, writer.stdout
+
+    def replace_shards() -> None:
+        print(file=to_writer, flush=True)
 
     def loaded() -> set[float]:
         shards = PoseShards(target, decode=False)
@@ -527,18 +540,38 @@ def readers(options: argparse.Namespace) -> None:
         facts = inspect(target)
         return {*facts["contents"]["trust"].values(), *map(hash, facts["damaged"])}
 
-    total: Counter[str] = Counter(replacements=options.replacements)
-    while writer.poll() is None:
-        for read in (loaded, inspected):
-            try:
-                seen = read()
-            except (ArtefactError, RuntimeError) as error:
-                if "made again" not in str(error):
-                    raise
-                total[f"{read.__name__}: clear errors"] += 1
-            else:
-                total[f"{read.__name__}: {'one version' if len(seen) == 1 else 'mixed'}"] += 1
-    print(json.dumps(total))
+    def outcome(read: Callable[[], set[float]]) -> str:
+        try:
+            seen = read()
+        except (ArtefactError, RuntimeError) as error:
+            if "made again" not in str(error):
+                raise
+            return "clear errors"
+        return "one version" if len(seen) == 1 else "mixed"
+
+    replace_shards()
+    from_writer.readline()
+    rng = random.Random(options.seed)
+    for read in (loaded, inspected):
+        start = time.monotonic()
+        total: Counter[str] = Counter({"undisturbed " + outcome(read): 1})
+        usual = time.monotonic() - start
+        while total["replacements during a read"] < options.replacements:
+            timer = threading.Timer(rng.uniform(0, usual), replace_shards)
+            start = time.monotonic()
+            timer.start()
+            what = outcome(read)
+            end = time.monotonic()
+            timer.join()
+            begin, done = map(float, from_writer.readline().split())
+            if begin < end and done > start:
+                total["replacements during a read"] += 1
+                total[what] += 1
+            elif what == "mixed":
+                total["mixed, after it"] += 1
+        print(json.dumps({read.__name__: total, "usual_s": round(usual, 2)}), flush=True)
+    to_writer.close()
+    writer.wait()
 
 
 def _shards_of_trust(source: Path, folder: Path, trust: float, images: int) -> None:
