@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from posebank.artefacts import find_manifest, read_manifest, read_rows, read_table, settings_of
 from posebank.schemas import from_table, matches_from_table
-from posebank.types import Anchors, LabelKeys, Labels, Matches, People, PoseBank
+from posebank.types import Anchors, LabelKeys, Labels, Matches, People, PoseBank, Records
+
+R = TypeVar("R", bound=Records)
 
 
 def content(workspace: Path, kind: str) -> str:
@@ -79,17 +81,26 @@ def label_keys(workspace: Path) -> LabelKeys:
     return from_table(LabelKeys, read_table(workspace / "labels", "labels", names))
 
 
-def label_rows(workspace: Path, rows: NDArray[np.int64]) -> Labels:
+def label_rows(workspace: Path, rows: NDArray[np.integer]) -> Labels:
     """Read the labels in these rows, in this order; one part is held in memory at a time."""
+    return _scattered_rows(Labels, workspace / "labels", "labels", rows)
+
+
+def scattered_people(workspace: Path, rows: NDArray[np.integer]) -> People:
+    """Read the people in these rows, in this order; one part is held in memory at a time."""
+    return _scattered_rows(People, workspace / "annotations", "annotations", rows)
+
+
+def _scattered_rows(cls: type[R], folder: Path, kind: str, rows: NDArray[np.integer]) -> R:
     ascending = np.sort(rows)
-    found, first = [], 0
-    for part in read_manifest(workspace / "labels", "labels").tables:
+    found, first = [from_table(cls, read_rows(folder, kind, 0, 0))], 0
+    for part in read_manifest(folder, kind).tables:
         low, high = np.searchsorted(ascending, [first, first + part.rows])
         if low < high:
-            table = read_rows(workspace / "labels", "labels", first, first + part.rows)
-            found.append(from_table(Labels, table.take(ascending[low:high] - first)))
+            table = read_rows(folder, kind, first, first + part.rows)
+            found.append(from_table(cls, table.take(ascending[low:high] - first)))
         first += part.rows
-    return Labels.concat(found).take(np.searchsorted(ascending, rows))
+    return cls.concat(found).take(np.searchsorted(ascending, rows))
 
 
 def count_datasets(workspace: Path, kind: str) -> dict[str, int]:

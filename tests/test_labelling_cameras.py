@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matching_oracle import people_from, random_bank, random_people
 
+from posebank import artefacts
 from posebank.errors import SettingsError
 from posebank.geometry.camera_prior import SIGMA, CameraPrior
 from posebank.geometry.cameras import CameraLimits, camera_rotation, elevation_roll
@@ -25,6 +26,7 @@ from posebank.labelling.camera_prior import (
 from posebank.labelling.completion import project
 from posebank.labelling.known_people import TruthSettings, simulate_people
 from posebank.matching import MatchSettings, match
+from posebank.schemas import ANNOTATIONS, to_table
 from posebank.skeleton import is_annotated
 from posebank.types import texts
 
@@ -117,6 +119,31 @@ def test_people_of_the_fit_are_the_best_annotated(monkeypatch):
     chosen = calibration_people(people, "lspe")
     assert sorted(is_annotated(chosen.state).sum(axis=1)) == sorted(np.sort(count)[-3:])
     assert len(calibration_people(people, "mpii")) == 0
+
+
+def test_people_of_the_fit_are_found_without_reading_all(tmp_path, monkeypatch):
+    from posebank.labelling import camera_prior
+    from posebank_pipelines import cameras
+
+    monkeypatch.setattr(camera_prior, "CALIBRATION_PEOPLE", 4)
+    monkeypatch.setattr(cameras, "_READ_ROWS", 3)
+    people = random_people(23)
+    datasets = ["lspe", "mpii", "nobody"]
+    people = replace(people, dataset=texts("lspe" if i % 3 else "mpii" for i in range(23)))
+    folder = tmp_path / "annotations"
+    with artefacts.staging_folder(folder) as staging:
+        parts = []
+        for start, stop in ((0, 8), (8, 9), (9, 23)):
+            table = to_table(people.take(slice(start, stop)), ANNOTATIONS)
+            name = f"a-{start:02d}.parquet"
+            parts.append(artefacts.write_part(staging, name, table, row_group_rows=5))
+        artefacts.commit(staging, folder, "annotations", parts, {"a": artefacts.Section("test")})
+    found = cameras._calibration_people(tmp_path, datasets)
+    for dataset, some in zip(datasets, found, strict=True):
+        expected = calibration_people(people, dataset)
+        assert some.person_id.tolist() == expected.person_id.tolist()
+        np.testing.assert_array_equal(some.joints_2d, expected.joints_2d)
+    assert [len(some) for some in found] == [4, 4, 0]
 
 
 def test_matching_prefers_likely_cameras(bank):

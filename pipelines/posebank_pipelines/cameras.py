@@ -6,23 +6,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from posebank import artefacts
 from posebank.errors import SettingsError
 from posebank.geometry.camera_prior import CameraPrior
 from posebank.labelling.camera_prior import (
     GIVEN,
     FittedCameras,
-    calibration_people,
+    calibration_rows,
     describe_prior,
     fit_cameras,
     preset_prior,
 )
 from posebank.matching import MatchSettings
+from posebank.schemas import column_array
+from posebank.skeleton import is_annotated
 from posebank.types import People
-from posebank.workspace import count_datasets, load_bank, load_people
+from posebank.workspace import count_datasets, load_bank, scattered_people
+from posebank_pipelines.partitions import row_ranges
 from posebank_pipelines.runner import Runner
 
 Priors = dict[str, CameraPrior]
+
+_READ_ROWS = 1 << 14  # people whose joints are counted at a time
 
 
 def camera_name(settings: MatchSettings, camera: str | None) -> str:
@@ -82,8 +91,7 @@ def dataset_priors(
     """
     datasets = list(count_datasets(workspace, "annotations"))
     if camera == "fitted":
-        people = load_people(workspace)
-        chosen = [calibration_people(people, dataset) for dataset in datasets]
+        chosen = _calibration_people(workspace, datasets)
         done = runner.imap(
             "fit cameras",
             _fit,
@@ -101,6 +109,24 @@ def dataset_priors(
     if prior is None:
         return {}, {}
     return dict.fromkeys(datasets, prior), dict.fromkeys(datasets, describe_prior(prior))
+
+
+def _calibration_people(workspace: Path, datasets: list[str]) -> list[People]:
+    """Return the people of each data set that its prior is fitted to.
+
+    Of the others a few bytes are held in memory: the number of joints and the data set.
+    """
+    folder, places = workspace / "annotations", pa.array(datasets)
+    dataset, joints = [np.zeros(0, np.int16)], [np.zeros(0, np.int8)]
+    for start, stop in row_ranges(artefacts.read_manifest(folder, "annotations").rows, _READ_ROWS):
+        table = artefacts.read_rows(folder, "annotations", start, stop, ["dataset", "state"])
+        dataset.append(pc.index_in(table["dataset"], places).to_numpy().astype(np.int16))
+        joints.append(is_annotated(column_array(table, "state")).sum(axis=1, dtype=np.int8))
+    of, count = np.concatenate(dataset), np.concatenate(joints)
+    return [
+        scattered_people(workspace, calibration_rows(of == number, count))
+        for number in range(len(datasets))
+    ]
 
 
 def _fit(people: People, workspace: Path, settings: MatchSettings) -> FittedCameras:

@@ -181,14 +181,29 @@ def _smoothed(values: Array) -> Array:
 def calibration_people(people: People, dataset: str) -> People:
     """Return the people of a data set whose cameras a prior is fitted to.
 
+    They are those of ``calibration_rows``.
+    """
+    joints = is_annotated(people.state).sum(axis=1)
+    return people.take(calibration_rows(people.dataset == dataset, joints))
+
+
+def calibration_rows(eligible: NDArray[np.bool_], joints: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Return the rows, ascending, of the people whose cameras a prior is fitted to.
+
     They are at most ``CALIBRATION_PEOPLE``, those with the most annotated joints, drawn at random
     among equals; people with fewer than ``CALIBRATION_JOINTS`` are left out.
+
+    Parameters
+    ----------
+    eligible : ndarray (n,) of bool
+        The people of the data set.
+    joints : ndarray (n,) of signed int
+        How many annotated joints each person has.
     """
-    count = is_annotated(people.state).sum(axis=1)
-    rows = np.flatnonzero((people.dataset == dataset) & (count >= CALIBRATION_JOINTS))
+    rows = np.flatnonzero(eligible & (joints >= CALIBRATION_JOINTS))
     rows = np.random.default_rng(0).permutation(rows)
-    chosen = rows[np.argsort(-count[rows], kind="stable")[:CALIBRATION_PEOPLE]]
-    return people.take(np.sort(chosen))
+    chosen = rows[np.argsort(-joints[rows], kind="stable")[:CALIBRATION_PEOPLE]]
+    return np.sort(chosen)
 
 
 def fit_cameras(bank: PoseBank, people: People, settings: MatchSettings) -> FittedCameras:
