@@ -55,10 +55,8 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     ArtefactError
         If it is missing, damaged, or has no such column.
     """
-    with damage_in(path):
-        check_regular(path)
-        names = None if columns is None else list(columns)
-        table = pq.read_table(path, columns=names, page_checksum_verification=True)
+    with damage_in(path), open_parquet(path) as file:
+        table = file.read(None if columns is None else list(columns))
         table.validate(full=True)
         return table
 
