@@ -88,7 +88,15 @@ _PERSON = [
         "joints_2d", _F32, "2D joints; (0, 0) where state is 0", shape=_2D, unit="px", frame="image"
     ),
     _field("state", pa.uint8(), "0 missing, 1 visible, 2 occluded, 3 completed", shape=(N_JOINTS,)),
-    _field("head_box", _F32, "x1 y1 x2 y2", shape=(4,), unit="px", frame="image", nullable=True),
+    _field(
+        "head_box",
+        _F32,
+        "x1 y1 x2 y2, nulls if unknown",
+        shape=(4,),
+        unit="px",
+        frame="image",
+        nullable=True,
+    ),
     _field("scale", _F32, "person height / 200 px", nullable=True),
     _field("single_person", pa.bool_(), "member of MPII's single-person protocol", nullable=True),
     _field("group_id", _STR, "group of people", nullable=True),
@@ -292,15 +300,13 @@ def column_from(values: np.ndarray, field: pa.Field) -> pa.Array:
     shape = field_shape(field)
     if shape:
         flat = np.ascontiguousarray(values).reshape(-1)
-        items = pa.array(flat, type=field.type.value_type)
-        if not field.nullable:
-            return pa.FixedSizeListArray.from_arrays(items, type=field.type)
-        unknown = ~np.isfinite(values.reshape(len(values), math.prod(shape))).all(axis=1)
-        return pa.FixedSizeListArray.from_arrays(
-            pa.array(np.where(np.isfinite(flat), flat, 0), type=field.type.value_type),
-            type=field.type,
-            mask=pa.array(unknown),
-        )
+        unknown = None
+        if field.nullable:
+            # A list of nulls: pyarrow before version 26 does not read null lists of fixed size.
+            rows = np.isfinite(values.reshape(len(values), math.prod(shape))).all(axis=1)
+            unknown = np.repeat(~rows, math.prod(shape))
+        items = pa.array(flat, type=field.type.value_type, mask=unknown)
+        return pa.FixedSizeListArray.from_arrays(items, type=field.type)
     mask = None
     if field.nullable:
         if pa.types.is_string(field.type):
@@ -330,7 +336,7 @@ def column_array(table: pa.Table, name: str) -> np.ndarray:
         column = pa.array([], type=field.type)
     shape = field_shape(field)
     if shape:
-        if column.null_count:
+        if column.null_count:  # as earlier versions of posebank wrote them
             rows = np.full(
                 (len(column), *shape), np.nan, dtype=field.type.value_type.to_pandas_dtype()
             )

@@ -16,7 +16,7 @@ from posebank.evaluation import EvaluationSettings, evaluate, ground_truth_from_
 from posebank.lcrnet import Predictor, predict_shards, preset, train
 from posebank.lcrnet import trainer as trainer_module
 from posebank.lcrnet.checkpoints import read_checkpoint
-from posebank.lcrnet.data import Batches, prepare
+from posebank.lcrnet.data import Batch, Batches, prepare
 from posebank.lcrnet.model import LCRNet
 from posebank.lcrnet.optimisation import learning_rate
 from posebank.lcrnet.trainer import anchor_tensors
@@ -133,6 +133,31 @@ def test_other_ways_to_train(figures, whole_run, tmp_path, changes):
     assert unchanged == {"anchor_2d", "anchor_3d", "mean", "std"}  # the constants, no parameter
 
 
+def test_windows_joined_to_one_image(figures, tmp_path):
+    shards, anchors = figures
+    settings = tiny(size="native", window=64, tiles=2, iterations=2, images_per_batch=8)
+    host, data = anchor_tensors(anchors, True), PoseShards(shards, "train")
+    examples = [prepare(data[i], host, settings, np.random.default_rng(i)) for i in range(3)]
+    (joined,) = Batch.of(examples, tiles=2).examples(torch.device("cpu"))
+    assert joined.image.shape == (3, 128, 128)
+    assert (joined.image[:, 64:, 64:] == 0).all()
+    box = person = 0
+    for example, (x, y) in zip(examples, [(0, 0), (64, 0), (0, 64)], strict=True):
+        assert torch.equal(joined.image[:, y : y + 64, x : x + 64], example.image)
+        rows = slice(box, box + len(example.targets.boxes))
+        corner = torch.tensor([x, y, x, y])
+        assert torch.equal(joined.targets.boxes[rows], example.targets.boxes + corner)
+        assert torch.equal(joined.targets.classes[rows], example.targets.classes)
+        owners = joined.targets.joints_2d[joined.targets.person[rows]]
+        expected = example.targets.joints_2d[example.targets.person] + corner[:2]
+        assert torch.equal(owners, expected)
+        box, person = rows.stop, person + len(example.targets.joints_2d)
+    assert len(joined.targets.boxes) == box
+    assert len(joined.targets.joint_weight) == person
+    assert train(shards, anchors, tmp_path, settings).iterations == 2
+    assert np.isfinite(losses(tmp_path).total).all()
+
+
 def test_accumulated_gradient_is_the_mean_of_the_parts(figures):
     # No images are sampled differently if every box is taken: then the loss is a plain mean.
     shards, anchors = figures
@@ -212,6 +237,10 @@ def test_bad_settings_and_inputs(figures, tmp_path):
     shards, anchors = figures
     with pytest.raises(SettingsError, match="accumulate: expected a divisor"):
         tiny(accumulate=3)
+    with pytest.raises(SettingsError, match="tiles: expected 1 without a window"):
+        tiny(tiles=2)
+    with pytest.raises(SettingsError, match=r"multiple of tiles x tiles = 9, got 4"):
+        tiny(window=64, tiles=3)
     with pytest.raises(SettingsError, match="precision"):
         tiny(precision="float8")
     with pytest.raises(SettingsError, match="backbone"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -58,8 +58,11 @@ class Batch:
     image_ids: list[str]
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> Batch:
-        """Join examples."""
+    def of(cls, examples: Sequence[Example], tiles: int = 1) -> Batch:
+        """Join examples, as images of ``tiles`` x ``tiles`` of them."""
+        if tiles > 1:
+            starts = range(0, len(examples), tiles**2)
+            examples = [tiled(examples[start : start + tiles**2], tiles) for start in starts]
         names = [field.name for field in fields(ImageTargets)]
         columns = {name: [getattr(e.targets, name) for e in examples] for name in names}
         return cls(
@@ -85,6 +88,41 @@ class Batch:
                 zip(self.sizes, self.image_ids, strict=True)
             )
         ]
+
+
+def tiled(examples: Sequence[Example], tiles: int) -> Example:
+    """Return square examples of one size as one image, ``tiles`` in a row.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        At most ``tiles`` x ``tiles`` of them; places without one stay black.
+    tiles : int
+        Examples in a row and in a column.
+    """
+    side = examples[0].image.shape[-1]
+    image = torch.zeros(3, tiles * side, tiles * side, dtype=torch.uint8)
+    moved, n_people = [], 0
+    for place, example in enumerate(examples):
+        row, column = divmod(place, tiles)
+        y, x = row * side, column * side
+        image[:, y : y + side, x : x + side] = example.image
+        corner, targets = torch.tensor([x, y]), example.targets
+        moved.append(
+            replace(
+                targets,
+                boxes=targets.boxes + corner.repeat(2),
+                ignored=targets.ignored + corner.repeat(2),
+                joints_2d=targets.joints_2d + corner,
+                person=targets.person + n_people,
+            )
+        )
+        n_people += len(targets.joints_2d)
+    joined = {
+        field.name: torch.cat([getattr(targets, field.name) for targets in moved])
+        for field in fields(ImageTargets)
+    }
+    return Example(image, ImageTargets(**joined), ", ".join(e.image_id for e in examples))
 
 
 def augmentation(settings: TrainSettings) -> Augmentation:

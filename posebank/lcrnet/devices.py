@@ -55,8 +55,7 @@ def pick_device(name: str) -> torch.device:
 def processes(device_name: str) -> Iterator[Processes]:
     """Join the other processes of ``torchrun``, if there are any, and leave them at the end.
 
-    More processes than GPUs share them: one process alone keeps a GPU waiting for the work that
-    is done image by image. Within another such context nothing is joined or left.
+    More processes than GPUs share them. Within another such context nothing is joined or left.
     """
     device = pick_device(device_name)
     world_size = int(os.environ.get("WORLD_SIZE", "1"))

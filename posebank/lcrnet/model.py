@@ -159,7 +159,8 @@ class LCRNet(nn.Module):
             # The true boxes are candidates too, or there would be nobody to learn from at first.
             candidates = torch.cat([proposed.detach(), target.boxes])
             label, person = label_boxes(candidates, target)
-            rows = sample_boxes(label, self.settings.boxes_per_image, self.settings.people_fraction)
+            n_boxes = self.settings.boxes_per_image * self.settings.tiles**2
+            rows = sample_boxes(label, n_boxes, self.settings.people_fraction)
             candidates, label, person = candidates[rows], label[rows], person[rows]
             on_people = label > 0
             owner = person[on_people]
@@ -297,14 +298,14 @@ def _region_proposals(backbone: Backbone, settings: TrainSettings) -> RegionProp
         RPNHead(backbone.channels, generator.num_anchors_per_location()[0]),
         fg_iou_thresh=0.7,
         bg_iou_thresh=0.3,
-        batch_size_per_image=256,
+        batch_size_per_image=256 * settings.tiles**2,
         positive_fraction=0.5,
         pre_nms_top_n={
-            "training": settings.train_proposals[0],
+            "training": settings.train_proposals[0] * settings.tiles**2,
             "testing": settings.test_proposals[0],
         },
         post_nms_top_n={
-            "training": settings.train_proposals[1],
+            "training": settings.train_proposals[1] * settings.tiles**2,
             "testing": settings.test_proposals[1],
         },
         nms_thresh=0.7,

@@ -23,6 +23,7 @@ _POSITIVE = (
     "accumulate",
     "short_side",
     "long_side",
+    "tiles",
     "pooled",
     "fc_channels",
     "checkpoint_every",
@@ -56,6 +57,9 @@ class TrainSettings:
         the longer side to ``long_side`` at most, so that the size of people is kept.
     window : side in pixels, at the network's size, of square windows around people that training
         uses instead of whole images; 0 for whole images.
+    tiles : windows each way that training joins to one image. Region proposals, and the boxes to
+        learn from, are found image by image, which keeps a GPU waiting; joined windows are one
+        image with as many boxes as they would have alone. ``images_per_batch`` counts windows.
     mirror, rotation_deg, scale, shift, colour : random changes of training images, see
         ``posebank.shards.Augmentation``. Whether half of them are mirrored; largest rotation;
         largest factor of the size; largest shift as a fraction of the image or window; strength
@@ -107,6 +111,7 @@ class TrainSettings:
     short_side: int = 600
     long_side: int = 1000
     window: int = 0
+    tiles: int = 1
     mirror: bool = True
     rotation_deg: float = 0.0
     scale: float = 1.0
@@ -183,6 +188,17 @@ class TrainSettings:
         if not 0 < self.people_fraction <= 1:
             raise SettingsError(
                 f"people_fraction: expected a fraction in (0, 1], got {self.people_fraction}"
+            )
+        self._check_batch()
+
+    def _check_batch(self) -> None:
+        """Check that the batch can be divided as the settings ask."""
+        if self.tiles > 1 and not self.window:
+            raise SettingsError(f"tiles: expected 1 without a window, got {self.tiles}")
+        if self.images_per_batch % self.tiles**2:
+            raise SettingsError(
+                f"images_per_batch: expected a multiple of tiles x tiles = {self.tiles**2}, "
+                f"got {self.images_per_batch}"
             )
         if self.images_per_batch % self.accumulate:
             raise SettingsError(

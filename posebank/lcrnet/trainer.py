@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -144,10 +145,11 @@ def train(
     """
     start_time = time.perf_counter()
     with processes(settings.device) as group:
-        if settings.images_per_batch % (settings.accumulate * group.world_size):
+        parts = settings.accumulate * group.world_size * settings.tiles**2
+        if settings.images_per_batch % parts:
             raise SettingsError(
-                f"images_per_batch: expected a multiple of accumulate x processes = "
-                f"{settings.accumulate} x {group.world_size}, got {settings.images_per_batch}"
+                f"images_per_batch: expected a multiple of accumulate x processes x tiles x tiles "
+                f"= {parts}, got {settings.images_per_batch}"
             )
         data = PoseShards(shards, "train", settings.min_trust)
         if len(data) == 0:
@@ -205,7 +207,7 @@ def _loop(
         batch_sampler=Batches(
             len(images), settings, training.iteration, group.rank, group.world_size
         ),
-        collate_fn=Batch.of,
+        collate_fn=partial(Batch.of, tiles=settings.tiles),
         num_workers=settings.num_workers,
         pin_memory=False,
     )
