@@ -16,6 +16,7 @@ from posebank.skeleton import N_JOINTS, centred
 from posebank.types import Labels, People, PoseBank
 from posebank.workspace import annotation_sources, image_roots
 from posebank_cli.main import main
+from posebank_pipelines.runner import Runner
 from posebank_pipelines.stages import index as index_stage
 from posebank_pipelines.stages.anchors import COVERAGE, coverage_report
 from posebank_pipelines.stages.index import index, read_index
@@ -140,7 +141,7 @@ def test_a_damaged_index_is_refused_before_faiss_reads_it(tmp_path):
     rng = np.random.default_rng(2)
     poses = centred(rng.normal(0, 0.3, (41, N_JOINTS, 3))).astype(np.float32)
     write(tmp_path, "bank", {}, None, to_table(PoseBank.from_joints(poses), BANK))
-    index(tmp_path, MatchSettings(matcher="views", n_views=4, k=3))
+    index(tmp_path, MatchSettings(matcher="views", n_views=4, k=3), Runner())
     assert read_index(tmp_path).n_poses == 41
     (shard,) = (tmp_path / "index").glob("*.faiss")
     flip(shard)

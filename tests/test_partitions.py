@@ -4,15 +4,21 @@ import errno
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_schemas_artefacts import write
 
 from posebank import artefacts
 from posebank.errors import ArtefactError, PosebankError, SettingsError
-from posebank.schemas import ANCHORS
+from posebank.matching import MatchSettings, views
+from posebank.schemas import ANCHORS, BANK, to_table
+from posebank.skeleton import N_JOINTS, centred
+from posebank.types import PoseBank
 from posebank_pipelines import partitions
 from posebank_pipelines.partitions import Partition, each_partition, row_ranges
 from posebank_pipelines.runner import Runner
+from posebank_pipelines.stages import index as index_stage
+from posebank_pipelines.stages.index import read_index
 
 ROWS = row_ranges(11, 3)
 SIZES = [last - first for first, last in ROWS]
@@ -170,3 +176,39 @@ def test_workers_that_do_not_see_the_workspace_say_so(folders):
     )
     with pytest.raises(ArtefactError, match="workers must see the workspace under the same path"):
         task((0, (0, 3)))
+
+
+def test_an_interrupted_index_keeps_its_blocks(tmp_path, monkeypatch):
+    rng = np.random.default_rng(3)
+    poses = centred(rng.normal(0, 0.3, (41, N_JOINTS, 3))).astype(np.float32)
+    settings = MatchSettings(matcher="views", n_views=5)
+    monkeypatch.setattr(views, "_SHARD_VECTORS", 60)  # 12 poses
+    table = to_table(PoseBank.from_joints(poses), BANK)
+    made = {}
+    for name in ("whole", "stopped"):
+        with artefacts.staging_folder(tmp_path / name / "bank") as staging:
+            part = artefacts.write_part(staging, "a.parquet", table, section="a")
+            sections = {"a": artefacts.Section("test")}
+            artefacts.commit(staging, tmp_path / name / "bank", "bank", [part], sections)
+    build, seen = index_stage.build_index_block, []
+
+    def stopped_at_the_third(bank, block, *arguments):
+        seen.append(block)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return build(bank, block, *arguments)
+
+    monkeypatch.setattr(index_stage, "build_index_block", stopped_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        index_stage.index(tmp_path / "stopped", settings, Runner(1))
+    assert not (tmp_path / "stopped" / "index").exists()
+    told = []
+    index_stage.index(tmp_path / "stopped", settings, Runner(1, notify=told.append))
+    assert seen == [(0, 12), (12, 24), (24, 36), (24, 36), (36, 41)]
+    assert told == ["index: 2 of 4 partitions were finished before"]
+    index_stage.index(tmp_path / "whole", settings, Runner(1))
+    for name in ("whole", "stopped"):
+        made[name] = artefacts.read_manifest(tmp_path / name / "index", "index")
+    assert made["whole"].parts == made["stopped"].parts
+    assert len(made["whole"].parts) == 4 + 2
+    assert read_index(tmp_path / "stopped").poses_per_shard == 12

@@ -53,7 +53,7 @@ def steps(config: RunConfig, workspace: Path, runner: Runner, *, strict: bool) -
             )
         )
     if uses_index(config.matching):
-        todo.append(("index", lambda: index(workspace, config.matching)))
+        todo.append(("index", lambda: index(workspace, config.matching, runner)))
     todo += [
         ("match", lambda: match_people(workspace, config.matching, runner, config.camera)),
         ("label", lambda: label_people(workspace, config.labels, runner)),

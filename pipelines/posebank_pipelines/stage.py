@@ -114,6 +114,7 @@ class Build:
         *common: Any,
         sizes: Sequence[int],
         unit: str,
+        strict: bool = False,
     ) -> list[Partition]:
         """Do the partitions that an earlier run has not finished; add what they produced.
 
@@ -129,8 +130,14 @@ class Build:
             Further arguments, the same for every partition.
         sizes, unit : sequence of int
             How many people (or other units) each item has, for progress.
+        strict : bool
+            Stop at the first partition that fails on its own data.
         """
-        done = list(self.each_partition(runner, function, items, *common, sizes=sizes, unit=unit))
+        done = list(
+            self.each_partition(
+                runner, function, items, *common, sizes=sizes, unit=unit, strict=strict
+            )
+        )
         self.parts += [part for partition in done for part in partition.parts]
         self.rejected = [*self.rejected, *(r for partition in done for r in partition.rejected)]
         return done

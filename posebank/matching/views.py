@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from posebank.artefacts import atomic_path
 from posebank.errors import ArtefactError, SettingsError, SourceError
 from posebank.files import check_regular, read_json
 from posebank.geometry.cameras import CameraLimits, sample_rotations
@@ -146,11 +146,6 @@ def _shard_name(number: int) -> str:
     return f"views-{number:05d}.faiss"
 
 
-def _blocks(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
-
-
 def _inverted_file(vectors: NDArray[np.float32], probes: int) -> Any:
     """A FAISS index that compares a query with the vectors of ``probes`` lists alone."""
     n_lists = max(1, min(int(4 * len(vectors) ** 0.5), len(vectors) // _TRAINING_VECTORS))
@@ -169,6 +164,85 @@ def _recall(index: Any, vectors: NDArray[np.float32], seed: int) -> float:
     exact = _faiss().IndexFlatIP(vectors.shape[1])
     exact.add(vectors)
     return float((index.search(some, 1)[1] == exact.search(some, 1)[1]).mean())
+
+
+def index_blocks(n_poses: int, settings: MatchSettings) -> list[tuple[int, int]]:
+    """Cut the poses of a bank into blocks (first, last + 1) with at most a million views each."""
+    size = _poses_per_block(settings)
+    return [(start, min(start + size, n_poses)) for start in range(0, n_poses, size)]
+
+
+def _poses_per_block(settings: MatchSettings) -> int:
+    return max(1, _SHARD_VECTORS // settings.n_views)
+
+
+def build_index_block(
+    bank: PoseBank, block: tuple[int, int], number: int, folder: Path, settings: MatchSettings
+) -> tuple[Path, float]:
+    """Write the FAISS index of the views of one of ``index_blocks``, whole or not at all.
+
+    Parameters
+    ----------
+    bank : PoseBank
+        The whole bank.
+    block : (int, int)
+        First pose, and the pose after the last.
+    number : int
+        Number of the block.
+    folder : Path
+        An existing folder.
+    settings : MatchSettings
+        As of ``build_index``.
+
+    Returns
+    -------
+    path : Path
+        The file.
+    recall : float
+        Part of the nearest views that the index finds; 1 without ``probes``.
+    """
+    vectors = view_vectors(bank.joints_3d[slice(*block)], view_rotations(settings))
+    if settings.probes:
+        shard = _inverted_file(vectors, settings.probes)
+    else:
+        shard = _faiss().IndexFlatIP(N_JOINTS * 2)
+    shard.add(vectors)
+    path = folder / _shard_name(number)
+    with atomic_path(path) as temporary:
+        _faiss().write_index(shard, str(temporary))
+    return path, _recall(shard, vectors, settings.seed) if settings.probes else 1.0
+
+
+def finish_index(
+    n_poses: int, folder: Path, settings: MatchSettings, bank_content: str, recall: float
+) -> list[Path]:
+    """Write what an index needs besides its blocks; return the files.
+
+    Parameters
+    ----------
+    n_poses : int
+        Poses of the bank.
+    folder : Path
+        Folder of the blocks.
+    settings, bank_content
+        As of ``build_index``.
+    recall : float
+        Mean of the blocks.
+    """
+    np.save(folder / _ROTATIONS, view_rotations(settings))
+    description = {
+        "n_poses": n_poses,
+        "poses_per_shard": _poses_per_block(settings),
+        "n_views": settings.n_views,
+        "probes": settings.probes,
+        "recall": recall,
+        "limits": asdict(settings.limits),
+        "seed": settings.seed,
+        "bank_content": bank_content,
+    }
+    text = json.dumps(description, indent=1)
+    (folder / _DESCRIPTION).write_text(text, encoding="utf-8", newline="\n")
+    return [folder / _DESCRIPTION, folder / _ROTATIONS]
 
 
 def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_content: str) -> float:
@@ -198,32 +272,14 @@ def build_index(bank: PoseBank, folder: Path, settings: MatchSettings, bank_cont
     """
     if len(bank) == 0:
         raise ArtefactError("bank: expected at least one pose, found none")
-    rotations = view_rotations(settings)
-    poses_per_shard = max(1, _SHARD_VECTORS // settings.n_views)
-    recalls = []
-    for number, poses in enumerate(_blocks(len(bank), poses_per_shard)):
-        vectors = view_vectors(bank.joints_3d[poses], rotations)
-        if settings.probes:
-            shard = _inverted_file(vectors, settings.probes)
-        else:
-            shard = _faiss().IndexFlatIP(N_JOINTS * 2)
-        shard.add(vectors)
-        recalls.append(_recall(shard, vectors, settings.seed) if settings.probes else 1.0)
-        _faiss().write_index(shard, str(folder / _shard_name(number)))
-    np.save(folder / _ROTATIONS, rotations)
-    description = {
-        "n_poses": len(bank),
-        "poses_per_shard": poses_per_shard,
-        "n_views": settings.n_views,
-        "probes": settings.probes,
-        "recall": float(np.mean(recalls)),
-        "limits": asdict(settings.limits),
-        "seed": settings.seed,
-        "bank_content": bank_content,
-    }
-    text = json.dumps(description, indent=1)
-    (folder / _DESCRIPTION).write_text(text, encoding="utf-8", newline="\n")
-    return float(np.mean(recalls))
+    blocks = index_blocks(len(bank), settings)
+    recalls = [
+        build_index_block(bank, block, number, folder, settings)[1]
+        for number, block in enumerate(blocks)
+    ]
+    recall = float(np.mean(recalls))
+    finish_index(len(bank), folder, settings, bank_content, recall)
+    return recall
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,17 @@ from posebank_pipelines.camera_degrees import limits_from_degrees
 )
 @options.camera
 @options.seed
+@options.cluster
 @options.as_json
 def index(
-    workspace: Path, views: int, probes: int, seed: int, as_json: bool, **camera: object
+    workspace: Path,
+    views: int,
+    probes: int,
+    seed: int,
+    workers: int,
+    scheduler: str | None,
+    as_json: bool,
+    **camera: object,
 ) -> None:
     """Index random orthographic views of the workspace's bank (FAISS).
 
@@ -41,4 +49,5 @@ def index(
 
     limits = limits_from_degrees(**camera)  # type: ignore[arg-type]
     settings = MatchSettings(n_views=views, probes=probes, limits=limits, seed=seed)
-    options.show([index_stage(workspace, settings)], as_json)
+    with options.runner(workers, scheduler) as runner:
+        options.show([index_stage(workspace, settings, runner)], as_json)

@@ -5,22 +5,52 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from posebank.artefacts import check_hashes
+from posebank.artefacts import adopt_part, check_hashes, read_manifest
 from posebank.deciding import OF_VIEWS, deciding
-from posebank.matching import MatchSettings, ViewIndex, build_index, load_index
+from posebank.errors import ArtefactError
+from posebank.matching import (
+    MatchSettings,
+    ViewIndex,
+    build_index_block,
+    finish_index,
+    index_blocks,
+    load_index,
+)
 from posebank.workspace import content, load_bank
+from posebank_pipelines.partitions import Partition
+from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult
 
 
-def index(workspace: Path, settings: MatchSettings) -> StageResult:
+def _index_block(
+    block: tuple[int, int], number: int, workspace: Path, staging: Path, settings: MatchSettings
+) -> Partition:
+    path, recall = build_index_block(load_bank(workspace), block, number, staging, settings)
+    return Partition([adopt_part(staging, path, section="index")], stats={"recall": recall})
+
+
+def index(workspace: Path, settings: MatchSettings, runner: Runner) -> StageResult:
     """Build the index of the workspace's bank; only the settings of the views matter."""
     decided = deciding(settings, only=OF_VIEWS)
     stage = Stage(workspace, "index", decided, reads=["bank"], seed=settings.seed)
     if stage.is_current:
         return stage.result()
+    n_poses = read_manifest(workspace / "bank", "bank").rows
+    blocks = index_blocks(n_poses, settings)
+    if not blocks:
+        raise ArtefactError(f"{workspace / 'bank'}: expected at least one pose, found none")
     with stage.build() as build:
-        recall = build_index(load_bank(workspace), build.staging, settings, stage.inputs["bank"])
-        build.adopt(path for path in sorted(build.staging.iterdir()) if path.is_file())
+        done = build.partitions(
+            runner,
+            _index_block,
+            blocks,
+            settings,
+            sizes=[last - first for first, last in blocks],
+            unit="poses",
+            strict=True,  # an index without some of the poses is of no use
+        )
+        recall = sum(partition.stats["recall"] for partition in done) / len(done)
+        build.adopt(finish_index(n_poses, build.staging, settings, stage.inputs["bank"], recall))
         build.stats = {"recall": recall}
     return stage.result()
 

@@ -119,7 +119,7 @@ def match_people(
     if stage.is_current:
         return stage.result()
     if uses_index(settings):
-        index(workspace, settings)
+        index(workspace, settings, runner)
     if settings.matcher == "viewfree" and runner.scheduler is None and not is_warm():
         runner.notify(NOTICE)
         warm_up()  # here, so that not every worker compiles it
