@@ -7,7 +7,4 @@ from .settings import MATCHERS as MATCHERS
 from .settings import MatchSettings as MatchSettings
 from .views import ViewIndex as ViewIndex
 from .views import build_index as build_index
-from .views import build_index_block as build_index_block
-from .views import finish_index as finish_index
-from .views import index_blocks as index_blocks
 from .views import load_index as load_index

@@ -8,14 +8,8 @@ from pathlib import Path
 from posebank.artefacts import adopt_part, check_hashes, read_manifest
 from posebank.deciding import OF_VIEWS, deciding
 from posebank.errors import ArtefactError
-from posebank.matching import (
-    MatchSettings,
-    ViewIndex,
-    build_index_block,
-    finish_index,
-    index_blocks,
-    load_index,
-)
+from posebank.matching import MatchSettings, ViewIndex, load_index
+from posebank.matching.views import build_index_block, finish_index, index_blocks
 from posebank.workspace import content, load_bank
 from posebank_pipelines.partitions import Partition
 from posebank_pipelines.runner import Runner
