@@ -177,11 +177,12 @@ _TOP = (
 
 def train_settings(table: Any, where: str, **common: Any) -> TrainSettings:
     """Training settings: the backbone's preset, with what the table says on top."""
-    _settings(TrainSettings, table, where)  # reports unknown keys and wrong types by name
+    if not isinstance(table, Mapping):
+        return _settings(TrainSettings, table, where)  # says what was expected
     base = preset(str(table.get("backbone", TrainSettings.backbone)))
     given = {f.name: getattr(base, f.name) for f in fields(base)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
-    return TrainSettings(**{**given, **common, **values})
+    # Checked together: what the table says need not go with the defaults of another backbone.
+    return _settings(TrainSettings, {**given, **common, **table}, where)
 
 
 def load_train_settings(path: Path | None, given: Mapping[str, Any]) -> TrainSettings:
