@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matching_oracle import error_norm, random_bank, random_people
 
 from posebank.geometry.cameras import camera_rotation
+from posebank.matching.queries import make_queries
 from posebank.matching.viewfree.dual import N_MULTIPLIERS, ascend, bound_cell, direction_of, scratch
+from posebank.matching.viewfree.dual_free import free_dual
 from posebank.matching.viewfree.refine import moments
 
 EVERYWHERE = (-np.pi / 2, np.pi / 2, -np.pi, np.pi, -np.pi, np.pi)
@@ -90,3 +93,25 @@ def test_a_pose_in_its_own_camera_has_bound_zero_and_that_camera():
     bound, camera = bound_of(a, g, EVERYWHERE)
     assert bound < 1e-3
     assert camera == pytest.approx((0.7, -0.4), abs=1e-3)
+
+
+def test_free_dual_is_the_top_of_the_dual():
+    poses, queries = random_bank(40).joints_3d, make_queries(random_people(9), 4)[0]
+    cell, used, m, work = np.empty(10), np.zeros(N_MULTIPLIERS, bool), np.zeros(6), scratch()
+    every = np.array([-np.pi / 2, np.pi / 2, -np.pi, np.pi, -np.pi, np.pi])
+    bound_cell(every, every[0], every[1], cell, used)
+    a, g = np.empty(6), np.empty(6)
+    cameras = camera_rotation(
+        *np.random.default_rng(2).uniform(every[::2], every[1::2], (5000, 3)).T
+    )
+    for p, i in ((p, i) for p in range(9) for i in range(40)):
+        query, mask = queries.unit[p], queries.mask[p]
+        moments(query, mask, poses, i, a, g)
+        m[:] = 0
+        bound = free_dual(a, g, 2.0)
+        # Its steps end later than those of the dual with limits.
+        assert ascend(a, g, cell, used, 2.0, 0.0, m, work) <= bound + 1e-8
+        best = error_norm(query[mask], poses[i, mask].astype(float), cameras).min() ** 2
+        assert bound <= best + 1e-9
+        # It stops where it is high enough.
+        assert (free_dual(a, g, 0.3) >= 0.3) == (bound >= 0.3)

@@ -48,13 +48,13 @@ def test_no_better_camera_is_near(limits, prior):
     cameras = cameras_to_search(limits, prior)
     low = [-10.0, limits.min_elevation, -limits.max_roll]
     high = [10.0, limits.max_elevation, limits.max_roll]
-    a, g, inverse, view, trial = np.empty(6), np.empty(6), np.empty(6), new_view(), new_view()
+    a, g, inverse, view = np.empty(6), np.empty(6), np.empty(6), new_view()
     seen = 0
     for i in range(12):
         query, mask = random_query(i, 6 + i % 8)
         moments(query, mask, poses, i, a, g)
         assert affine_start(a, g, inverse, view)
-        squared = refine(a, g, cameras, view, trial, 60, 1e-16)
+        squared = refine(a, g, cameras, view, 60, 1e-16)
         rotation = view.r.reshape(3, 3)
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
         assert np.linalg.det(rotation) > 0

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posebank.matching.queries import Queries
+from posebank.matching.viewfree.compiled import outer
 from posebank.types import Matches, PoseBank, Texts
 
 Array = NDArray[np.float64]
-
-_PEOPLE = 256  # fitted at a time, to bound the memory
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,58 @@ def distinct(seen: Array, k: int, min_distance_mm: float) -> NDArray[np.intp]:
         if not kept or (((seen[kept] - seen[i]) ** 2).sum((1, 2)) >= limit).all():
             kept.append(i)
     return np.array(kept, dtype=np.intp)
+
+
+@outer(cache=True)
+def _fit_cameras(
+    units: Array,
+    masks: NDArray[np.bool_],
+    poses: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    rotations: Array,
+    scale: Array,
+    middle: Array,
+    error: Array,
+) -> None:
+    """As ``fit``, of each person's poses.
+
+    Parameters
+    ----------
+    units, masks : array (n, 13, 2) and (n, 13)
+        Normalised 2D poses and their annotated joints.
+    poses : array (n_poses, 13, 3)
+        The bank.
+    rows, rotations : array (n, k) and (n, k, 2, 3)
+        Rows of the bank, -1 where there is none, and the first two rows of their cameras.
+    scale, middle, error : array (n, k), (n, k, 2) and (n, k)
+        Receive the scales, the means of the annotated joints in camera axes, and ``error_norm``.
+    """
+    image = np.empty((masks.shape[1], 2))
+    for p in range(rows.shape[0]):
+        count = masks[p].sum()
+        for i in range(rows.shape[1]):
+            if rows[p, i] < 0:
+                continue
+            pose, r = poses[rows[p, i]], rotations[p, i]
+            for c in range(2):
+                total = 0.0
+                for j in range(image.shape[0]):
+                    image[j, c] = r[c, 0] * pose[j, 0] + r[c, 1] * pose[j, 1] + r[c, 2] * pose[j, 2]
+                    total += image[j, c] if masks[p, j] else 0.0
+                middle[p, i, c] = total / count
+            product, norm = 0.0, 0.0
+            for c in range(2):
+                for j in range(image.shape[0]):
+                    image[j, c] = image[j, c] - middle[p, i, c] if masks[p, j] else 0.0
+                    product += image[j, c] * units[p, j, c]
+                    norm += image[j, c] * image[j, c]
+            scale[p, i] = max(product / max(norm, 1e-12), 0.0)
+            squared = 0.0
+            for c in range(2):
+                for j in range(image.shape[0]):
+                    residual = units[p, j, c] - scale[p, i] * image[j, c]
+                    squared += residual * residual
+            error[p, i] = math.sqrt(squared)
 
 
 @dataclass
@@ -132,30 +184,23 @@ class Best:
 
     def fit(self, queries: Queries, bank: PoseBank) -> None:
         """Fill in scale, translation and errors of the poses and rotations entered."""
-        for start in range(0, len(queries), _PEOPLE):
-            some = slice(start, start + _PEOPLE)
-            found = self.pose_row[some] >= 0
-            joints = bank.joints_3d[np.maximum(self.pose_row[some], 0)].astype(np.float64)
-            mask = queries.mask[some, None, :, None]
-            count = queries.mask[some].sum(axis=1)[:, None]
-            mean = (joints * mask).sum(axis=2) / count[..., None]
-            image = np.einsum("nkjd,nkcd->nkjc", joints, self.rotation[some, :, :2])
-            middle = np.einsum("nkd,nkcd->nkc", mean, self.rotation[some, :, :2])
-            flat = np.where(mask, image - middle[:, :, None], 0.0)
-            unit = queries.unit[some, None]
-            n = np.maximum((flat**2).sum((-1, -2)), 1e-12)
-            scale = np.maximum((flat * unit).sum((-1, -2)) / n, 0.0)
-            residual = unit - scale[..., None, None] * flat
-            error = np.sqrt((residual**2).sum((-1, -2)))
-            size = queries.size[some, None]
-            pixels = scale * size
-            with np.errstate(divide="ignore", invalid="ignore"):
-                mm = 1000 * error * size / np.sqrt(count) / pixels
-            shift = queries.centre[some, None] - pixels[..., None] * middle
-            self.scale[some] = np.where(found, pixels, 0.0)
-            self.translation[some] = np.where(found[..., None], shift, 0.0)
-            self.error_norm[some] = np.where(found, error, np.inf)
-            self.error_mm[some] = np.where(found, mm, np.inf)
+        poses = np.require(bank.joints_3d, np.float32, ["C", "W"])
+        scale, middle = np.zeros_like(self.scale), np.zeros_like(self.translation)
+        error = np.full_like(self.error_norm, np.inf)
+        rotation = np.ascontiguousarray(self.rotation[:, :, :2])
+        _fit_cameras(
+            queries.unit, queries.mask, poses, self.pose_row, rotation, scale, middle, error
+        )
+        found, size = self.pose_row >= 0, queries.size[:, None]
+        count = queries.mask.sum(axis=1)[:, None]
+        pixels = scale * size
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mm = 1000 * error * size / np.sqrt(count) / pixels
+        shift = queries.centre[:, None] - pixels[..., None] * middle
+        self.scale[:] = pixels
+        self.translation[:] = np.where(found[..., None], shift, 0.0)
+        self.error_norm[:] = error
+        self.error_mm[:] = np.where(found, mm, np.inf)
 
     def matches(self, queries: Queries, person_id: Texts) -> Matches:
         """The matches of the queries' people."""

@@ -13,6 +13,7 @@ from posebank.geometry.camera_prior import (
     N_ELEVATIONS,
     N_ROLLS,
     ROLLS,
+    SIGMA,
     STEP,
     CameraPrior,
 )
@@ -30,7 +31,10 @@ class Cameras(NamedTuple):
 
     min_elevation, max_elevation, max_roll : the cameras allowed, radians; limited : whether any
         camera is excluded.
-    table : (37, 72) control values of the prior's penalty, 0 without one.
+    table : (40, 76) control values of the prior's penalty, 0 without one, and those that the spline
+        uses at an edge: from the row and the column before the first to two rows and three columns
+        after the last.
+    usual_elevation, usual_penalty : means over the prior's own cameras.
     levels : (n_levels, 4) nested boxes of cameras, the smallest first: lowest and highest
         elevation, largest roll, and the least penalty of cameras outside the box before (of any
         camera, for the first). The last box has all cameras allowed.
@@ -45,6 +49,8 @@ class Cameras(NamedTuple):
     limited: bool
     has_prior: bool
     table: Array
+    usual_elevation: float
+    usual_penalty: float
     levels: Array
     cones: Array
     has_cones: bool
@@ -55,17 +61,31 @@ def cameras_to_search(limits: CameraLimits, prior: CameraPrior | None) -> Camera
     table = np.zeros((N_ELEVATIONS, N_ROLLS)) if prior is None else np.array(prior.table)
     levels = _levels(limits, table)
     cones = _cones(levels)
+    usual_elevation, usual_penalty = _usual(limits, table)
     return Cameras(
         min_elevation=limits.min_elevation,
         max_elevation=limits.max_elevation,
         max_roll=limits.max_roll,
         limited=not limits.is_free,
         has_prior=prior is not None,
-        table=table,
+        table=np.pad(np.pad(table, ((1, 2), (0, 0)), "edge"), ((0, 0), (1, 3)), "wrap"),
+        usual_elevation=usual_elevation,
+        usual_penalty=usual_penalty,
         levels=levels,
         cones=cones,
         has_cones=bool((cones[:2, 0] <= 1).any() or cones[2, 2] > 0),
     )
+
+
+def _usual(limits: CameraLimits, table: Array) -> tuple[float, float]:
+    """Return the mean elevation and penalty of the cameras of a prior, within limits."""
+    allowed = (limits.min_elevation <= ELEVATIONS) & (limits.max_elevation >= ELEVATIONS)
+    if not allowed.any():
+        return 0.5 * (limits.min_elevation + limits.max_elevation), float(table.min())
+    share = np.exp(-table / (2 * SIGMA**2)) * (allowed * np.cos(ELEVATIONS))[:, None]
+    share[:, np.abs(ROLLS) > limits.max_roll] = 0.0
+    share /= share.sum()
+    return float((share.sum(axis=1) * ELEVATIONS).sum()), float((share * table).sum())
 
 
 def _cell_minima(table: Array) -> Array:

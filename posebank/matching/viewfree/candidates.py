@@ -23,8 +23,8 @@ Array32 = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 SPARE = 64  # shortlisted beyond those looked at, as float32 bounds are rounded by the device
-_LEAST = 512
-_PER_CANDIDATE, _PER_CANDIDATE_OF_FEW = 8, 64
+_PER_CANDIDATE, _LEAST = 4, 256
+_PER_CANDIDATE_OF_FEW, _LEAST_OF_FEW = 64, 512
 _FEW = 5  # joints whose affine bound says little or, for 4, nothing
 
 
@@ -43,8 +43,9 @@ class Shortlist(NamedTuple):
 @outer()
 def most_poses(n_annotated: int, k: int) -> int:
     """Return how many poses are looked at, at most, for k candidates."""
-    each = _PER_CANDIDATE if n_annotated > _FEW else _PER_CANDIDATE_OF_FEW
-    return max(each * k, _LEAST)
+    if n_annotated <= _FEW:
+        return max(_PER_CANDIDATE_OF_FEW * k, _LEAST_OF_FEW)
+    return max(_PER_CANDIDATE * k, _LEAST)
 
 
 @outer()
@@ -125,20 +126,20 @@ def _affine_bound(cameras: Cameras, tools: Tools) -> float:
 def _best_first(query: Query, short: Shortlist, most: int, tools: Tools) -> tuple[Rows, Array]:
     """At most ``most`` rows of the shortlist, by their bounds, and these.
 
-    Where there are more, float64 bounds decide, so that the same poses are looked at on every
-    device.
+    Where there are more, float64 bounds decide about those near the last, so that the same poses
+    are looked at on every device.
     """
-    n = short.number[0]
-    rows, bounds = short.rows[:n].copy(), short.bounds[:n].astype(np.float64)
-    if n > most:
-        near = np.argsort(bounds)[: most + SPARE]
-        rows = rows[near]
-        bounds = np.empty(rows.shape[0])
-        for i in range(rows.shape[0]):
-            moments(query.unit, query.mask, query.poses, rows[i], tools.a, tools.g)
-            bounds[i] = _affine_bound(query.cameras, tools)
-    order = np.argsort(bounds)[:most]
-    return rows[order], bounds[order]
+    order = np.argsort(short.bounds[: short.number[0]].astype(np.float64))
+    if order.shape[0] > most:
+        first, order = order[: most - SPARE], order[: most + SPARE]
+        last = order[most - SPARE :]
+        exact = np.empty(last.shape[0])
+        for i in range(last.shape[0]):
+            row = short.rows[last[i]]
+            moments(query.unit, query.mask, query.poses, row, tools.a, tools.g)
+            exact[i] = _affine_bound(query.cameras, tools)
+        order = np.concatenate((first, last[np.argsort(exact)[:SPARE]]))
+    return short.rows[order], short.bounds[order].astype(np.float64)
 
 
 @inner()
@@ -219,12 +220,11 @@ def rank_candidates(
     tools.best.r[:] = rotations[0]
     least = measure(tools.a, tools.g, query.cameras, tools.best)
     # The best pose also as it would be seen as a candidate: a similar one has a similar camera.
-    expected = tools.best.penalty[0]
-    if approximate(query.cameras, expected, tools) == np.inf:
+    if approximate(query.cameras, tools, False) == np.inf:
         tools.best.r[:] = rotations[0]
     _see(query.poses, rows[0], rotations[0], kept[0])
     _see(query.poses, rows[0], tools.best.r, kept[1])
-    tried, wanted = 0, k
+    tried, wanted, place, found = 0, k, 0, 1
     while True:
         while tried < n and (tried < wanted or bounds[tried] < ranked[wanted - 1]):
             row = near[tried]
@@ -235,22 +235,21 @@ def rank_candidates(
                     cost = least
                     cameras[tried] = rotations[0]
                 else:
-                    cost = approximate(query.cameras, expected, tools)
+                    cost = approximate(query.cameras, tools, False)
                     cameras[tried] = tools.best.r
             _insert(ranked, order, near, tried, cost)
             tried += 1
-        found = 1
-        for place in range(tried):
+        # Ranks up to the wanted one are settled: no pose that was not tried comes before them.
+        settled = n if tried == n else wanted
+        while place < settled and found < k and ranked[place] < np.inf:
             i = order[place]
-            if found == k or ranked[place] == np.inf:
-                break
-            if apart > 0:
-                _see(query.poses, near[i], cameras[i], seen)
-                if not _is_apart(seen, kept, found + 1, apart):
-                    continue
-                kept[found + 1] = seen
+            place += 1
+            _see(query.poses, near[i], cameras[i], seen)
+            if apart > 0 and not _is_apart(seen, kept, found + 1, apart):
+                continue
+            kept[found + 1] = seen
             rows[found], rotations[found] = near[i], cameras[i]
             found += 1
         if found == k or tried == n:
             return
-        wanted = min(2 * wanted, n)
+        wanted = min(wanted + wanted // 4 + 1, n)

@@ -21,8 +21,17 @@ from numba import njit
 inner = partial(
     njit, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
+# Of small functions of numbers, whose arguments and results then stay in registers. An array that
+# is passed on is seven numbers, and what is stored in it is loaded again by the next function.
+lean = partial(inner, forceinline=True)
 # Of functions that Python calls as well.
 outer = partial(njit, nogil=True, error_model="numpy")
+
+
+Three = tuple[float, float, float]
+Four = tuple[float, float, float, float]
+Six = tuple[float, float, float, float, float, float]
+Nine = tuple[float, float, float, float, float, float, float, float, float]
 
 
 def constant(value: int) -> Any:

@@ -24,6 +24,7 @@ from posebank.matching.viewfree.dual import (
     direction_of,
     scratch,
 )
+from posebank.matching.viewfree.dual_free import free_dual
 from posebank.matching.viewfree.prior import least_penalty
 from posebank.matching.viewfree.refine import (
     View,
@@ -51,11 +52,11 @@ _GAIN = 1e-15
 _PARTS = 400  # parts of the cameras looked at before the proof of a pose is given up
 _FAILURES = 3  # proofs given up before the rest of a person's are not tried
 # With a prior no proof closes to the tolerance: the first halvings narrow the gap, more hardly do.
-_PARTS_WITH_PRIOR, _FAILURES_WITH_PRIOR = 40, 1
+_PARTS_WITH_PRIOR, _FAILURES_WITH_PRIOR = 12, 1
 _NARROW = 1e-3  # radians
 # Of cameras that need no proof.
-_FEW_STEPS, _SMALL_GAIN = constant(12), 1e-7
-_UNLIKELY = 0.01  # penalty above the expected one from which a likelier camera is tried
+_FEW_STEPS, _SMALL_GAIN = constant(12), 1e-6
+_UNLIKELY = 0.01  # penalty above the usual one from which a likelier camera is tried
 # Approximate cost squared above the least one up to which a pose may turn out to be the best.
 _NEAR = 0.005
 
@@ -76,7 +77,7 @@ class Tools(NamedTuple):
     """Working arrays of one thread.
 
     cell : (10,) and used : (6,), what ``dual.ascend`` wants of the cameras allowed.
-    a, g, inverse : (6,) of a pair; camera, best, trial : cameras; multipliers, work : of the dual.
+    a, g, inverse : (6,) of a pair; camera, best : cameras; multipliers, work : of the dual.
     """
 
     cell: Array
@@ -86,7 +87,6 @@ class Tools(NamedTuple):
     inverse: Array
     camera: View
     best: View
-    trial: View
     multipliers: Array
     work: Scratch
 
@@ -111,7 +111,6 @@ def tools_for(cameras: Cameras) -> Tools:
         np.empty(6),
         np.empty(6),
         np.empty(6),
-        new_view(),
         new_view(),
         new_view(),
         np.zeros(N_MULTIPLIERS),
@@ -146,11 +145,20 @@ def _lower_bound(cameras: Cameras, target: float, tools: Tools) -> float:
 
     The dual of all cameras allowed and the least penalty of any.
     """
-    m, least = tools.multipliers, cameras.levels[0, 3]
-    m[:] = 0.0  # those of the pose before would make the bound depend on it
+    least = cameras.levels[0, 3]
     goal = target + DUAL_ROUNDING - least
-    dual = ascend(tools.a, tools.g, tools.cell, tools.used, goal, 0.0, m, tools.work)
+    dual = free_dual(tools.a, tools.g, goal)
+    if dual < 0 or (cameras.limited and dual < goal):
+        dual = max(dual, _ascend_all(goal, tools))
     return dual - DUAL_ROUNDING + least
+
+
+@inner()
+def _ascend_all(goal: float, tools: Tools) -> float:
+    """The dual over all cameras allowed, whose best camera is left in ``tools``."""
+    m = tools.multipliers
+    m[:] = 0.0  # those of the pose before would make the bound depend on it
+    return ascend(tools.a, tools.g, tools.cell, tools.used, goal, 0.0, m, tools.work)
 
 
 @inner()
@@ -166,10 +174,11 @@ def _keep_better(squared: float, tools: Tools, value: Array) -> None:
 def _solve_pair(cameras: Cameras, bound: float, tools: Tools, value: Array) -> None:
     """Put the best camera of the pair in ``tools`` into value (11,), if it is better.
 
-    Newton steps from the camera of the dual, which is left in ``tools``, from the best affine
-    camera and from a likely one, until one meets the bound (of the cost squared).
+    Newton steps from the camera of the dual, from the best affine camera and from a usual one,
+    until one meets the bound (of the cost squared).
     """
     value[BOUND] = bound
+    _ascend_all(_NO_LIMIT, tools)
     for i in range(3):
         if i == 0:
             x, y, z = direction_of(tools.work[1])
@@ -180,33 +189,32 @@ def _solve_pair(cameras: Cameras, bound: float, tools: Tools, value: Array) -> N
             likely_start(tools.a, tools.g, cameras, tools.camera)
             there = True
         if there:
-            squared = refine(
-                tools.a, tools.g, cameras, tools.camera, tools.trial, _NEWTON_STEPS, _GAIN
-            )
+            squared = refine(tools.a, tools.g, cameras, tools.camera, _NEWTON_STEPS, _GAIN)
             _keep_better(squared, tools, value)
         if _root(value[COST]) - TOLERANCE <= _root(bound):
             return
 
 
 @inner()
-def approximate(cameras: Cameras, expected: float, tools: Tools) -> float:
+def approximate(cameras: Cameras, tools: Tools, again: bool) -> float:
     """Cost squared of a good camera of the pair in ``tools``, which is left in ``tools.best``.
 
-    A few Newton steps from the best affine camera and, where that ends at an unlikely one, with a
-    penalty far above the ``expected`` one, from the best of a ring of likely cameras. inf where the
-    scale is not positive.
+    A few Newton steps from the best affine camera and, where that has no positive scale, from the
+    best of a ring of usual cameras. inf where the scale is not positive.
+
+    again : also from the ring where the first end at a camera with a penalty far above the usual.
     """
     a, g, view, best = tools.a, tools.g, tools.camera, tools.best
     cost = np.inf
     if affine_start(a, g, tools.inverse, view):
-        squared = refine(a, g, cameras, view, tools.trial, _FEW_STEPS, _SMALL_GAIN)
+        squared = refine(a, g, cameras, view, _FEW_STEPS, _SMALL_GAIN)
         if view.w[0] + view.w[4] > 1e-12:
             cost = squared
             best.r[:] = view.r
-    if cost < np.inf and not (cameras.has_prior and view.penalty[0] > expected + _UNLIKELY):
+    if cost < np.inf and not (again and view.penalty[0] > cameras.usual_penalty + _UNLIKELY):
         return cost
     likely_start(a, g, cameras, view)
-    squared = refine(a, g, cameras, view, tools.trial, _FEW_STEPS, _SMALL_GAIN)
+    squared = refine(a, g, cameras, view, _FEW_STEPS, _SMALL_GAIN)
     if squared < cost and view.w[0] + view.w[4] > 1e-12:
         cost = squared
         best.r[:] = view.r
@@ -238,7 +246,7 @@ def _try_camera(cameras: Cameras, tools: Tools, value: Array) -> bool:
     if not towards(tools.a, tools.camera, x, y, z):
         return False
     before = value[COST]
-    squared = refine(tools.a, tools.g, cameras, tools.camera, tools.trial, _NEWTON_STEPS, _GAIN)
+    squared = refine(tools.a, tools.g, cameras, tools.camera, _NEWTON_STEPS, _GAIN)
     if squared < before - 1e-10:
         _keep_better(squared, tools, value)
     return value[COST] < before
@@ -258,7 +266,7 @@ def _prove(limit: float, cameras: Cameras, tools: Tools, value: Array) -> None:
         [low, high, -math.pi, math.pi, -cameras.max_roll, cameras.max_roll, value[BOUND]]
     )
     cell, used, m = np.empty(10), np.zeros(N_MULTIPLIERS, np.bool_), np.zeros(N_MULTIPLIERS)
-    part, view = np.empty(7), tools.best
+    part = np.empty(7)
     waiting, lowest = 1, np.inf
     for _ in range(_PARTS_WITH_PRIOR if cameras.has_prior else _PARTS):
         if waiting == 0:
@@ -271,7 +279,7 @@ def _prove(limit: float, cameras: Cameras, tools: Tools, value: Array) -> None:
         goal = max(_root(min(value[COST], limit)) - TOLERANCE, 0.0) ** 2
         penalty = 0.0
         if cameras.has_prior:
-            penalty = least_penalty(cameras.table, part, view.spline, view.penalty)
+            penalty = least_penalty(cameras.table, part)
         if penalty >= goal:
             continue
         bound_cell(part, low, high, cell, used)
@@ -343,7 +351,7 @@ def try_poses(
         value = solved.values[new]
         value[COST], value[BOUND] = np.inf, max(bound, 0.0)
         if query.cameras.has_prior:
-            value[COST] = approximate(query.cameras, 0.0, tools)
+            value[COST] = approximate(query.cameras, tools, True)
             value[ROTATION:] = tools.best.r
         else:
             value[ROTATION:] = 0.0

@@ -8,69 +8,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.geometry.camera_prior import N_ELEVATIONS, N_ROLLS, STEP
-from posebank.matching.viewfree.compiled import inner
+from posebank.matching.viewfree.compiled import Four, Six, inner, lean
 
 Array = NDArray[np.float64]
 
 _SMALL = 64  # control values
+_PER_RADIAN = 1 / STEP
 
 
-@inner()
-def _spline_weights(t: float, out: Array) -> None:
-    """Weights of four control values, their slopes and second derivatives by t, into out (3, 4)."""
+@lean()
+def _spline_weights(t: float) -> tuple[Four, Four, Four]:
+    """Weights of four control values, their slopes and second derivatives by t."""
     s = 1.0 - t
-    out[0, 0], out[0, 3] = s * s * s / 6, t * t * t / 6
-    out[0, 1] = (3 * t * t * t - 6 * t * t + 4) / 6
-    out[0, 2] = 1 - out[0, 0] - out[0, 1] - out[0, 3]
-    out[1, 0], out[1, 3] = -0.5 * s * s, 0.5 * t * t
-    out[1, 1] = 1.5 * t * t - 2 * t
-    out[1, 2] = -out[1, 0] - out[1, 1] - out[1, 3]
-    out[2, 0], out[2, 1], out[2, 2], out[2, 3] = s, 3 * t - 2, 1 - 3 * t, t
+    first, last = s * s * s * (1 / 6), t * t * t * (1 / 6)
+    second = 3 * last - t * t + 2 / 3
+    by_first, by_second, by_last = -0.5 * s * s, 1.5 * t * t - 2 * t, 0.5 * t * t
+    return (
+        (first, second, 1 - first - second - last, last),
+        (by_first, by_second, -by_first - by_second - by_last, by_last),
+        (s, 3 * t - 2, 1 - 3 * t, t),
+    )
 
 
-@inner()
-def penalty_at(table: Array, elevation: float, roll: float, work: Array, out: Array) -> None:
-    """Penalty of a camera and its derivatives into out (6,): p, by e, by r, by ee, er, rr.
+@lean()
+def penalty_at(table: Array, elevation: float, roll: float) -> Six:
+    """Penalty of a camera and its derivatives: p, by e, by r, by ee, er, rr.
 
     Parameters
     ----------
-    table : array (37, 72)
-        Control values of the spline.
+    table : array (40, 76)
+        Control values of the spline, ``Cameras.table``.
     elevation, roll : float
         The camera, radians.
-    work : array (2, 3, 4)
-        Working array.
-    out : array (6,)
-        Receives the penalty and its derivatives.
     """
-    x, y = (elevation + 0.5 * math.pi) / STEP, (roll + math.pi) / STEP
-    row, column = math.floor(x), math.floor(y)
-    _spline_weights(x - row, work[0])
-    _spline_weights(y - column, work[1])
-    out[:] = 0.0
+    x, y = (elevation + 0.5 * math.pi) * _PER_RADIAN, (roll + math.pi) * _PER_RADIAN
+    y -= N_ROLLS * math.floor(y * (1 / N_ROLLS))
+    row, column = int(x), min(int(y), N_ROLLS - 1)
+    u, by_u, bend_u = _spline_weights(x - row)
+    v, by_v, bend_v = _spline_weights(y - column)
+    p, pe, pr, pee, per, prr = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(4):
-        r = min(max(row + i - 1, 0), N_ELEVATIONS - 1)
-        value, slope, bend = 0.0, 0.0, 0.0
-        for j in range(4):
-            control = table[r, (column + j - 1) % N_ROLLS]
-            value += work[1, 0, j] * control
-            slope += work[1, 1, j] * control
-            bend += work[1, 2, j] * control
-        out[0] += work[0, 0, i] * value
-        out[1] += work[0, 1, i] * value
-        out[2] += work[0, 0, i] * slope
-        out[3] += work[0, 2, i] * value
-        out[4] += work[0, 1, i] * slope
-        out[5] += work[0, 0, i] * bend
-    out[1] /= STEP
-    out[2] /= STEP
-    out[3] /= STEP * STEP
-    out[4] /= STEP * STEP
-    out[5] /= STEP * STEP
+        c0, c1 = table[row + i, column], table[row + i, column + 1]
+        c2, c3 = table[row + i, column + 2], table[row + i, column + 3]
+        value = v[0] * c0 + v[1] * c1 + v[2] * c2 + v[3] * c3
+        slope = by_v[0] * c0 + by_v[1] * c1 + by_v[2] * c2 + by_v[3] * c3
+        bend = bend_v[0] * c0 + bend_v[1] * c1 + bend_v[2] * c2 + bend_v[3] * c3
+        p, pe, pee = p + u[i] * value, pe + by_u[i] * value, pee + bend_u[i] * value
+        pr, per, prr = pr + u[i] * slope, per + by_u[i] * slope, prr + u[i] * bend
+    f = _PER_RADIAN * _PER_RADIAN
+    return p, pe * _PER_RADIAN, pr * _PER_RADIAN, pee * f, per * f, prr * f
 
 
 @inner()
-def least_penalty(table: Array, part: Array, work: Array, out: Array) -> float:
+def least_penalty(table: Array, part: Array) -> float:
     """Lower bound of the penalty of a part of the cameras.
 
     The spline is nowhere below the control values that it uses; in a small part it is also not
@@ -78,12 +68,10 @@ def least_penalty(table: Array, part: Array, work: Array, out: Array) -> float:
 
     Parameters
     ----------
-    table : array (37, 72)
-        Control values of the spline.
+    table : array (40, 76)
+        Control values of the spline, ``Cameras.table``.
     part : array (6 or more,)
         Lowest and highest elevation, azimuth and roll.
-    work, out : array
-        Working arrays of ``penalty_at``.
     """
     x1, x2 = (part[0] + 0.5 * math.pi) / STEP, (part[1] + 0.5 * math.pi) / STEP
     y1, y2 = (part[4] + math.pi) / STEP, (part[5] + math.pi) / STEP
@@ -93,16 +81,16 @@ def least_penalty(table: Array, part: Array, work: Array, out: Array) -> float:
     small = (r2 - r1) * (c2 - c1) <= _SMALL
     least, by_row, by_column = np.inf, 0.0, 0.0
     for i in range(r1, r2 + 1):
-        r = min(max(i, 0), N_ELEVATIONS - 1)
-        above = min(max(i + 1, 0), N_ELEVATIONS - 1) if i < r2 else r
+        r = min(max(i, 0), N_ELEVATIONS - 1) + 1
+        above = min(max(i + 1, 0), N_ELEVATIONS - 1) + 1 if i < r2 else r
         for j in range(c1, c2 + 1):
-            value = table[r, j % N_ROLLS]
+            value = table[r, j % N_ROLLS + 1]
             least = min(least, value)
             if small:
-                by_row = max(by_row, abs(table[above, j % N_ROLLS] - value))
+                by_row = max(by_row, abs(table[above, j % N_ROLLS + 1] - value))
                 if j < c2:
-                    by_column = max(by_column, abs(table[r, (j + 1) % N_ROLLS] - value))
+                    by_column = max(by_column, abs(table[r, (j + 1) % N_ROLLS + 1] - value))
     if small:
-        penalty_at(table, 0.5 * (part[0] + part[1]), 0.5 * (part[4] + part[5]), work, out)
-        least = max(least, out[0] - 0.5 * (by_row * (x2 - x1) + by_column * (y2 - y1)))
+        middle = penalty_at(table, 0.5 * (part[0] + part[1]), 0.5 * (part[4] + part[5]))[0]
+        least = max(least, middle - 0.5 * (by_row * (x2 - x1) + by_column * (y2 - y1)))
     return least

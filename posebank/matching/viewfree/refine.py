@@ -23,7 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.matching.viewfree.cameras import Cameras
-from posebank.matching.viewfree.compiled import constant, inner, outer
+from posebank.matching.viewfree.compiled import (
+    Nine,
+    Six,
+    Three,
+    constant,
+    inner,
+    lean,
+    outer,
+)
 from posebank.matching.viewfree.prior import penalty_at
 from posebank.matching.viewfree.threads import on_threads
 
@@ -36,32 +44,44 @@ _SHORTER = 0.35
 _TRIALS = 6
 _POLE = 0.5 * math.pi - 1e-7  # highest elevation, where roll is still determined
 _POSES = 32  # refined in one call
-_MANY_STEPS = constant(40)
-_N_AZIMUTHS = 8  # tried for a likely camera
+_MANY_STEPS, _NO_STEPS = constant(40), constant(0)
 _FLAT = 1e-3  # of the scatter's trace, added to it for the affine start
 
 
 class View(NamedTuple):
-    """A camera of the pair, what it sees and scratch.
+    """A camera of a pair, and what it sees.
 
-    r : (9,) rotation, row by row; w : (6,) A R^T; h : (6,) R G R^T as xx yy zz xy xz yz.
-    angles : (3,) azimuth, elevation, roll; penalty : (6,) and spline, of ``prior.penalty_at``.
+    r : (9,) rotation, row by row; w : (6,) A R^T; angles : (2,) elevation and roll, where limits or
+    a prior need them; penalty : (1,) of the prior.
     """
 
     r: Array
     w: Array
-    h: Array
     angles: Array
     penalty: Array
-    spline: Array
 
 
 @outer()
 def new_view() -> View:
     """Room for one camera."""
-    return View(
-        np.zeros(9), np.zeros(6), np.zeros(6), np.zeros(3), np.zeros(6), np.zeros((2, 3, 4))
-    )
+    return View(np.zeros(9), np.zeros(6), np.zeros(2), np.zeros(1))
+
+
+@lean()
+def _six(x: Array) -> Six:
+    return x[0], x[1], x[2], x[3], x[4], x[5]
+
+
+@lean()
+def _nine(x: Array) -> Nine:
+    return x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8]
+
+
+@lean()
+def _put_nine(values: Nine, out: Array) -> None:
+    # A tuple is assigned to a slice through a temporary array.
+    out[0], out[1], out[2], out[3], out[4] = values[0], values[1], values[2], values[3], values[4]
+    out[5], out[6], out[7], out[8] = values[5], values[6], values[7], values[8]
 
 
 @outer()
@@ -86,170 +106,225 @@ def moments(unit: Array, mask: Flags, poses: Array32, row: int, a: Array, g: Arr
     g[3], g[4], g[5] = g3 - sx * sy / count, g4 - sx * sz / count, g5 - sy * sz / count
 
 
-@inner()
-def _see(a: Array, g: Array, view: View) -> None:
-    """Fill w and h of the view from its rotation."""
-    r, w, h = view.r, view.w, view.h
-    for i in range(3):
-        x, y, z = r[3 * i], r[3 * i + 1], r[3 * i + 2]
-        w[i] = a[0] * x + a[1] * y + a[2] * z
-        w[3 + i] = a[3] * x + a[4] * y + a[5] * z
-        gx = g[0] * x + g[3] * y + g[4] * z
-        gy = g[3] * x + g[1] * y + g[5] * z
-        gz = g[4] * x + g[5] * y + g[2] * z
-        h[i] = gx * x + gy * y + gz * z
-        if i == 0:
-            h[3] = gx * r[3] + gy * r[4] + gz * r[5]
-            h[4] = gx * r[6] + gy * r[7] + gz * r[8]
-        elif i == 1:
-            h[5] = gx * r[6] + gy * r[7] + gz * r[8]
+@lean()
+def _apply(x: Six, r: Nine) -> Six:
+    """The products of the rows of x (2 x 3) with those of a rotation: w."""
+    return (
+        x[0] * r[0] + x[1] * r[1] + x[2] * r[2],
+        x[0] * r[3] + x[1] * r[4] + x[2] * r[5],
+        x[0] * r[6] + x[1] * r[7] + x[2] * r[8],
+        x[3] * r[0] + x[4] * r[1] + x[5] * r[2],
+        x[3] * r[3] + x[4] * r[4] + x[5] * r[5],
+        x[3] * r[6] + x[4] * r[7] + x[5] * r[8],
+    )
+
+
+@lean()
+def _rotate_scatter(g: Six, r: Nine) -> Six:
+    """The scatter g (xx yy zz xy xz yz) in the axes of a rotation: h."""
+    x0, y0 = g[0] * r[0] + g[3] * r[1] + g[4] * r[2], g[3] * r[0] + g[1] * r[1] + g[5] * r[2]
+    z0 = g[4] * r[0] + g[5] * r[1] + g[2] * r[2]
+    x1, y1 = g[0] * r[3] + g[3] * r[4] + g[4] * r[5], g[3] * r[3] + g[1] * r[4] + g[5] * r[5]
+    z1 = g[4] * r[3] + g[5] * r[4] + g[2] * r[5]
+    h0, h1 = x0 * r[0] + y0 * r[1] + z0 * r[2], x1 * r[3] + y1 * r[4] + z1 * r[5]
+    return (
+        h0,
+        h1,
+        g[0] + g[1] + g[2] - h0 - h1,
+        x0 * r[3] + y0 * r[4] + z0 * r[5],
+        x0 * r[6] + y0 * r[7] + z0 * r[8],
+        x1 * r[6] + y1 * r[7] + z1 * r[8],
+    )
+
+
+@lean()
+def _rotation_of(turns: Six) -> Nine:
+    """The rotation of a camera, row by row.
+
+    turns : cosine and sine of azimuth, elevation and roll.
+    """
+    ca, sa, ce, se, cr, sr = turns
+    # Rows of Rx(elevation) diag(1, -1, -1) Ry(azimuth), then Rz(roll).
+    vx, vy, vz = -se * sa, -ce, se * ca
+    return (
+        cr * ca - sr * vx,
+        -sr * vy,
+        cr * sa - sr * vz,
+        sr * ca + cr * vx,
+        cr * vy,
+        sr * sa + cr * vz,
+        ce * sa,
+        -se,
+        -ce * ca,
+    )
+
+
+@lean()
+def _turns_of(r: Nine) -> Six:
+    """Cosine and sine of a camera's azimuth, elevation and roll."""
+    cr, sr = _turn_of_roll(r)
+    return (
+        cr * r[0] + sr * r[3],
+        cr * r[2] + sr * r[5],
+        math.sqrt(r[1] * r[1] + r[4] * r[4]),
+        -r[7],
+        cr,
+        sr,
+    )
+
+
+@lean()
+def _turn_of_roll(r: Nine) -> tuple[float, float]:
+    """Cosine and sine of a camera's roll, which is 0 at a pole."""
+    length = math.sqrt(r[1] * r[1] + r[4] * r[4])
+    return (-r[4] / length, r[1] / length) if length > 1e-12 else (1.0, 0.0)
+
+
+@lean()
+def _turn_more(cos: float, sin: float, more: float) -> tuple[float, float]:
+    """Cosine and sine of an angle that is increased by at most ``_LONGEST``."""
+    # By their series: faster than the library's functions, and than divisions.
+    x = more * more
+    s = 1 - x * (1 / 72) * (1 - x * (1 / 110) * (1 - x * (1 / 156)))
+    s = more * (1 - x * (1 / 6) * (1 - x * (1 / 20) * (1 - x * (1 / 42) * s)))
+    c = 1 - x * (1 / 56) * (1 - x * (1 / 90) * (1 - x * (1 / 132) * (1 - x * (1 / 182))))
+    c = 1 - x * (1 / 2) * (1 - x * (1 / 12) * (1 - x * (1 / 30) * c))
+    return cos * c - sin * s, sin * c + cos * s
 
 
 @outer()
 def set_camera(view: View, azimuth: float, elevation: float, roll: float) -> None:
     """Set the rotation of the view from its angles, radians."""
-    ca, sa, ce, se = math.cos(azimuth), math.sin(azimuth), math.cos(elevation), math.sin(elevation)
-    cr, sr = math.cos(roll), math.sin(roll)
-    r = view.r
-    # Rows of Rx(elevation) diag(1, -1, -1) Ry(azimuth), then Rz(roll).
-    ux, uy, uz = ca, 0.0, sa
-    vx, vy, vz = -se * sa, -ce, se * ca
-    r[0], r[1], r[2] = cr * ux - sr * vx, cr * uy - sr * vy, cr * uz - sr * vz
-    r[3], r[4], r[5] = sr * ux + cr * vx, sr * uy + cr * vy, sr * uz + cr * vz
-    r[6], r[7], r[8] = ce * sa, -se, -ce * ca
+    turns = (
+        math.cos(azimuth),
+        math.sin(azimuth),
+        math.cos(elevation),
+        math.sin(elevation),
+        math.cos(roll),
+        math.sin(roll),
+    )
+    _put_nine(_rotation_of(turns), view.r)
 
 
-@outer()
-def measure(a: Array, g: Array, cameras: Cameras, view: View) -> float:
-    """Cost squared of the view's camera, which is first moved within the limits.
-
-    1 or more where the scale would not be positive, so that a step towards a positive one pays.
-    """
+@lean()
+def _settle(cameras: Cameras, view: View) -> None:
+    """Move the view's camera within the limits, and note its angles, where they matter."""
     if cameras.limited or cameras.has_prior:
-        r, angles = view.r, view.angles
-        elevation = math.asin(min(max(-r[7], -1.0), 1.0))
-        roll = math.atan2(r[1], -r[4])
-        c, s = math.cos(roll), math.sin(roll)
-        angles[0] = math.atan2(c * r[2] + s * r[5], c * r[0] + s * r[3])
-        angles[1], angles[2] = elevation, roll
-        _within(cameras, angles)
-        if angles[1] != elevation or angles[2] != roll:
-            set_camera(view, angles[0], angles[1], angles[2])
-    return _cost(a, g, cameras, view)
+        r, angles = _nine(view.r), view.angles
+        elevation, roll = math.asin(min(max(-r[7], -1.0), 1.0)), math.atan2(r[1], -r[4])
+        angles[0], angles[1] = _within(cameras, elevation, roll)
+        if angles[0] != elevation or angles[1] != roll:
+            turns = _turns_of(r)
+            set_camera(view, math.atan2(turns[1], turns[0]), angles[0], angles[1])
 
 
-@inner()
-def _within(cameras: Cameras, angles: Array) -> None:
-    """Move angles (3,) within the limits."""
-    angles[1] = min(max(angles[1], cameras.min_elevation, -_POLE), cameras.max_elevation, _POLE)
+@lean()
+def _within(cameras: Cameras, elevation: float, roll: float) -> tuple[float, float]:
+    """Elevation and roll moved within the limits."""
+    elevation = min(max(elevation, cameras.min_elevation, -_POLE), cameras.max_elevation, _POLE)
     if cameras.max_roll < math.pi:
-        angles[2] = min(max(angles[2], -cameras.max_roll), cameras.max_roll)
+        roll = min(max(roll, -cameras.max_roll), cameras.max_roll)
+    return elevation, roll
 
 
-@inner()
-def _cost(a: Array, g: Array, cameras: Cameras, view: View) -> float:
-    """Cost squared of the view's camera, whose angles are known where they matter."""
-    _see(a, g, view)
-    c, n = view.w[0] + view.w[4], view.h[0] + view.h[1]
-    squared = 1.0 - c * abs(c) / max(n, 1e-12)
-    if cameras.has_prior:
-        penalty_at(cameras.table, view.angles[1], view.angles[2], view.spline, view.penalty)
-        squared += view.penalty[0]
-    return squared
+@lean()
+def _error_squared(w: Six, h: Six) -> float:
+    """``error_norm`` squared, 1 or more where the scale is not positive."""
+    c = w[0] + w[4]
+    return 1.0 - c * abs(c) / max(h[0] + h[1], 1e-12)
 
 
-@inner()
-def _derivatives(view: View, q: Array, m: Array) -> None:
-    """Gradient q (3,) and Hessian m (6: 11 22 33 12 13 23) of ``error_norm`` squared by omega."""
-    w, h = view.w, view.h
-    c, n = w[0] + w[4], max(view.h[0] + view.h[1], 1e-12)
+@lean()
+def _derivatives(w: Six, h: Six) -> tuple[Three, Six]:
+    """Gradient and Hessian (11 22 33 12 13 23) of ``error_norm`` squared by omega."""
+    c, n = w[0] + w[4], max(h[0] + h[1], 1e-12)
     c1, c2, c3 = -w[5], w[2], w[3] - w[1]
     n1, n2 = -2 * h[5], 2 * h[4]
     s = abs(c)
     p, t = 2 * s / n, c * s / (n * n)  # -F' = -p c' + t n'
-    q[0], q[1], q[2] = -p * c1 + t * n1, -p * c2 + t * n2, -p * c3
     sign = 1.0 if c >= 0 else -1.0
     cc, cn, nn = -2 * sign / n, 2 * s / (n * n), -2 * t / n
-    m[0] = cc * c1 * c1 + 2 * cn * c1 * n1 + nn * n1 * n1 + p * w[4] - 2 * t * (h[1] - h[2])
-    m[1] = cc * c2 * c2 + 2 * cn * c2 * n2 + nn * n2 * n2 + p * w[0] - 2 * t * (h[0] - h[2])
-    m[2] = cc * c3 * c3 + p * c
-    m[3] = (
-        cc * c1 * c2
-        + cn * (c1 * n2 + c2 * n1)
-        + nn * n1 * n2
-        - 0.5 * p * (w[1] + w[3])
-        + 2 * t * h[3]
+    m12 = cc * c1 * c2 + cn * (c1 * n2 + c2 * n1) + nn * n1 * n2
+    return (-p * c1 + t * n1, -p * c2 + t * n2, -p * c3), (
+        cc * c1 * c1 + 2 * cn * c1 * n1 + nn * n1 * n1 + p * w[4] - 2 * t * (h[1] - h[2]),
+        cc * c2 * c2 + 2 * cn * c2 * n2 + nn * n2 * n2 + p * w[0] - 2 * t * (h[0] - h[2]),
+        cc * c3 * c3 + p * c,
+        m12 - 0.5 * p * (w[1] + w[3]) + 2 * t * h[3],
+        cc * c1 * c3 + cn * n1 * c3 - 0.5 * p * w[2] - t * h[4],
+        cc * c2 * c3 + cn * n2 * c3 - 0.5 * p * w[5] - t * h[5],
     )
-    m[4] = cc * c1 * c3 + cn * n1 * c3 - 0.5 * p * w[2] - t * h[4]
-    m[5] = cc * c2 * c3 + cn * n2 * c3 - 0.5 * p * w[5] - t * h[5]
 
 
-@inner()
-def _derivatives_by_angles(view: View, cameras: Cameras, q: Array, m: Array) -> None:
+@lean()
+def _by_angles(q: Three, m: Six, r: Nine, penalty: Six) -> tuple[Three, Six]:
     """Turn derivatives by omega into those of the cost squared by azimuth, elevation and roll.
 
-    An angle at its limit that descends beyond it is taken out: its step will be 0.
+    penalty : the prior's, with its derivatives by elevation and roll.
     """
-    angles, b = view.angles, view.penalty
     # The angles turn the camera about the axes u = R (0, 1, 0), v = (cos, sin, 0) of roll, and z.
-    u0, u1, u2 = view.r[1], view.r[4], view.r[7]
-    v0, v1 = math.cos(angles[2]), math.sin(angles[2])
-    q0, q1, q2 = q[0], q[1], q[2]
+    u0, u1, u2 = r[1], r[4], r[7]
+    v0, v1 = _turn_of_roll(r)
     mu0 = m[0] * u0 + m[3] * u1 + m[4] * u2
     mu1 = m[3] * u0 + m[1] * u1 + m[5] * u2
     mu2 = m[4] * u0 + m[5] * u1 + m[2] * u2
     mv0, mv1, mv2 = m[0] * v0 + m[3] * v1, m[3] * v0 + m[1] * v1, m[4] * v0 + m[5] * v1
-    q[0], q[1] = q0 * u0 + q1 * u1 + q2 * u2, q0 * v0 + q1 * v1
-    m[0], m[1] = u0 * mu0 + u1 * mu1 + u2 * mu2, v0 * mv0 + v1 * mv1
     # Turns about two axes one after the other: half their cross product is of second order.
-    m[3] = u0 * mv0 + u1 * mv1 + u2 * mv2
-    m[3] += 0.5 * (q0 * v1 * u2 - q1 * v0 * u2 + q2 * (v0 * u1 - v1 * u0))
-    m[4] = mu2 + 0.5 * (q1 * u0 - q0 * u1)
-    m[5] = mv2 + 0.5 * (q1 * v0 - q0 * v1)
-    if cameras.has_prior:
-        q[1] += b[1]
-        q[2] += b[2]
-        m[1] += b[3]
-        m[5] += b[4]
-        m[2] += b[5]
-    e, o = angles[1], angles[2]
+    both = 0.5 * (q[0] * v1 * u2 - q[1] * v0 * u2 + q[2] * (v0 * u1 - v1 * u0))
+    return (
+        (
+            q[0] * u0 + q[1] * u1 + q[2] * u2,
+            q[0] * v0 + q[1] * v1 + penalty[1],
+            q[2] + penalty[2],
+        ),
+        (
+            u0 * mu0 + u1 * mu1 + u2 * mu2,
+            v0 * mv0 + v1 * mv1 + penalty[3],
+            m[2] + penalty[5],
+            u0 * mv0 + u1 * mv1 + u2 * mv2 + both,
+            mu2 + 0.5 * (q[1] * u0 - q[0] * u1),
+            mv2 + 0.5 * (q[1] * v0 - q[0] * v1) + penalty[4],
+        ),
+    )
+
+
+@lean()
+def _held(cameras: Cameras, elevation: float, roll: float, q: Three, m: Six) -> tuple[Three, Six]:
+    """Derivatives without an angle at its limit that descends beyond it: its step will be 0."""
     low, high = max(cameras.min_elevation, -_POLE), min(cameras.max_elevation, _POLE)
-    if (e <= low and q[1] > 0) or (e >= high and q[1] < 0):
-        q[1], m[1], m[3], m[5] = 0.0, 1.0, 0.0, 0.0
-    roll = cameras.max_roll
-    if roll < math.pi and ((o <= -roll and q[2] > 0) or (o >= roll and q[2] < 0)):
-        q[2], m[2], m[4], m[5] = 0.0, 1.0, 0.0, 0.0
+    if (elevation <= low and q[1] > 0) or (elevation >= high and q[1] < 0):
+        q, m = (q[0], 0.0, q[2]), (m[0], 1.0, m[2], 0.0, m[4], 0.0)
+    most = cameras.max_roll
+    if most < math.pi and ((roll <= -most and q[2] > 0) or (roll >= most and q[2] < 0)):
+        q, m = (q[0], q[1], 0.0), (m[0], m[1], 1.0, m[3], 0.0, 0.0)
+    return q, m
 
 
-@inner()
-def _solve(m: Array, q: Array, least: float, step: Array) -> None:
-    """Step -M^-1 q (3,), M (6: 11 22 33 12 13 23) raised until its pivots are above ``least``."""
-    more = 0.0
+@lean()
+def _newton_step(q: Three, m: Six) -> Three:
+    """Step -M^-1 q, M (11 22 33 12 13 23) raised until its pivots are positive; not too long."""
+    least = 1e-3 * (abs(m[0]) + abs(m[1]) + abs(m[2])) + 1e-12
+    more, x, y, z = 0.0, -q[0], -q[1], -q[2]
     for _ in range(20):
         d1 = m[0] + more
-        if d1 > least:
-            l21, l31 = m[3] / d1, m[4] / d1
-            d2 = m[1] + more - l21 * m[3]
-            if d2 > least:
-                k = m[5] - l31 * m[3]
-                l32 = k / d2
-                d3 = m[2] + more - l31 * m[4] - l32 * k
-                if d3 > least:
-                    y1 = -q[0]
-                    y2 = -q[1] - l21 * y1
-                    y3 = -q[2] - l31 * y1 - l32 * y2
-                    step[2] = y3 / d3
-                    step[1] = y2 / d2 - l32 * step[2]
-                    step[0] = y1 / d1 - l21 * step[1] - l31 * step[2]
-                    return
+        l21, l31 = m[3] / d1, m[4] / d1
+        d2 = m[1] + more - l21 * m[3]
+        k = m[5] - l31 * m[3]
+        l32 = k / d2
+        d3 = m[2] + more - l31 * m[4] - l32 * k
+        if d1 > least and d2 > least and d3 > least:
+            y = -q[1] + l21 * q[0]
+            z = (-q[2] + l31 * q[0] - l32 * y) / d3
+            y = y / d2 - l32 * z
+            x = -q[0] / d1 - l21 * y - l31 * z
+            break
         more = 4 * more if more > 0 else 30 * least
-    for i in range(3):
-        step[i] = -q[i]
+    share = min(1.0, _LONGEST / max(math.sqrt(x * x + y * y + z * z), 1e-300))
+    return share * x, share * y, share * z
 
 
-@inner()
-def _turn(r: Array, x: float, y: float, z: float, out: Array) -> None:
-    """Turn the rotation r (9,) by (x, y, z) about the camera's axes into out."""
+@lean()
+def _turned(r: Nine, x: float, y: float, z: float) -> Nine:
+    """The rotation turned by (x, y, z) about the camera's axes."""
     # The quaternion (1, omega / 2), made a unit one: a rotation, equal to exp to second order.
     x, y, z = 0.5 * x, 0.5 * y, 0.5 * z
     f = 2 / (1 + x * x + y * y + z * z)
@@ -257,18 +332,22 @@ def _turn(r: Array, x: float, y: float, z: float, out: Array) -> None:
     m01, m10 = f * (x * y - z), f * (x * y + z)
     m02, m20 = f * (x * z + y), f * (x * z - y)
     m12, m21 = f * (y * z - x), f * (y * z + x)
-    for i in range(3):
-        u, v, w = r[i], r[3 + i], r[6 + i]
-        out[i] = m00 * u + m01 * v + m02 * w
-        out[3 + i] = m10 * u + m11 * v + m12 * w
-        out[6 + i] = m20 * u + m21 * v + m22 * w
+    return (
+        m00 * r[0] + m01 * r[3] + m02 * r[6],
+        m00 * r[1] + m01 * r[4] + m02 * r[7],
+        m00 * r[2] + m01 * r[5] + m02 * r[8],
+        m10 * r[0] + m11 * r[3] + m12 * r[6],
+        m10 * r[1] + m11 * r[4] + m12 * r[7],
+        m10 * r[2] + m11 * r[5] + m12 * r[8],
+        m20 * r[0] + m21 * r[3] + m22 * r[6],
+        m20 * r[1] + m21 * r[4] + m22 * r[7],
+        m20 * r[2] + m21 * r[5] + m22 * r[8],
+    )
 
 
 @outer()
-def refine(
-    a: Array, g: Array, cameras: Cameras, view: View, trial: View, steps: int, tolerance: float
-) -> float:
-    """Improve the view's camera by Newton steps; returns its cost squared.
+def refine(a: Array, g: Array, cameras: Cameras, view: View, steps: int, tolerance: float) -> float:
+    """Improve the view's camera by Newton steps; returns its cost squared, as ``measure``.
 
     Parameters
     ----------
@@ -278,47 +357,67 @@ def refine(
         Cameras that are allowed, and their prior.
     view : View
         The camera to begin with; receives the refined one.
-    trial : View
-        Working arrays of a second camera.
     steps : int
         Largest number of steps.
     tolerance : float
         Gain of a step below which the refinement ends.
     """
-    q, m, step = np.empty(3), np.empty(6), np.empty(3)
+    _settle(cameras, view)
     by_angles = cameras.limited or cameras.has_prior
-    best = measure(a, g, cameras, view)
+    products, scatter = _six(a), _six(g)
+    r, elevation, roll = _nine(view.r), view.angles[0], view.angles[1]
+    w, h, turns = _apply(products, r), _rotate_scatter(scatter, r), _turns_of(r)
+    penalty = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    if cameras.has_prior:
+        penalty = penalty_at(cameras.table, elevation, roll)
+    best = _error_squared(w, h) + penalty[0]
     for _ in range(steps):
-        _derivatives(view, q, m)
+        q, m = _derivatives(w, h)
         if by_angles:
-            _derivatives_by_angles(view, cameras, q, m)
-        least = 1e-3 * (abs(m[0]) + abs(m[1]) + abs(m[2])) + 1e-12
-        _solve(m, q, least, step)
-        length = math.sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2])
-        share = min(1.0, _LONGEST / max(length, 1e-300))
+            q, m = _by_angles(q, m, r, penalty)
+            q, m = _held(cameras, elevation, roll, q, m)
+        x, y, z = _newton_step(q, m)
         gain = -1.0
         for _ in range(_TRIALS):
-            x, y, z = share * step[0], share * step[1], share * step[2]
+            new_elevation, new_roll, new_turns, new_penalty = elevation, roll, turns, penalty
             if by_angles:
-                angles, at = trial.angles, view.angles
-                angles[0], angles[1], angles[2] = at[0] + x, at[1] + y, at[2] + z
-                _within(cameras, angles)
-                set_camera(trial, angles[0], angles[1], angles[2])
+                new_elevation, new_roll = _within(cameras, elevation + y, roll + z)
+                ca, sa = _turn_more(turns[0], turns[1], x)
+                ce, se = _turn_more(turns[2], turns[3], new_elevation - elevation)
+                cr, sr = _turn_more(turns[4], turns[5], new_roll - roll)
+                new_turns = (ca, sa, ce, se, cr, sr)
+                new_r = _rotation_of(new_turns)
+                if cameras.has_prior:
+                    new_penalty = penalty_at(cameras.table, new_elevation, new_roll)
             else:
-                _turn(view.r, x, y, z, trial.r)
-            squared = _cost(a, g, cameras, trial)
+                new_r = _turned(r, x, y, z)
+            new_w, new_h = _apply(products, new_r), _rotate_scatter(scatter, new_r)
+            squared = _error_squared(new_w, new_h) + new_penalty[0]
             if squared < best:
                 gain = best - squared
                 break
-            share *= _SHORTER
+            x, y, z = _SHORTER * x, _SHORTER * y, _SHORTER * z
         if gain < 0:
             break
-        best = squared
-        view.r[:], view.w[:], view.h[:] = trial.r, trial.w, trial.h
-        view.angles[:], view.penalty[:] = trial.angles, trial.penalty
+        best, r, w, h, turns, penalty = squared, new_r, new_w, new_h, new_turns, new_penalty
+        elevation, roll = new_elevation, new_roll
         if gain < tolerance:
             break
+    _put_nine(r, view.r)
+    for i in range(6):
+        view.w[i] = w[i]
+    view.angles[0], view.angles[1] = elevation, roll
+    view.penalty[0] = penalty[0]
     return best
+
+
+@outer()
+def measure(a: Array, g: Array, cameras: Cameras, view: View) -> float:
+    """Cost squared of the view's camera, which is first moved within the limits.
+
+    1 or more where the scale would not be positive, so that a step towards a positive one pays.
+    """
+    return refine(a, g, cameras, view, _NO_STEPS, 0.0)
 
 
 @inner()
@@ -392,27 +491,22 @@ def affine_start(a: Array, g: Array, inverse: Array, view: View) -> bool:
 
 @inner()
 def likely_start(a: Array, g: Array, cameras: Cameras, view: View) -> None:
-    """Set the view to the best upright camera in the middle of the first level."""
-    middle = 0.5 * (cameras.levels[0, 0] + cameras.levels[0, 1])
-    top, chosen = -np.inf, 0.0
-    for i in range(_N_AZIMUTHS):
-        azimuth = i * (2 * math.pi / _N_AZIMUTHS)
-        set_camera(view, azimuth, middle, 0.0)
-        gain = _correlation(a, g, view)
+    """Set the view to the best of a ring of upright cameras at the usual elevation."""
+    elevation = cameras.usual_elevation
+    ce, se = math.cos(elevation), math.sin(elevation)
+    across, along, down = a[0] + se * a[5], a[2] - se * a[3], -ce * a[4]
+    trace = g[0] + g[1] + g[2]
+    half = math.sqrt(0.5)
+    c, s, top, chosen = 1.0, 0.0, -np.inf, 0
+    for i in range(8):  # every 45 degrees
+        x, y, z = ce * s, -se, -ce * c  # direction of sight
+        deep = x * (g[0] * x + 2 * g[3] * y + 2 * g[4] * z) + y * (g[1] * y + 2 * g[5] * z)
+        n = trace - deep - g[2] * z * z
+        gain = (across * c + along * s + down) / math.sqrt(max(n, 1e-12))
         if gain > top:
-            top, chosen = gain, azimuth
-    set_camera(view, chosen, middle, 0.0)
-
-
-@inner()
-def _correlation(a: Array, g: Array, view: View) -> float:
-    """c / sqrt(n) of the view's camera."""
-    r = view.r
-    c = a[0] * r[0] + a[1] * r[1] + a[2] * r[2] + a[3] * r[3] + a[4] * r[4] + a[5] * r[5]
-    x, y, z = r[6], r[7], r[8]
-    deep = x * (g[0] * x + 2 * g[3] * y + 2 * g[4] * z) + y * (g[1] * y + 2 * g[5] * z)
-    n = g[0] + g[1] + g[2] - deep - g[2] * z * z
-    return c / math.sqrt(max(n, 1e-12))
+            top, chosen = gain, i
+        c, s = half * (c - s), half * (c + s)
+    set_camera(view, chosen * (0.25 * math.pi), elevation, 0.0)
 
 
 @outer(cache=True)
@@ -421,14 +515,14 @@ def _refine_some(
 ) -> None:
     """Fill out (n, 9), as ``refine_poses``."""
     a, g, inverse = np.empty(6), np.empty(6), np.empty(6)
-    view, trial = new_view(), new_view()
+    view = new_view()
     for i in range(poses.shape[0]):
         moments(unit, mask, poses, i, a, g)
         view.r[:] = rotations[i]
-        best = refine(a, g, cameras, view, trial, _MANY_STEPS, 1e-15)
+        best = refine(a, g, cameras, view, _MANY_STEPS, 1e-15)
         out[i] = view.r
         if affine_start(a, g, inverse, view):
-            squared = refine(a, g, cameras, view, trial, _MANY_STEPS, 1e-15)
+            squared = refine(a, g, cameras, view, _MANY_STEPS, 1e-15)
             if squared < best:
                 out[i] = view.r
 

@@ -62,7 +62,7 @@ def _first_limit(
         at += np.argmin(bounds[at : at + BLOCK])
         if bounds[at] < OUT:
             moments(query.unit, query.mask, query.poses, start + at, tools.a, tools.g)
-            limit = min(limit, approximate(query.cameras, 0.0, tools))
+            limit = min(limit, approximate(query.cameras, tools, True))
     return limit
 
 
@@ -362,7 +362,7 @@ def _approximate_some(
     tools = tools_for(cameras)
     for i in range(person.shape[0]):
         moments(units[person[i]], masks[person[i]], poses, rows[i], tools.a, tools.g)
-        costs[i] = approximate(cameras, 0.0, tools)
+        costs[i] = approximate(cameras, tools, True)
 
 
 def approximate_costs(
