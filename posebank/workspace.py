@@ -15,7 +15,7 @@ from posebank.artefacts import find_manifest, read_manifest, read_rows, read_tab
 from posebank.schemas import from_table, matches_from_table
 from posebank.types import Anchors, LabelKeys, Labels, Matches, People, PoseBank, Records
 
-R = TypeVar("R", bound=Records)
+_R = TypeVar("_R", bound=Records)
 
 
 def content(workspace: Path, kind: str) -> str:
@@ -91,7 +91,7 @@ def scattered_people(workspace: Path, rows: NDArray[np.integer]) -> People:
     return _scattered_rows(People, workspace / "annotations", "annotations", rows)
 
 
-def _scattered_rows(cls: type[R], folder: Path, kind: str, rows: NDArray[np.integer]) -> R:
+def _scattered_rows(cls: type[_R], folder: Path, kind: str, rows: NDArray[np.integer]) -> _R:
     ascending = np.sort(rows)
     found, first = [from_table(cls, read_rows(folder, kind, 0, 0))], 0
     for part in read_manifest(folder, kind).tables:
