@@ -28,8 +28,8 @@ try:
 except ImportError:  # Windows does not tell
     resource = None  # type: ignore[assignment]
 
-_PARTITIONED = ("ingest", "match", "label", "shards")
-"""Stages whose work is shared by the workers."""
+_BY_WORKERS = ("ingest", "label", "shards")
+"""Stages whose work is shared by the workers; match uses all cores with any number of them."""
 
 _SMALLER = 0.1  # a stage of less than this part of the work measured before says little
 
@@ -111,7 +111,7 @@ def plan(
             planned.append(PlannedStage(stage, "to make", None, None, None, None))
             continue
         factor = amount / rate.amount
-        share = workers if stage in _PARTITIONED else 1
+        share = workers if stage in _BY_WORKERS else 1
         made = round(rate.rows * factor)
         if stage in _MADE_ROWS:
             rows[_MADE_ROWS[stage]] = made
@@ -239,7 +239,7 @@ def measured(
     folder : Path
         The artefact.
     """
-    share = workers if stage in _PARTITIONED else 1
+    share = workers if stage in _BY_WORKERS else 1
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Rate(amount, seconds * share, rows, size, _peak_mb())
 

@@ -97,8 +97,7 @@ def end_on_sigterm() -> None:
 def held_back(*signals: signal.Signals) -> Iterator[None]:
     """Let signals wait, and keep them from the processes that are started meanwhile.
 
-    Half-started workers cannot be closed in order, and every worker would print a traceback of its
-    own after Ctrl-C; this process closes them.
+    Every worker would print a traceback of its own after Ctrl-C; this process ends them.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
