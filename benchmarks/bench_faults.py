@@ -172,8 +172,8 @@ def scaling(_options: argparse.Namespace) -> None:
 
 def timing(options: argparse.Namespace) -> None:
     """Time of match and ingest with ``--workers`` warm workers: a part of ``scaling``."""
-    scratch = options.scratch / "scaling"
-    workspace = make_workspace(options.source, scratch, options.n_people, options.poses)
+    folder = options.scratch / f"scaling-{options.n_people}-{options.poses}"
+    workspace = make_workspace(options.source, folder, options.n_people, options.poses)
     clips = options.scratch / "scaling-ingest"
 
     def match(runner: Runner, k: int) -> None:
