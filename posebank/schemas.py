@@ -53,7 +53,8 @@ def _field(
     meta = {"doc": doc}
     if shape:
         meta["shape"] = ",".join(map(str, shape))
-        kind = pa.list_(kind, math.prod(shape))
+        # Lists of fixed size that may be null are not read by pyarrow before version 26.
+        kind = pa.list_(kind) if nullable else pa.list_(kind, math.prod(shape))
     if unit:
         meta["unit"] = unit
     if frame:
@@ -88,15 +89,7 @@ _PERSON = [
         "joints_2d", _F32, "2D joints; (0, 0) where state is 0", shape=_2D, unit="px", frame="image"
     ),
     _field("state", pa.uint8(), "0 missing, 1 visible, 2 occluded, 3 completed", shape=(N_JOINTS,)),
-    _field(
-        "head_box",
-        _F32,
-        "x1 y1 x2 y2, nulls if unknown",
-        shape=(4,),
-        unit="px",
-        frame="image",
-        nullable=True,
-    ),
+    _field("head_box", _F32, "x1 y1 x2 y2", shape=(4,), unit="px", frame="image", nullable=True),
     _field("scale", _F32, "person height / 200 px", nullable=True),
     _field("single_person", pa.bool_(), "member of MPII's single-person protocol", nullable=True),
     _field("group_id", _STR, "group of people", nullable=True),
@@ -300,13 +293,16 @@ def column_from(values: np.ndarray, field: pa.Field) -> pa.Array:
     shape = field_shape(field)
     if shape:
         flat = np.ascontiguousarray(values).reshape(-1)
-        unknown = None
-        if field.nullable:
-            # A list of nulls: pyarrow before version 26 does not read null lists of fixed size.
-            rows = np.isfinite(values.reshape(len(values), math.prod(shape))).all(axis=1)
-            unknown = np.repeat(~rows, math.prod(shape))
-        items = pa.array(flat, type=field.type.value_type, mask=unknown)
-        return pa.FixedSizeListArray.from_arrays(items, type=field.type)
+        items = pa.array(flat, type=field.type.value_type)
+        if not field.nullable:
+            return pa.FixedSizeListArray.from_arrays(items, type=field.type)
+        size = math.prod(shape)
+        known = np.isfinite(values.reshape(len(values), size)).all(axis=1)
+        starts = np.concatenate([[0], np.cumsum(size * known)]).astype(np.int32)
+        kept = items.filter(pa.array(np.repeat(known, size)))
+        return pa.ListArray.from_arrays(
+            pa.array(starts), kept, type=field.type, mask=pa.array(~known)
+        )
     mask = None
     if field.nullable:
         if pa.types.is_string(field.type):
@@ -336,7 +332,7 @@ def column_array(table: pa.Table, name: str) -> np.ndarray:
         column = pa.array([], type=field.type)
     shape = field_shape(field)
     if shape:
-        if column.null_count:  # as earlier versions of posebank wrote them
+        if column.null_count:
             rows = np.full(
                 (len(column), *shape), np.nan, dtype=field.type.value_type.to_pandas_dtype()
             )

@@ -120,6 +120,25 @@ def test_a_half_known_box_is_unknown():
     assert np.isnan(back.head_box[1]).all()
 
 
+def test_boxes_that_may_be_unknown_have_no_fixed_size():
+    """pyarrow before 26 does not read lists of fixed size that are null."""
+    for schema in KINDS.values():
+        for field in schema:
+            if field.nullable:
+                assert not pa.types.is_fixed_size_list(field.type), field.name
+
+
+def test_lists_of_fixed_size_of_earlier_versions_are_read():
+    table = schemas.to_table(random_records(People, 3), schemas.ANNOTATIONS)
+    place = table.schema.get_field_index("head_box")
+    field = table.schema.field(place).with_type(pa.list_(pa.float32(), 4))
+    boxes = [[1.0, 2.0, 3.0, 4.0], None, [5.0, 6.0, 7.0, 8.0]]
+    column = pa.array(boxes, type=field.type)
+    back = schemas.from_table(People, table.set_column(place, field, column))
+    np.testing.assert_array_equal(back.head_box[[0, 2]], [boxes[0], boxes[2]])
+    assert np.isnan(back.head_box[1]).all()
+
+
 def test_missing_column_is_named():
     table = schemas.to_table(random_records(Anchors, 2), schemas.ANCHORS).drop(["count"])
     with pytest.raises(ArtefactError, match="found no count"):
