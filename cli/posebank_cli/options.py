@@ -282,7 +282,8 @@ _PPI_DISTANCE_MM = click.option(
     "--ppi-distance-mm",
     default=1000 * IntegrationSettings.distance_m,
     show_default=True,
-    help="Mean 3D joint distance below which PPI averages poses (the paper's 200 for Human3.6M).",
+    help="Mean 3D joint distance below which PPI averages poses (the paper: 100 for MPII, 200 for "
+    "Human3.6M).",
 )
 
 
