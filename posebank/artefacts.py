@@ -15,11 +15,13 @@ fingerprint of what made it, so that a section whose fingerprint matches is not 
 
 from __future__ import annotations
 
+import ctypes
 import glob
 import hashlib
 import json
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -48,6 +50,7 @@ JOURNAL = "_finished"
 """Folder, inside a staging folder, with a record of each finished partition."""
 
 _HEX = "[0-9a-f]"
+_RENAME_EXCHANGE = 2  # renameat2(2)
 _MAX_ROWS = 1 << 27  # of a part; posebank writes some thousands
 _READS = 5  # of an artefact that is made again and again while it is read
 
@@ -325,6 +328,27 @@ def commit(
     manifest = write_manifest(staging, kind, parts, sections)
     _remove_old(artefact)
     old = artefact.parent / f".{artefact.name}.{uuid.uuid4().hex[:8]}.old"
+    if _exchange(staging, artefact):
+        os.replace(staging, old)
+    else:
+        _replace_in_two_steps(staging, artefact, old)
+    _remove_old(artefact)
+    return manifest
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, so that readers find one or the other at any moment.
+
+    Linux and most of its file systems can; returns whether it was done.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    paths = os.fsencode(one.absolute()), os.fsencode(other.absolute())
+    return renameat2 is not None and not renameat2(0, paths[0], 0, paths[1], _RENAME_EXCHANGE)
+
+
+def _replace_in_two_steps(staging: Path, artefact: Path, old: Path) -> None:
     while True:
         with suppress(FileNotFoundError):
             os.replace(artefact, old)
@@ -335,8 +359,6 @@ def commit(
             # Between the two renames a reader may have put the old artefact back (_recover).
             if not artefact.exists():
                 raise
-    _remove_old(artefact)
-    return manifest
 
 
 def remove(artefact: Path) -> None:

@@ -268,6 +268,8 @@ from pathlib import Path
 from posebank import artefacts
 
 artefact, part, left = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+if sys.argv[4] == "two":
+    artefacts._exchange = lambda one, other: False
 with artefacts.staging_folder(artefact) as staging:
     (staging / part.name).write_bytes(part.read_bytes())
     parts = [artefacts.adopt_part(staging, staging / part.name, rows=5)]
@@ -286,7 +288,8 @@ with artefacts.staging_folder(artefact) as staging:
 """
 
 
-def test_killed_at_any_step_of_the_exchange(tmp_path):
+@pytest.mark.parametrize("renames", ["one", "two"])
+def test_killed_at_any_step_of_the_exchange(tmp_path, renames):
     """The old artefact or the new one, whole, and nothing beside it after the next writer."""
     write(tmp_path / "new", {"n": 5})
     part = tmp_path / "new" / "n-0.parquet"
@@ -295,7 +298,7 @@ def test_killed_at_any_step_of_the_exchange(tmp_path):
         folder = tmp_path / str(step)
         artefact = folder / "anchors"
         write(artefact, {"a": 3})
-        command = [sys.executable, "-c", _EXCHANGE, str(artefact), str(part), str(step)]
+        command = [sys.executable, "-c", _EXCHANGE, str(artefact), str(part), str(step), renames]
         status = subprocess.run(command, check=False).returncode
         moved_aside.append(not artefact.exists())
         found.append(artefacts.read_table(artefact, "anchors").num_rows)
@@ -308,7 +311,10 @@ def test_killed_at_any_step_of_the_exchange(tmp_path):
         assert status == 9
     assert found == sorted(found)
     assert set(found) == {3, 5}
-    assert any(moved_aside), "it was also killed between the two renames"
+    if renames == "two":
+        assert any(moved_aside), "it was also killed between the two renames"
+    elif sys.platform.startswith("linux"):
+        assert not any(moved_aside), "there is an artefact at any moment"
 
 
 def test_a_reader_may_put_the_old_artefact_back_between_the_renames(tmp_path, monkeypatch):
@@ -321,6 +327,7 @@ def test_a_reader_may_put_the_old_artefact_back_between_the_renames(tmp_path, mo
         if str(target).endswith(".old") and not read:
             read.append(artefacts.read_manifest(artefact, "anchors").rows)
 
+    monkeypatch.setattr(artefacts, "_exchange", lambda _one, _other: False)
     monkeypatch.setattr(os, "replace", slow)
     write(artefact, {"a": 7})
     assert read == [3]
