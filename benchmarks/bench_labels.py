@@ -160,6 +160,7 @@ def trust(bank: PoseBank, n_people: int, training: LifterSettings, fit: bool) ->
         net = train_lifter(rest, training)
         tables.append(trust_data(rest, held_out, n_people, net).assign(group=group[0]))
     known = pd.concat(tables, ignore_index=True)
+    PICTURE.parent.mkdir(exist_ok=True)
     known.to_parquet(PICTURE.with_name("trust.parquet"))
     results: dict[str, Any] = {}
     models, diagrams = {}, {}
@@ -196,7 +197,6 @@ def draw(diagrams: dict[str, list[tuple[float, float]]]) -> None:
         axes.plot(*zip(*bins, strict=True), marker="o", label=name)
     axes.set(xlabel="trust", ylabel=f"labels within {TRUSTED_MM:.0f} mm", aspect="equal")
     axes.legend()
-    PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=120)
 
 

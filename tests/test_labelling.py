@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from posebank.errors import ArtefactError, SettingsError
 from posebank.geometry.camera_prior import SIGMA
+from posebank.geometry.cameras import elevation_roll
 from posebank.labelling import ESTIMATORS, LabelSettings, estimators, label
 from posebank.labelling.completion import complete, fit_camera, project
 from posebank.labelling.estimators import (
@@ -327,6 +328,13 @@ def test_trust_features_of_a_match(matched):
     away = 1000 * np.linalg.norm(poses - poses[:, :1], axis=-1).mean(axis=-1)
     np.testing.assert_allclose(features[:, 4], np.where(valid, away, 0).max(axis=1))
     assert ((features[:, 5] >= 1) & (features[:, 5] <= 5)).all()
+    one = estimate.weight[0][estimate.weight[0] > 0]
+    np.testing.assert_allclose(np.log(features[0, 5]), -(one * np.log(one)).sum(), atol=1e-12)
+    image = (estimate.poses - estimate.pose[:, None])[..., :2]
+    across = 1000 * np.linalg.norm(image, axis=-1).mean(axis=-1)
+    np.testing.assert_allclose(features[:, 6], (estimate.weight * across).sum(axis=1))
+    elevation, _ = elevation_roll(matches.rotation[:, 0])
+    np.testing.assert_allclose(features[:, 7], np.abs(np.sin(elevation)), atol=1e-12)
 
 
 def test_pose_errors_by_hand():

@@ -50,6 +50,8 @@ class Posterior:
         Of the candidates in perspective, infinite where there is none.
     spread_mm : (n,)
         Weighted mean joint distance between the means of the mixture and the label.
+    across_mm : (n,)
+        The same of the distance across the image, without depth.
     reach_mm : (n,)
         Mean joint distance between the best match and the candidate farthest from it.
     """
@@ -59,6 +61,7 @@ class Posterior:
     weight: Array
     error_norm: Array
     spread_mm: Array
+    across_mm: Array
     reach_mm: Array
 
 
@@ -125,13 +128,15 @@ def _posterior(
     corrected = np.where(valid[..., None, None], centred(corrected), 0.0)
     median = _geometric_median(corrected, weight)
     pose = keep_limb_lengths(median, candidates, corrected, weight)
+    away = corrected - pose[:, None]
     reach = np.where(valid, _mean_distance(matched - matched[:, :1]), 0.0).max(axis=1)
     return Posterior(
         pose=pose,
         poses=corrected,
         weight=weight,
         error_norm=error,
-        spread_mm=1000 * (weight * _mean_distance(corrected - pose[:, None])).sum(axis=1),
+        spread_mm=1000 * (weight * _mean_distance(away)).sum(axis=1),
+        across_mm=1000 * (weight * _mean_distance(away[..., :2])).sum(axis=1),
         reach_mm=1000 * reach,
     )
 

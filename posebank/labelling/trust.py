@@ -2,10 +2,9 @@
 
 The logarithm of the mean joint error (unaligned) is predicted by a linear regression on the
 logarithms of features that are known without the truth, and the prediction is turned into a
-probability by isotonic regression. ``benchmarks/bench_labels.py trust --fit`` fits the models to
-CMU and HDM05 actors, each left out of the bank, seen by level, rolled and any cameras. Those in
-``trust_models.json`` are older: they were fitted before there were camera priors, mostly to cameras
-within the former default limits (docs/matching.md).
+probability by logistic regression. ``benchmarks/bench_labels.py trust --fit`` fits the models to
+CMU and HDM05 actors, each left out of the bank, seen by level, rolled and any cameras
+(docs/matching.md).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr, expit
 
 from posebank.labelling.estimators import Posterior
 from posebank.skeleton import N_JOINTS
@@ -26,10 +26,18 @@ from posebank.types import Matches
 Array = NDArray[np.float64]
 
 TRUSTED_MM = 150.0
-FEATURES = ("error_norm", "margin", "missing", "uncertain_mm", "reach_mm", "effective")
+FEATURES = (
+    "error_norm",
+    "margin",
+    "missing",
+    "uncertain_mm",
+    "reach_mm",
+    "effective",
+    "across_mm",
+    "steepness",
+)
 RESIDUAL_MM = 200.0
 """Uncertainty that an ``error_norm`` of 1 adds: candidates that agree may all be wrong."""
-_KNOTS = 33  # of the probability, which is linear between them
 _LEAST = 0.01  # no label is certainly right or wrong
 _MODELS = Path(__file__).with_name("trust_models.json")
 
@@ -42,23 +50,24 @@ class TrustModel:
     ----------
     coefficients : tuple of float
         Of ``[1, log features]``, for the logarithm of the error in millimetres.
-    expected : tuple of float
-        Predicted logarithms, increasing.
-    probability : tuple of float
-        Of an error below 150 mm at each of them, decreasing; linear in between.
+    middle : float
+        Predicted logarithm for which the probability of an error below 150 mm is a half.
+    width : float
+        Of the logistic function of the predicted logarithm that is this probability.
     """
 
     coefficients: tuple[float, ...]
-    expected: tuple[float, ...]
-    probability: tuple[float, ...]
+    middle: float
+    width: float
 
     def expected_mm(self, features: Array) -> Array:
-        """Return the predicted error (n,) in millimetres for features (n, 6)."""
+        """Return the predicted error (n,) in millimetres for features (n, 8)."""
         return np.asarray(np.exp(self._predict(features)))
 
     def trust(self, features: Array) -> Array:
-        """Return the probability (n,) of an error below 150 mm for features (n, 6)."""
-        return np.asarray(np.interp(self._predict(features), self.expected, self.probability))
+        """Return the probability (n,) of an error below 150 mm for features (n, 8)."""
+        probability = expit((self.middle - self._predict(features)) / self.width)
+        return np.asarray(np.clip(probability, _LEAST, 1 - _LEAST))
 
     def _predict(self, features: Array) -> Array:
         return np.asarray(self.coefficients[0] + _logs(features) @ self.coefficients[1:])
@@ -69,7 +78,7 @@ def load_models() -> Mapping[str, TrustModel]:
     """Return the fitted models by estimator."""
     stored = json.loads(_MODELS.read_text(encoding="utf-8"))
     return {
-        name: TrustModel(**{key: tuple(values) for key, values in model.items()})
+        name: TrustModel(tuple(model["coefficients"]), model["middle"], model["width"])
         for name, model in stored.items()
     }
 
@@ -81,11 +90,13 @@ def save_models(models: Mapping[str, TrustModel]) -> None:
 
 
 def trust_features(matches: Matches, estimate: Posterior) -> Array:
-    """Return the features (n, 6) of the trust model.
+    """Return the features (n, 8) of the trust model.
 
     They are the best ``error_norm`` in perspective; the margin to that of the worst candidate; the
     number of missing joints plus 1; the spread of the posterior together with the residual; its
-    reach; and the effective number of candidates.
+    reach; the effective number of candidates, the exponential of the entropy of their weights; the
+    spread across the image; and how steeply the best match's camera looks up or down, the sine of
+    the angle.
 
     Parameters
     ----------
@@ -104,7 +115,9 @@ def trust_features(matches: Matches, estimate: Posterior) -> Array:
             N_JOINTS + 1 - matches.n_annotated,
             np.hypot(estimate.spread_mm, RESIDUAL_MM * best),
             estimate.reach_mm,
-            1 / (estimate.weight**2).sum(axis=1),
+            np.exp(entr(estimate.weight).sum(axis=1)),
+            estimate.across_mm,
+            np.abs(matches.rotation[:, 0, 2, 1]),
         ]
     )
 
@@ -114,26 +127,22 @@ def fit_trust(features: Array, errors_mm: Array) -> TrustModel:
 
     Parameters
     ----------
-    features : (n, 6)
+    features : (n, m)
         Of ``trust_features``.
     errors_mm : (n,)
         Mean joint errors, millimetres.
     """
-    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - only a fit needs it
-    from sklearn.linear_model import LinearRegression  # noqa: PLC0415
+    from sklearn.linear_model import LinearRegression, LogisticRegression  # noqa: PLC0415 - slow
 
     regression = LinearRegression().fit(_logs(features), np.log(errors_mm))
     coefficients = np.round([regression.intercept_, *regression.coef_], 4)
     predicted = coefficients[0] + _logs(features) @ coefficients[1:]
-    isotonic = IsotonicRegression(
-        y_min=_LEAST, y_max=1 - _LEAST, increasing=False, out_of_bounds="clip"
-    ).fit(predicted, errors_mm < TRUSTED_MM)
-    # At the means of equal parts of the people, so that no step of few people stands out.
-    parts = np.array_split(np.sort(predicted), _KNOTS)
-    expected = np.array([part.mean() for part in parts if len(part)])
-    probability = np.array([isotonic.predict(part).mean() for part in parts if len(part)])
+    logistic = LogisticRegression(C=np.inf).fit(predicted[:, None], errors_mm < TRUSTED_MM)
+    slope, level = logistic.coef_[0, 0], logistic.intercept_[0]
     return TrustModel(
-        *(tuple(map(float, np.round(v, 4))) for v in (coefficients, expected, probability))
+        tuple(map(float, coefficients)),
+        round(float(-level / slope), 4),
+        round(float(-1 / slope), 4),
     )
 
 
