@@ -50,6 +50,7 @@ _CAN_FORK = "fork" in multiprocessing.get_all_start_methods() and sys.platform !
 
 _METHOD = "distributed.worker.multiprocessing-method"
 _VARIABLES = "distributed.nanny.pre-spawn-environ"
+_PROFILE = "distributed.worker.profile.enabled"  # takes 8 % of the time of matching
 
 _POLL_S = 1.0  # how often the state of the cluster is looked at
 _KILL_AGAIN_S = 0.05  # between two rounds of killing the workers of a cluster that is closed
@@ -277,17 +278,16 @@ class Runner:
         from distributed import Client, LocalCluster  # noqa: PLC0415
         from distributed.system import MEMORY_LIMIT  # noqa: PLC0415
 
-        variables = {name: str(value) for name, value in dask.config.get(_VARIABLES).items()}
-        variables |= threads_of_workers(self.workers)
+        # Not Dask's own variables: its MALLOC_TRIM_THRESHOLD_ makes every array cost page faults.
+        variables = threads_of_workers(self.workers)
         self._others = set(multiprocessing.active_children())
         with environment_of_children(variables):
             with held_back(signal.SIGINT):
+                chosen: dict[str, Any] = {_VARIABLES: variables, _PROFILE: False}
                 if sys.platform.startswith("linux"):
                     start_fork_server(variables)
                     # Dask sets the variables in this process each time that a worker starts.
-                    chosen = {_METHOD: "forkserver", _VARIABLES: {}}
-                else:
-                    chosen = {_VARIABLES: variables}
+                    chosen |= {_METHOD: "forkserver", _VARIABLES: {}}
                 self._at_exit.enter_context(dask.config.set(chosen))
                 self._cluster = LocalCluster(
                     n_workers=0,
