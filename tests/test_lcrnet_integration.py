@@ -8,7 +8,7 @@ from lcrnet_samples import standing
 
 from posebank.lcrnet import IntegrationSettings, integrate, nms
 
-SETTINGS = IntegrationSettings(all_modes=True, distance_m=0.1)  # the paper's for MPII
+SETTINGS = IntegrationSettings(all_modes=True)
 
 
 def proposal(x=0.0, deep=0.0):
