@@ -63,13 +63,13 @@ class Batch:
         if tiles > 1:
             starts = range(0, len(examples), tiles**2)
             examples = [tiled(examples[start : start + tiles**2], tiles) for start in starts]
+        targets = [example.targets for example in examples]
         names = [field.name for field in fields(ImageTargets)]
-        columns = {name: [getattr(e.targets, name) for e in examples] for name in names}
         return cls(
             torch.cat([example.image.flatten() for example in examples]),
             [(int(e.image.shape[1]), int(e.image.shape[2])) for e in examples],
-            ImageTargets(**{name: torch.cat(values) for name, values in columns.items()}),
-            {name: [len(value) for value in values] for name, values in columns.items()},
+            ImageTargets.concat(targets),
+            {name: [len(getattr(t, name)) for t in targets] for name in names},
             [example.image_id for example in examples],
         )
 
@@ -118,11 +118,7 @@ def tiled(examples: Sequence[Example], tiles: int) -> Example:
             )
         )
         n_people += len(targets.joints_2d)
-    joined = {
-        field.name: torch.cat([getattr(targets, field.name) for targets in moved])
-        for field in fields(ImageTargets)
-    }
-    return Example(image, ImageTargets(**joined), ", ".join(e.image_id for e in examples))
+    return Example(image, ImageTargets.concat(moved), ", ".join(e.image_id for e in examples))
 
 
 def augmentation(settings: TrainSettings) -> Augmentation:

@@ -296,7 +296,7 @@ class IntegrationSettings:
     min_score : proposals of a lower score are dropped first. max_per_box : classes kept of a box.
     iou : overlap of the boxes around 2D joints that makes a group (the paper's value for MPII).
     distance_m : T_3D, largest mean joint distance within a mode (100 mm for MPII, 200 mm for
-        Human3.6M in the paper; configs/lspe.toml has 300 mm for a network that is surer).
+        Human3.6M in the paper; 300 mm is better for the network of configs/lspe.toml).
     all_modes : return every mode of a group, as the paper's text has it; else the best one of
         each group, which is a person.
     nms_iou : overlap at which NMS suppresses. max_poses : poses of an image.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,12 @@ class ImageTargets:
     joint_weight: Tensor
     person_weight: Tensor
     ignored: Tensor
+
+    @classmethod
+    def concat(cls, targets: Sequence[ImageTargets]) -> ImageTargets:
+        """Join each field, row after row; ``person`` still counts within each of them."""
+        names = cls.__dataclass_fields__
+        return cls(*(torch.cat([getattr(t, name) for t in targets]) for name in names))
 
     def to(self, device: torch.device) -> ImageTargets:
         """The same on a device."""
