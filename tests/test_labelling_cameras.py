@@ -12,6 +12,7 @@ from posebank.geometry.camera_prior import SIGMA, CameraPrior
 from posebank.geometry.cameras import CameraLimits, camera_rotation, elevation_roll
 from posebank.labelling import CAMERAS, LabelSettings, label
 from posebank.labelling.camera_prior import (
+    ALIKE,
     CALIBRATION_JOINTS,
     UNIFORM,
     calibration_people,
@@ -99,8 +100,30 @@ def test_one_step_of_the_fit_by_hand(bank, monkeypatch):
     assert UNIFORM == 0.1
 
 
+def test_likeliest_cameras_are_alike():
+    """Half of the cameras are in the first cell, a quarter in the second: by hand."""
+    from posebank.labelling.camera_prior import _cut_off
+
+    cut = _cut_off(np.array([[4.0, 2.0, 1.0], [1.0, 0.0, 0.0]]), np.full((2, 3), 0.25))
+    assert ALIKE == 0.7
+    np.testing.assert_allclose(cut, np.array([[2, 2, 1], [1, 0, 0]]) / 1.5)
+    # A cell of twice the size has twice the cameras: 0.5, 0.25 and 0.25.
+    cut = _cut_off(np.array([[3.0, 3.0, 6.0]]), np.array([[1 / 3, 1 / 6, 1 / 12]]))
+    np.testing.assert_allclose(cut, np.full((1, 3), 12 / 7))
+
+
+def test_fitted_prior_is_flat_where_it_is_likely(bank):
+    people = simulate_people(bank, 0, TruthSettings(n_people=80, seen_by="limits")).people
+    table = np.array(fit_cameras(bank, people, FREE).prior.table)
+    area = np.cos(np.radians(np.arange(-90, 91, 5)))[:, None]
+    density = np.exp(-table / (2 * SIGMA**2)) * area
+    alike = density[table == 0].sum() / density.sum()
+    # Cutting the peaks off takes cameras from the flat part; a tenth are uniform.
+    assert 0.3 < alike < ALIKE
+
+
 def test_nobody_to_fit_to(bank):
-    people = random_people(7)
+    people = random_people(40)
     few = people.take(is_annotated(people.state).sum(axis=1) < CALIBRATION_JOINTS)
     assert len(few)
     chosen = calibration_people(few, "lspe")

@@ -35,7 +35,7 @@ GIVEN = "given"
 """Name of a prior that the matching settings hold."""
 CALIBRATION_PEOPLE = 600
 """People of a data set whose cameras the prior is fitted to."""
-CALIBRATION_JOINTS = 10
+CALIBRATION_JOINTS = 7
 """Annotated joints that these people have at least: fewer joints say too little of the camera."""
 
 # The constants below were chosen on CMU subjects (docs/matching.md).
@@ -43,7 +43,9 @@ UNIFORM = 0.1
 """Share of uniformly distributed cameras in a fitted prior."""
 PSEUDO_PEOPLE = 10.0
 """People with cameras of the preset ``photographs`` that are added to those of the data set."""
-_SMOOTHING = 1.0  # standard deviation of the kernel density, in steps of the table
+ALIKE = 0.7
+"""Share of the cameras, those where the density is largest, that are alike in a fitted prior."""
+_SMOOTHING = 0.7  # standard deviation of the kernel density, in steps of the table
 _ITERATIONS = 30
 
 _ABSOLUTE_ROLLS = np.abs(np.rint(ROLLS / STEP)).astype(np.intp)  # (72,) columns of a half table
@@ -129,6 +131,11 @@ def fit_camera_prior(bank: PoseBank, people: People, matches: Matches) -> Camera
     responsibilities, relative to that of uniform rotations, with a share ``UNIFORM`` of these. The
     density is symmetric in roll, as it is for photographs and their mirror images.
 
+    The density is cut off where it is largest, so that the likeliest cameras, a share ``ALIKE``,
+    are all alike. Where joints are hidden, many cameras fit a pose about as well, and the best one
+    lies at the nearest peak of the prior, however low that peak is. The peaks of an estimate are
+    mostly chance, or poses that the bank lacks.
+
     Parameters
     ----------
     bank : PoseBank
@@ -162,7 +169,17 @@ def fit_camera_prior(bank: PoseBank, people: People, matches: Matches) -> Camera
         np.add.at(count, (row, column), responsibility)
         smooth = _smoothed(count / count.sum()) / smooth_area
         density = (1 - UNIFORM) * smooth + UNIFORM
+    density = (1 - UNIFORM) * _cut_off(smooth, area) + UNIFORM
     return CameraPrior.from_array(_penalty(density)[:, _ABSOLUTE_ROLLS])
+
+
+def _cut_off(density: Array, area: Array) -> Array:
+    """Return a density (37, 37), cut off so that the likeliest cameras, ``ALIKE``, are alike."""
+    order = np.argsort(-density, axis=None)
+    share = np.cumsum((density * area).ravel()[order])
+    last = order[np.searchsorted(share, ALIKE * share[-1])]
+    cut = np.minimum(density, density.ravel()[last])
+    return np.asarray(cut / (cut * area).sum())
 
 
 def _cell_areas() -> Array:
