@@ -13,7 +13,7 @@ from posebank.lcrnet import Predictor, preset, train
 from posebank.lcrnet.backbones import build_backbone
 from posebank.lcrnet.checkpoints import read_checkpoint
 from posebank.lcrnet.model import LCRNet
-from posebank.lcrnet.optimisation import learning_rate, make_optimizer
+from posebank.lcrnet.optimisation import average_of, learning_rate, make_optimizer
 from posebank.lcrnet.timm_backbones import fold_norms
 from posebank.lcrnet.trainer import anchor_tensors
 
@@ -115,6 +115,35 @@ def test_averaged_weights_predict_and_a_resumed_run_is_exact(tmp_path):
     torch.testing.assert_close(
         predictor.model.classifier.weight, whole["model"]["classifier.weight"]
     )
+
+
+def test_average_of_the_weights_by_hand(tmp_path):
+    _, anchors = stick_figures(tmp_path / "figures", 5)
+    settings = tiny(average=0.3)
+    model = LCRNet(anchor_tensors(anchors, settings.upper_body), settings)
+    average = average_of(model, settings)
+    for value in (7.0, 1.0, 2.0, 4.0):
+        nn.init.constant_(model.classifier.bias, value)
+        average.update_parameters(model)
+    # The first is taken as it is; the decays after it are 2/11, 3/12 and the setting's 0.3, as
+    # 4/13 is above it.
+    expected = 7 * 2 / 11 + 1 * 9 / 11
+    expected = expected * 3 / 12 + 2 * 9 / 12
+    expected = expected * 0.3 + 4 * 0.7
+    bias = average.module.classifier.bias.detach()
+    torch.testing.assert_close(bias, torch.full_like(bias, expected))
+    assert int(average.n_averaged) == 4
+
+
+def test_average_forgets_the_weights_that_training_began_with(tmp_path):
+    _, anchors = stick_figures(tmp_path / "figures", 5)
+    settings = tiny(average=0.9999)
+    model = LCRNet(anchor_tensors(anchors, settings.upper_body), settings)
+    average = average_of(model, settings)
+    for value in [1.0] + 49 * [0.0]:
+        nn.init.constant_(model.classifier.bias, value)
+        average.update_parameters(model)
+    assert float(average.module.classifier.bias.detach().max()) < 1e-6
 
 
 def test_training_starts_from_a_checkpoint(tmp_path):

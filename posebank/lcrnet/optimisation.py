@@ -59,9 +59,24 @@ def make_optimizer(model: LCRNet, settings: TrainSettings) -> torch.optim.Optimi
 def average_of(model: LCRNet, settings: TrainSettings) -> AveragedModel | None:
     """Return an exponential moving average of the weights, if the settings ask for one.
 
-    The statistics of batch normalisation are averaged like the weights.
+    Its decay rises to ``settings.average`` (see ``average_decay``). The statistics of batch
+    normalisation are averaged like the weights.
     """
     if not settings.average:
         return None
-    average: Any = get_ema_multi_avg_fn  # it has no hints
-    return AveragedModel(model, multi_avg_fn=average(settings.average), use_buffers=True)
+
+    def update(averaged: Any, current: Any, n_averaged: Any) -> None:
+        average: Any = get_ema_multi_avg_fn  # it has no hints
+        average(average_decay(settings.average, int(n_averaged)))(averaged, current, n_averaged)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+
+
+def average_decay(decay: float, iteration: int) -> float:
+    """Return the decay of the moving average of the weights after some iterations.
+
+    With a decay of 0.999 from the start, an average after 500 iterations would still be three
+    fifths the random network that training began with. So the average is over the last tenth of
+    the iterations at first, ``(1 + n) / (10 + n)``, until that is as long as ``decay`` says.
+    """
+    return min(decay, (1 + iteration) / (10 + iteration))
