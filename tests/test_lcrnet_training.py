@@ -1,6 +1,7 @@
 """Training: resume, accumulation, precision, abort, several processes, overfitting real images."""
 
 import os
+import resource
 import subprocess
 import sys
 
@@ -334,3 +335,28 @@ def test_too_few_people_for_the_anchor_poses_are_told(figures, tmp_path):
         PosebankWarning, match=r"^7 people to train 5 anchor-poses on: .* at least 50"
     ):
         train(shards, anchors, tmp_path, tiny(iterations=1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+@pytest.mark.parametrize("kept", [False, True])
+def test_memory_of_freed_tensors_is_kept_on_request(kept):
+    """A fresh process: what it frees stays resident only where ``keep_freed_memory`` was called."""
+    program = f"""
+import torch
+from posebank.lcrnet.devices import keep_freed_memory
+
+def resident_mb():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * {resource.getpagesize()} / 2**20
+
+if {kept}:
+    keep_freed_memory()
+before = resident_mb()
+tensor = torch.ones(64 * 2**20 // 4)
+del tensor
+print(resident_mb() - before)
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+    assert (float(out) > 60) is kept

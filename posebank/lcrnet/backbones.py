@@ -197,7 +197,8 @@ def _small(weights: str, settings: TrainSettings) -> Backbone:
     if weights:
         _load_state(layers, _read_state(Path(weights)), weights)
     pool = _SingleAlign(8, settings.pooled)
-    return Backbone(_SingleMap(layers), 96, ("0",), pool, list(layers))
+    features = _SingleMap(layers)
+    return Backbone(features, 96, ("0",), pool, list(layers), channels_last=True)
 
 
 def _timm(weights: str, settings: TrainSettings) -> Backbone:

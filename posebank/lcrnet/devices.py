@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +51,18 @@ def pick_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise SettingsError(f"device: expected a usable device, got {name!r}: {reason}") from error
     return device
+
+
+def keep_freed_memory() -> None:
+    """Keep the memory of freed tensors for the next ones, where the C library is glibc.
+
+    glibc returns large blocks to the system at once and asks for them again, so that an iteration
+    on a CPU spent a tenth to a quarter of its time on new pages. Has no effect on other systems.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for threshold in (-3, -1):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+            mallopt(threshold, 2**31 - 1)
 
 
 @contextmanager

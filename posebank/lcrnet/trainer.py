@@ -31,7 +31,7 @@ from posebank.lcrnet.checkpoints import (
     save_checkpoint,
 )
 from posebank.lcrnet.data import Batch, Batches, Example, TrainingImages
-from posebank.lcrnet.devices import Processes, mean_over, processes
+from posebank.lcrnet.devices import Processes, keep_freed_memory, mean_over, processes
 from posebank.lcrnet.model import LCRNet
 from posebank.lcrnet.optimisation import (
     average_of,
@@ -145,6 +145,8 @@ def train(
     """
     start_time = time.perf_counter()
     with processes(settings.device) as group:
+        if group.device.type == "cpu":
+            keep_freed_memory()
         parts = settings.accumulate * group.world_size * settings.tiles**2
         if settings.images_per_batch % parts:
             raise SettingsError(
