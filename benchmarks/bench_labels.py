@@ -47,6 +47,7 @@ from posebank.labelling.trust import (
 from posebank.labelling.truth import (
     PAPER,
     benchmark_ways,
+    compare_ways,
     pose_errors_mm,
     priors_of,
     truth_benchmark,
@@ -80,13 +81,13 @@ def truth(bank: PoseBank, n_people: int) -> list[dict[str, Any]]:
         rest = rest.take(rest.dataset == "cmu")
         for seen_by in SEEN_BY:
             settings = TruthSettings(n_people, seen_by=seen_by)
-            ways = without_mixture(["limits", "fitted"])
+            ways = without_mixture(["limits", "fitted", "photographs", "any"])
             table = truth_benchmark(rest, held_out, ways, settings)
-            former = table[table["way"] == "limits"].set_index("hidden")["error_mm"]
-            table["over_limits"] = table["error_mm"] / table["hidden"].map(former)
             table.insert(0, "actors", name)
             tables.append(table)
-    return show(pd.concat(tables, ignore_index=True))
+    table = pd.concat(tables, ignore_index=True)
+    print(compare_ways(table).to_string(index=False, float_format="%.3g"), flush=True)
+    return show(table)
 
 
 def as_missing_in_people(bank: PoseBank, n_people: int) -> list[dict[str, Any]]:

@@ -4,12 +4,13 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from matching_oracle import random_bank
 
 from posebank.errors import SettingsError, SourceError
 from posebank.geometry.cameras import CameraLimits, elevation_roll
-from posebank.labelling import ESTIMATORS
+from posebank.labelling import ESTIMATORS, truth
 from posebank.labelling.known_people import (
     SEEN_BY,
     KnownPeople,
@@ -23,6 +24,7 @@ from posebank.labelling.lifter import LifterSettings, train_lifter
 from posebank.labelling.truth import (
     PAPER,
     benchmark_ways,
+    compare_ways,
     pose_errors_mm,
     truth_benchmark,
     view_benchmark,
@@ -71,6 +73,40 @@ def test_truth_benchmark_by_way_and_hidden_joints():
     assert (table["aligned_mm"] < table["error_mm"]).all()
     assert table["completion_px"].notna().tolist() == [h > 0 for h in table["hidden"]]
     assert set(table["seen_by"]) == {"mixed"}
+
+
+def test_ways_side_by_side_by_hand():
+    rows = [
+        ("level", 4, "paper", "nearest", 300.0),
+        ("level", 4, "limits", "nearest", 250.0),
+        ("level", 4, "limits", "posterior", 200.0),
+        ("level", 4, "fitted", "posterior", 150.0),
+        ("any", 0, "paper", "nearest", 100.0),
+        ("any", 0, "limits", "nearest", 90.0),
+        ("any", 0, "limits", "posterior", 80.0),
+        ("any", 0, "fitted", "posterior", 88.0),
+    ]
+    table = pd.DataFrame(rows, columns=["seen_by", "hidden", "way", "estimator", "error_mm"])
+    compared = compare_ways(table)
+    assert compared.columns.tolist() == [
+        *["seen_by", "hidden", "paper", "limits", "fitted", "fitted / limits"]
+    ]
+    assert compared.iloc[0].tolist() == ["level", 4, 300.0, 200.0, 150.0, 0.75]
+    assert compared.iloc[1].tolist() == ["any", 0, 100.0, 80.0, 88.0, 1.1]
+
+
+def test_the_prior_is_fitted_to_people_with_every_number_of_hidden_joints(monkeypatch):
+    bank, out = without_subjects(random_bank(20), ["cmu/1"])
+    fitted = []
+
+    def fit_priors(_, people, __):
+        fitted.append(is_annotated(people.state).sum(axis=1).tolist())
+        return {}
+
+    monkeypatch.setattr(truth, "fit_priors", fit_priors)
+    ways = benchmark_ways(["fitted"], MatchSettings(k=3), with_lifter=False)
+    truth_benchmark(bank, out, ways, TruthSettings(n_people=4, hidden=(0, 3)))
+    assert fitted == [[13] * 4 + [10] * 4]
 
 
 @pytest.mark.parametrize("name", SEEN_BY)

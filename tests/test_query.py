@@ -106,3 +106,25 @@ def test_truth_of_mixture_is_measured_when_asked(made):
     without = json.loads(query(*asked))["rows"]
     assert [r for r in rows if r["estimator"] != "mixture"] == without
     assert {r["hidden"] for r in rows if r["estimator"] == "mixture"} == {0, 2, 4, 6, 8}
+
+
+def test_truth_compares_the_camera_priors(made):
+    asked = ["-w", made[0], "--truth", "cmu/1", "--people", 3, "--hidden", 4, "--hidden", 1]
+    asked += ["--camera", "limits", "--camera", "any", "--seen-by", "level", "--seen-by", "any"]
+    found = json.loads(query(*asked, "--json"))
+    errors = {
+        (r["seen_by"], r["hidden"], r["way"]): r["error_mm"]
+        for r in found["rows"]
+        if r["estimator"] == "posterior" or r["way"] == "paper"
+    }
+    compared = found["compared"]
+    keys = [(r["seen_by"], r["hidden"]) for r in compared]
+    assert keys == [("level", 4), ("level", 1), ("any", 4), ("any", 1)]
+    for row, key in zip(compared, keys, strict=True):
+        assert {w: row[w] for w in ("paper", "limits", "any")} == pytest.approx(
+            {w: errors[*key, w] for w in ("paper", "limits", "any")}
+        )
+        assert row["any / limits"] == pytest.approx(errors[*key, "any"] / errors[*key, "limits"])
+    heading = query(*asked).splitlines()[-6:-4]
+    assert heading[0] == "error_mm of the posterior by way"
+    assert " ".join(heading[1].split()) == "banks seen_by hidden paper limits any any / limits"

@@ -112,6 +112,7 @@ def query_truth(
     subjects: Sequence[str],
     combinations: Sequence[Sequence[str]],
     n_people: int,
+    hidden: Sequence[int] = TruthSettings.hidden,
     hiding: str = "random",
     lifter_steps: int = 0,
     seen_by: Sequence[str] = ("limits",),
@@ -129,6 +130,8 @@ def query_truth(
         MoCap sets of the bank; all if empty.
     n_people : int
         People for each number of hidden joints.
+    hidden : sequence of int
+        Numbers of hidden joints.
     hiding : str
         Which joints are hidden (``TruthSettings``); ``people`` hides those that the
         workspace's people lack, for the numbers of joints that some of them lack.
@@ -147,16 +150,21 @@ def query_truth(
     """
     rest, held_out = without_subjects(load_bank(workspace), subjects)
     _check_banks(rest, combinations)
-    hidden, patterns = TruthSettings.hidden, None
+    counts, patterns = tuple(hidden), None
     if hiding == "people":
         patterns = is_annotated(load_people(workspace).state)
-        hidden = tuple(sorted(set(hidden) & set((~patterns).sum(axis=1).tolist())))
+        counts = tuple(sorted(set(hidden) & set((~patterns).sum(axis=1).tolist())))
+        if not counts:
+            raise SettingsError(
+                f"--hidden {' '.join(map(str, hidden))}: expected numbers of joints that some of "
+                "the workspace's people lack, found none"
+            )
     tables = []
     for names in combinations or [sorted(set(rest.dataset))]:
         bank = rest.take(np.isin(rest.dataset.astype(str), list(names)))
         ways, net = _ways(workspace, bank, lifter_steps, cameras)
         for name in seen_by:
-            settings = TruthSettings(n_people, hidden, hiding, seen_by=name)
+            settings = TruthSettings(n_people, counts, hiding, seen_by=name)
             table = truth_benchmark(bank, held_out, ways, settings, patterns, net)
             table.insert(0, "banks", ",".join(names))
             tables.append(table)

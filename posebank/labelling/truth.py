@@ -212,7 +212,8 @@ def truth_benchmark(
 ) -> pd.DataFrame:
     """Measure the errors of labels of MoCap people who are not in the bank.
 
-    A fitted prior is fitted to people of the same cameras with all joints annotated.
+    The people with every number of hidden joints are one data set: a fitted prior is fitted to
+    those of them with the most annotated joints, as ``calibration_people`` chooses.
 
     Parameters
     ----------
@@ -234,16 +235,45 @@ def truth_benchmark(
     DataFrame
         ``summarise_errors`` by seen_by, hidden, way and estimator.
     """
-    complete = simulate_people(held_out, 0, replace(settings, hiding="random")).people
-    priors = {way.name: priors_of(way, bank, complete) for way in ways}
+    seen = {h: simulate_people(held_out, h, settings, patterns) for h in settings.hidden}
+    everybody = People.concat([known.people for known in seen.values()])
+    priors = {way.name: priors_of(way, bank, everybody) for way in ways}
     tables = []
-    for hidden in settings.hidden:
-        known = simulate_people(held_out, hidden, settings, patterns)
+    for hidden, known in seen.items():
         for way in ways:
             table = label_errors(bank, known, way, priors[way.name], lifter)
             tables.append(table.assign(seen_by=settings.seen_by, hidden=hidden))
     errors = pd.concat(tables, ignore_index=True)
     return summarise_errors(errors, ("seen_by", "hidden", "way", "estimator"))
+
+
+def compare_ways(table: pd.DataFrame, estimator: str = "posterior") -> pd.DataFrame:
+    """Return the errors of the ways of a benchmark side by side.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of ``truth_benchmark`` or ``view_benchmark``, perhaps with more columns in front.
+    estimator : str
+        The estimator that is compared. Ways without it are represented by the one they have.
+
+    Returns
+    -------
+    DataFrame
+        A row for each group of people: the columns in front of ``way``, and ``error_mm`` by way.
+        Where there are at least two ways with this estimator, ``A / B`` is the error of each over
+        that of the first of them.
+    """
+    names = list(dict.fromkeys(table["way"]))
+    compared = [way for way in names if estimator in set(table["estimator"][table["way"] == way])]
+    of_way = table["way"].isin(compared)
+    shown = table[~of_way | (table["estimator"] == estimator)]
+    keys = list(table.columns[: table.columns.get_loc("way")])
+    result = shown.pivot_table("error_mm", keys, "way", sort=False)[names].reset_index()
+    for way in compared[1:]:
+        result[f"{way} / {compared[0]}"] = result[way] / result[compared[0]]
+    result.columns.name = None
+    return result
 
 
 def view_benchmark(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from posebank.labelling.known_people import HIDING, SEEN_BY, TRUTH_CAMERAS, TruthSettings
+from posebank.labelling.truth import compare_ways
+from posebank.skeleton import N_JOINTS
 from posebank_cli import options
 from posebank_pipelines.query import (
     QUERY_BY,
@@ -63,6 +65,14 @@ _MEASURES = ("error_norm", "error_mm")
     "elevation -30 to 60 and roll within 20 degrees. Repeat to compare several.",
 )
 @click.option(
+    "--hidden",
+    type=click.IntRange(0, N_JOINTS - 4),
+    multiple=True,
+    default=TruthSettings.hidden,
+    show_default=True,
+    help="Joints that the people of --truth lack. Repeat for several.",
+)
+@click.option(
     "--hiding",
     type=click.Choice(HIDING),
     default=TruthSettings.hiding,
@@ -93,6 +103,7 @@ def query(
     people: int,
     seen_by: tuple[str, ...],
     camera: tuple[str, ...],
+    hidden: tuple[int, ...],
     hiding: str,
     lifter_steps: int | None,
     pose: str | None,
@@ -111,6 +122,7 @@ def query(
              posebank query -w workspace --pose person.json --picture match.png
     """
     label: dict[str, Any] | None = None
+    compared: pd.DataFrame | None = None
     combinations = [b.split(",") for b in banks]
     with options.runner(workers, scheduler) as runner:
         if pose is not None:
@@ -128,31 +140,41 @@ def query(
                     truth.split(","),
                     combinations,
                     people,
+                    hidden,
                     hiding,
                     steps,
                     seen_by,
                     camera,
                 )
+            compared = compare_ways(table)
         elif banks:
             table = query_banks(workspace, combinations, by, runner)
         else:
             table = query_workspace(workspace, by)
     if as_json:
-        rows = table.astype(object).where(table.notna(), None).to_dict(orient="records")
-        options.echo_json(
-            {"by": by, "rows": rows} if label is None else {"rows": rows, "label": label}
-        )
+        result: dict[str, Any] = {"by": by} if label is None else {"label": label}
+        result["rows"] = _records(table)
+        if compared is not None:
+            result["compared"] = _records(compared)
+        options.echo_json(result)
         return
     click.echo(_text(table))
+    if compared is not None:
+        click.echo(f"\nerror_mm of the posterior by way\n{_text(compared)}")
     if label is not None:
         click.echo(_label_text(label))
+
+
+def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Return the rows of a table, None where a number is not known, for JSON."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _text(table: pd.DataFrame) -> str:
     """A table whose errors stand under one heading each."""
     shown = table.copy()
     for column in [c for c in table.columns if table[c].dtype.kind == "f"]:
-        digits = 3 if column.startswith("error_norm") else 1
+        digits = 3 if column.startswith("error_norm") else 2 if " / " in column else 1
         shown[column] = [f"{v:.{digits}f}" if np.isfinite(v) else "-" for v in table[column]]
     heads = []
     for column in table.columns:
