@@ -178,6 +178,22 @@ def test_missing_joints_of_views(tmp_path):
     assert all(part in r.reason for part, r in zip(reasons, rejected, strict=True))
 
 
+def test_views_that_cannot_be_matched_are_set_aside(tmp_path):
+    few, line = a_view(2), a_view(3)
+    for name in JOINT_NAMES[3:]:
+        few["joints_2d"][name] = None
+    line["joints_2d"] = {name: [3.0 * i, 2.0 * i] for i, name in enumerate(JOINT_NAMES)}
+    known, rejected = read_views(write(tmp_path / "v.json", few, a_view(4), line))
+    assert known.people.person_id.tolist() == ["v4"]
+    expected = random_bank(1, 4).joints_3d[0] * [1, -1, -1]
+    np.testing.assert_allclose(known.joints_3d[0], expected, atol=1e-6)
+    assert [r.where for r in rejected] == ["v.json: view v2", "v.json: view v3"]
+    assert rejected[0].reason == "joints_2d: expected at least 4 annotated joints, found 3"
+    assert "one point or line" in rejected[1].reason
+    with pytest.raises(SourceError, match=r"no good one: v\.json: view v2: joints_2d"):
+        read_views(write(tmp_path / "v.json", few))
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -81,4 +81,7 @@ def prior_from_degrees(
     try:
         return CameraPrior.normal(*map(math.radians, (elevation, elevation_spread, roll_spread)))
     except ValueError as error:
-        raise SettingsError(f"camera prior: {error}") from error
+        raise SettingsError(
+            "camera prior: expected prior_elevation_deg from -90 to 90 and positive spreads, "
+            f"degrees, found {', '.join(f'{v:g}' for v in given if v is not None)}"
+        ) from error

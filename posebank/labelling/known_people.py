@@ -15,6 +15,8 @@ from posebank.errors import Rejected, SettingsError, SourceError
 from posebank.geometry.cameras import CameraLimits, sample_rotations
 from posebank.geometry.perspective import see_from
 from posebank.labelling.settings import CAMERAS
+from posebank.matching.queries import make_queries
+from posebank.matching.settings import MatchSettings
 from posebank.skeleton import JOINT_NAMES, N_JOINTS, TORSO, JointState, body_centre, indices
 from posebank.types import People, PoseBank
 
@@ -235,7 +237,8 @@ def read_views(path: Path) -> tuple[KnownPeople, list[Rejected]]:
     ``joints_2d`` (joint name to x, y in pixels) and ``joints_3d_m`` (joint name to x, y, z in
     metres, camera axes). A joint that is null or absent in ``joints_2d`` is not annotated; one that
     is null or absent in ``joints_3d_m`` is not measured, and does not count in the errors. Hips
-    and shoulders must be measured, because poses are compared relative to their mean.
+    and shoulders must be measured, because poses are compared relative to their mean. Views whose
+    annotated joints cannot be matched (``make_queries``) are set aside too.
 
     Parameters
     ----------
@@ -263,7 +266,7 @@ def read_views(path: Path) -> tuple[KnownPeople, list[Rejected]]:
         raise SourceError(path, "expected an object with a list 'views', found none")
     names: list[tuple[str, str]] = []
     joints: list[tuple[Array, Array]] = []
-    rejected = []
+    rejected, rows = [], np.empty(0, np.intp)
     for number, view in enumerate(views, 1):
         name = view.get("id") if isinstance(view, dict) else None
         where = f"{path.name}: view {number if name is None else name}"
@@ -276,14 +279,20 @@ def read_views(path: Path) -> tuple[KnownPeople, list[Rejected]]:
             continue
         names.append((str(number if name is None else name), str(view.get("set", path.stem))))
         joints.append((image, measured))
-    if not names:
+    if names:
+        image, measured = (np.stack(arrays) for arrays in zip(*joints, strict=True))
+        ids, sets = zip(*names, strict=True)
+        people = _people(ids, sets, image, np.asarray(np.isfinite(image).all(axis=-1)))
+        queries, refused = make_queries(people, MatchSettings.min_annotated)
+        rejected += [
+            Rejected(f"{path.name}: view {one.where}", f"joints_2d: {one.reason}")
+            for one in refused
+        ]
+        rows = queries.rows
+    if not len(rows):
         reason = f": {rejected[0].where}: {rejected[0].reason}" if rejected else ""
         raise SourceError(path, f"expected at least one view, found no good one{reason}")
-    image, measured = (np.stack(arrays) for arrays in zip(*joints, strict=True))
-    ids, sets = zip(*names, strict=True)
-    annotated = np.asarray(np.isfinite(image).all(axis=-1))
-    people = _people(ids, sets, image, annotated)
-    return KnownPeople(people, measured, image), rejected
+    return KnownPeople(people.take(rows), measured[rows], image[rows]), rejected
 
 
 def _view_joints(view: Any) -> tuple[Array, Array]:
