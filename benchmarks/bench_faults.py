@@ -13,23 +13,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import resource
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import njit
+from numpy.typing import NDArray
 
 from posebank import artefacts
 from posebank.labelling import LabelSettings
@@ -147,26 +152,66 @@ def memory(options: argparse.Namespace) -> None:
 # --- scaling
 
 
-def scaling(_options: argparse.Namespace) -> None:
+@njit(cache=True)
+def _smooth(x: NDArray[np.float32], rounds: int) -> None:
+    """Arithmetic on numbers that stay in the first cache."""
+    for _ in range(rounds):
+        for i in range(x.shape[0]):
+            x[i] = x[i] * np.float32(0.999) + np.float32(0.001)
+
+
+def _count(n: int) -> None:
+    total = 0
+    for i in range(n):
+        total += i
+
+
+def _kernel(n: int) -> None:
+    _smooth(np.zeros(2048, np.float32), n)
+
+
+REFERENCES = {
+    "Python loop": (_count, 20_000_000),
+    "kernel in the first cache": (_kernel, 4_000_000),
+}
+"""Work that shares nothing but the machine, about a second each."""
+
+
+def machine(count: int) -> dict[str, float]:
+    """Seconds that ``count`` processes need for the work of one, sharing nothing."""
+    seconds = {}
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        for name, (work, n) in REFERENCES.items():
+            list(pool.map(work, [n // 10] * count))  # starts the processes
+            start = time.perf_counter()
+            list(pool.map(work, [n] * count))
+            seconds[name] = (time.perf_counter() - start) / count
+    return seconds
+
+
+def scaling(options: argparse.Namespace) -> None:
     """Time of match, and of ingest with ``--mocap``, with 1 and 2 workers of one thread each.
 
     On a shared machine the wall time tells little, unless the command's session has a high priority
-    (``/proc/PID/autogroup``). The processor time of this process and of the busiest worker is what
-    two free cores would take.
+    (``/proc/PID/autogroup``). So one and two workers take turns, the median counts, and two
+    processes that share nothing are timed beside them: no stage can be faster than these.
     """
-    seconds: dict[str, list[float]] = {}
-    for count in (1, 2):
-        done = subprocess.run(
-            [sys.executable, __file__, "timing", *sys.argv[2:], "--workers", str(count)],
-            env={**os.environ, "OMP_NUM_THREADS": str(count)},  # shared among the workers
-            stdout=subprocess.PIPE,
-            check=True,
-            text=True,
-        )
-        print(done.stdout, end="", flush=True)
-        for work, best in json.loads(done.stdout.splitlines()[-1]).items():
-            seconds.setdefault(work, []).append(best)
-    for work, (one, two) in seconds.items():
+    seconds: dict[str, dict[int, list[float]]] = {}
+    for repetition in range(options.repetitions):
+        for count in (1, 2) if repetition % 2 == 0 else (2, 1):
+            done = subprocess.run(
+                [sys.executable, __file__, "timing", *sys.argv[2:], "--workers", str(count)],
+                env={**os.environ, "OMP_NUM_THREADS": str(count)},  # shared among the workers
+                stdout=subprocess.PIPE,
+                check=True,
+                text=True,
+            )
+            print(done.stdout, end="", flush=True)
+            measured = machine(count) | json.loads(done.stdout.splitlines()[-1])
+            for work, best in measured.items():
+                seconds.setdefault(work, {1: [], 2: []})[count].append(best)
+    for work, of in seconds.items():
+        one, two = (round(statistics.median(of[count]), 2) for count in (1, 2))
         print(json.dumps({work: [one, two], "ratio": round(one / two, 2)}))
 
 
@@ -629,6 +674,7 @@ def main() -> None:
     parser.add_argument("--n-people", type=int, default=10_000)
     parser.add_argument("--poses", type=int, default=300)
     parser.add_argument("--workers", type=int, default=2, help="of timing")
+    parser.add_argument("--repetitions", type=int, default=3, help="of scaling, in turns")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--per-run", type=int, default=10)
     parser.add_argument("--points", type=int, default=5)
