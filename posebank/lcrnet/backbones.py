@@ -197,8 +197,7 @@ def _small(weights: str, settings: TrainSettings) -> Backbone:
     if weights:
         _load_state(layers, _read_state(Path(weights)), weights)
     pool = _SingleAlign(8, settings.pooled)
-    features = _SingleMap(layers)
-    return Backbone(features, 96, ("0",), pool, list(layers), channels_last=True)
+    return Backbone(_SingleMap(layers), 96, ("0",), pool, list(layers))
 
 
 def _timm(weights: str, settings: TrainSettings) -> Backbone:
