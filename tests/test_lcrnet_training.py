@@ -1,7 +1,6 @@
 """Training: resume, accumulation, precision, abort, several processes, overfitting real images."""
 
 import os
-import resource
 import subprocess
 import sys
 
@@ -342,12 +341,13 @@ def test_too_few_people_for_the_anchor_poses_are_told(figures, tmp_path):
 def test_memory_of_freed_tensors_is_kept_on_request(kept):
     """A fresh process: what it frees stays resident only where ``keep_freed_memory`` was called."""
     program = f"""
+import resource
 import torch
 from posebank.lcrnet.devices import keep_freed_memory
 
 def resident_mb():
     with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * {resource.getpagesize()} / 2**20
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 if {kept}:
     keep_freed_memory()
