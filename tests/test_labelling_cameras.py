@@ -12,8 +12,8 @@ from posebank.geometry.camera_prior import SIGMA, CameraPrior
 from posebank.geometry.cameras import CameraLimits, camera_rotation, elevation_roll
 from posebank.labelling import CAMERAS, LabelSettings, label
 from posebank.labelling.camera_prior import (
-    ALIKE,
     CALIBRATION_JOINTS,
+    PLATEAU,
     UNIFORM,
     calibration_people,
     camera_penalties,
@@ -100,26 +100,37 @@ def test_one_step_of_the_fit_by_hand(bank, monkeypatch):
     assert UNIFORM == 0.1
 
 
-def test_likeliest_cameras_are_alike():
-    """Half of the cameras are in the first cell, a quarter in the second: by hand."""
-    from posebank.labelling.camera_prior import _cut_off
+def test_kernel_density_by_hand():
+    """Uniform cameras have the density 1; a single one has that of its kernel."""
+    from posebank.labelling.camera_prior import _cell_areas, _kernel_density
 
-    cut = _cut_off(np.array([[4.0, 2.0, 1.0], [1.0, 0.0, 0.0]]), np.full((2, 3), 0.25))
-    assert ALIKE == 0.7
-    np.testing.assert_allclose(cut, np.array([[2, 2, 1], [1, 0, 0]]) / 1.5)
-    # A cell of twice the size has twice the cameras: 0.5, 0.25 and 0.25.
-    cut = _cut_off(np.array([[3.0, 3.0, 6.0]]), np.array([[1 / 3, 1 / 6, 1 / 12]]))
-    np.testing.assert_allclose(cut, np.full((1, 3), 12 / 7))
+    area = _cell_areas()
+    np.testing.assert_allclose(_kernel_density(area, area, 2.0), 1.0)
+    share = np.zeros_like(area)
+    share[18, 18] = 1.0  # elevation 0, roll 90 degrees: far from every edge
+    density = _kernel_density(share, area, 0.7)
+    kernel = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 0.7**2))
+    kernel /= kernel.sum()
+    smooth_area = (area[13:24, 13:24] * kernel[:, None] * kernel).sum()
+    assert density[18, 18] == pytest.approx(kernel[5] ** 2 / smooth_area, rel=1e-3)
+    assert density[19, 17] < density[18, 18]
 
 
-def test_fitted_prior_is_flat_where_it_is_likely(bank):
-    people = simulate_people(bank, 0, TruthSettings(n_people=80, seen_by="limits")).people
-    table = np.array(fit_cameras(bank, people, FREE).prior.table)
-    area = np.cos(np.radians(np.arange(-90, 91, 5)))[:, None]
-    density = np.exp(-table / (2 * SIGMA**2)) * area
-    alike = density[table == 0].sum() / density.sum()
-    # Cutting the peaks off takes cameras from the flat part; a tenth are uniform.
-    assert 0.3 < alike < ALIKE
+def test_likely_cameras_are_alike(bank):
+    """Of level cameras and some of any roll, only the level ones are likely."""
+    from posebank.labelling.camera_prior import _cell_areas
+
+    assert PLATEAU == 0.3
+    likely = {}
+    for name in ("limits", "mixed"):
+        people = simulate_people(bank, 0, TruthSettings(n_people=80, seen_by=name)).people
+        penalty = np.array(fit_cameras(bank, people, FREE).prior.table)[:, 36:]  # roll from 0
+        area = _cell_areas()[:, :36]
+        likely[name] = ((penalty == 0) * area).sum() / area.sum()
+        assert penalty[20, 0] == 0  # elevation 10, roll 0
+        assert penalty[20, 24] > 2 * SIGMA**2 * np.log(3)  # roll 120
+    # The limits are 0.076 of all cameras, the level ones 0.007, before smoothing.
+    assert 0.005 < likely["mixed"] < likely["limits"] < 0.2
 
 
 def test_nobody_to_fit_to(bank):

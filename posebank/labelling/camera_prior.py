@@ -43,9 +43,10 @@ UNIFORM = 0.1
 """Share of uniformly distributed cameras in a fitted prior."""
 PSEUDO_PEOPLE = 10.0
 """People with cameras of the preset ``photographs`` that are added to those of the data set."""
-ALIKE = 0.7
-"""Share of the cameras, those where the density is largest, that are alike in a fitted prior."""
+PLATEAU = 0.3
+"""Where a fitted prior is cut off: share of the largest density after wide smoothing."""
 _SMOOTHING = 0.7  # standard deviation of the kernel density, in steps of the table
+_WIDE_SMOOTHING = 2.0  # the same, of the density whose maximum is taken
 _ITERATIONS = 30
 
 _ABSOLUTE_ROLLS = np.abs(np.rint(ROLLS / STEP)).astype(np.intp)  # (72,) columns of a half table
@@ -131,10 +132,11 @@ def fit_camera_prior(bank: PoseBank, people: People, matches: Matches) -> Camera
     responsibilities, relative to that of uniform rotations, with a share ``UNIFORM`` of these. The
     density is symmetric in roll, as it is for photographs and their mirror images.
 
-    The density is cut off where it is largest, so that the likeliest cameras, a share ``ALIKE``,
-    are all alike. Where joints are hidden, many cameras fit a pose about as well, and the best one
-    lies at the nearest peak of the prior, however low that peak is. The peaks of an estimate are
-    mostly chance, or poses that the bank lacks.
+    The density is cut off at ``PLATEAU`` times its maximum, so that all likely cameras are alike.
+    Where joints are hidden, many cameras fit a pose about as well, and the best one lies at the
+    nearest peak of the prior, however low that peak is. The peaks of an estimate are mostly chance,
+    or poses that the bank lacks; so that they do not raise the maximum, it is taken after smoothing
+    the density with a kernel of 10 degrees.
 
     Parameters
     ----------
@@ -157,7 +159,6 @@ def fit_camera_prior(bank: PoseBank, people: People, matches: Matches) -> Camera
     row = np.rint((elevation - ELEVATIONS[0]) / STEP).astype(np.intp)
     column = np.rint(np.abs(roll) / STEP).astype(np.intp)
     area = _cell_areas()
-    smooth_area = _smoothed(area)
     elevations, rolls = np.meshgrid(ELEVATIONS, STEP * np.arange(_HALF), indexing="ij")
     expected = _photographs(elevations, rolls) * area
     pseudo = PSEUDO_PEOPLE * expected / expected.sum()
@@ -167,19 +168,27 @@ def fit_camera_prior(bank: PoseBank, people: People, matches: Matches) -> Camera
         responsibility /= responsibility.sum(axis=1, keepdims=True)
         count = pseudo.copy()
         np.add.at(count, (row, column), responsibility)
-        smooth = _smoothed(count / count.sum()) / smooth_area
+        share = count / count.sum()
+        smooth = _kernel_density(share, area, _SMOOTHING)
         density = (1 - UNIFORM) * smooth + UNIFORM
-    density = (1 - UNIFORM) * _cut_off(smooth, area) + UNIFORM
+    largest = _kernel_density(share, area, _WIDE_SMOOTHING).max()
+    cut = np.minimum(smooth, PLATEAU * largest)
+    density = (1 - UNIFORM) * cut / (cut * area).sum() + UNIFORM
     return CameraPrior.from_array(_penalty(density)[:, _ABSOLUTE_ROLLS])
 
 
-def _cut_off(density: Array, area: Array) -> Array:
-    """Return a density (37, 37), cut off so that the likeliest cameras, ``ALIKE``, are alike."""
-    order = np.argsort(-density, axis=None)
-    share = np.cumsum((density * area).ravel()[order])
-    last = order[np.searchsorted(share, ALIKE * share[-1])]
-    cut = np.minimum(density, density.ravel()[last])
-    return np.asarray(cut / (cut * area).sum())
+def _kernel_density(share: Array, area: Array, spread: float) -> Array:
+    """Return the smoothed density (37, 37), relative to uniform rotations, of shares of cameras.
+
+    Parameters
+    ----------
+    share, area : (37, 37)
+        Shares of the cameras, and of uniform rotations, about each elevation and absolute roll.
+    spread : float
+        Standard deviation of the kernel, in steps of the table.
+    """
+    smoothed = [gaussian_filter(values, spread, mode="constant") for values in (share, area)]
+    return np.asarray(smoothed[0] / smoothed[1], np.float64)
 
 
 def _cell_areas() -> Array:
@@ -189,10 +198,6 @@ def _cell_areas() -> Array:
     of_roll[[0, -1]] = 0.5
     area = np.diff(np.sin(edges))[:, None] * of_roll
     return np.asarray(area / area.sum())
-
-
-def _smoothed(values: Array) -> Array:
-    return np.asarray(gaussian_filter(values, _SMOOTHING, mode="constant"), np.float64)
 
 
 def calibration_people(people: People, dataset: str) -> People:
