@@ -3,10 +3,12 @@
     python benchmarks/bench_faults.py memory  --source WORKSPACE --scratch FOLDER
     python benchmarks/bench_faults.py workers --source WORKSPACE --scratch FOLDER --kills 10
     python benchmarks/bench_faults.py scheduler|commands|readers|hosts ...
+    python benchmarks/bench_faults.py whole --n-people 100000 --poses 1000000 --source ...
 
 WORKSPACE holds a bank and annotations. Its first poses and its people, repeated, make the
 workspaces of the experiments; the matcher is ``views`` with few views, so that a partition takes a
-second. Every experiment compares the parts that it ends with to those of an undisturbed run.
+second. Every experiment on faults compares the parts that it ends with to those of an undisturbed
+run. ``whole`` is a full-size job with the default settings, without faults.
 """
 
 from __future__ import annotations
@@ -53,7 +55,10 @@ _PART_ROWS = 1 << 14
 
 
 def make_workspace(source: Path, folder: Path, people: int, poses: int = 300) -> Path:
-    """Write a workspace with the source's first poses, and its people repeated."""
+    """Write a workspace with the source's first poses, and its people repeated.
+
+    More poses than the source has are copies, with joints moved by about a centimetre.
+    """
     if (folder / "annotations" / artefacts.MANIFEST).exists():
         return folder
     known = load_people(source)
@@ -61,7 +66,14 @@ def make_workspace(source: Path, folder: Path, people: int, poses: int = 300) ->
     names = texts(f"{known.person_id[row]}#{i}" for i, row in enumerate(rows))
     repeated = replace(known.take(rows), person_id=names)
     _write(folder / "annotations", "annotations", repeated, ANNOTATIONS)
-    _write(folder / "bank", "bank", load_bank(source).take(slice(0, poses)), BANK)
+    bank = load_bank(source)
+    rows = np.arange(poses) % len(bank) if poses > len(bank) else np.arange(poses)
+    chosen = bank.take(rows)
+    noise = np.random.default_rng(0).normal(0, 0.01, chosen.joints_3d.shape)
+    noise[: len(bank)] = 0
+    moved = (chosen.joints_3d + noise).astype(np.float32)
+    names = texts(f"{name}#{i}" for i, name in enumerate(chosen.pose_id))
+    _write(folder / "bank", "bank", replace(chosen, pose_id=names, joints_3d=moved), BANK)
     return folder
 
 
@@ -147,6 +159,36 @@ def memory(options: argparse.Namespace) -> None:
             flush=True,
         )
         shutil.rmtree(workspace)
+
+
+# --- a full-size job
+
+
+def whole(options: argparse.Namespace) -> None:
+    """Time and memory of each stage of a large job through the command line, without images.
+
+    The processor time is of all processes of the command, the memory of the largest of them.
+    """
+    workspace = make_workspace(
+        options.source, options.scratch / "whole", options.n_people, options.poses
+    )
+    posebank = str(Path(sys.executable).with_name("posebank"))
+    for stage, made in (("match", "matches"), ("label", "labels"), ("anchors", "anchors")):
+        command = [posebank, stage, "-w", str(workspace), "--json"]
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        row = {
+            "stage": stage,
+            "exit": os.waitstatus_to_exitcode(status),
+            "seconds": round(time.perf_counter() - start, 1),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+            "largest_mb": round(usage.ru_maxrss / 1024),
+            "disk_mb": round(
+                sum(path.stat().st_size for path in (workspace / made).iterdir()) / 1e6
+            ),
+        }
+        print(json.dumps(row), flush=True)
 
 
 # --- scaling
@@ -664,7 +706,7 @@ def main() -> None:
     """Do one experiment."""
     experiments = {
         f.__name__: f
-        for f in (memory, scaling, timing, workers, scheduler, commands, hosts, readers)
+        for f in (memory, whole, scaling, timing, workers, scheduler, commands, hosts, readers)
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiment", choices=experiments)

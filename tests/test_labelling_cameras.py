@@ -14,6 +14,7 @@ from posebank.labelling import CAMERAS, LabelSettings, label
 from posebank.labelling.camera_prior import (
     CALIBRATION_JOINTS,
     PLATEAU,
+    SHRINKAGE,
     UNIFORM,
     calibration_people,
     camera_penalties,
@@ -95,9 +96,25 @@ def test_one_step_of_the_fit_by_hand(bank, monkeypatch):
     monkeypatch.setattr(camera_prior, "_ITERATIONS", 1)
     assert fit_camera_prior(bank, people, matches) == prior
     monkeypatch.setattr(camera_prior, "UNIFORM", 1.0)
+    monkeypatch.setattr(camera_prior, "SHRINKAGE", 0.0)
     uniform = fit_camera_prior(bank, people, matches)
     assert np.abs(uniform.table).max() == 0
     assert UNIFORM == 0.1
+
+
+def test_fitted_prior_is_shrunk_towards_photographs(bank, monkeypatch):
+    """Logarithms of densities are averaged, and so are penalties, but for what is the least."""
+    from posebank.labelling import camera_prior
+
+    people = simulate_people(bank, 0, TruthSettings(n_people=25, seen_by="any-roll")).people
+    matches, _ = match(bank, people, FREE)
+    tables = {}
+    for shrinkage in (0.0, SHRINKAGE, 1.0):
+        monkeypatch.setattr(camera_prior, "SHRINKAGE", shrinkage)
+        tables[shrinkage] = np.array(fit_camera_prior(bank, people, matches).table)
+    np.testing.assert_allclose(tables[1.0], preset_prior("photographs").table, atol=1.01e-6)
+    mean = (1 - SHRINKAGE) * tables[0.0] + SHRINKAGE * tables[1.0]
+    np.testing.assert_allclose(tables[SHRINKAGE], mean - mean.min(), atol=3e-6)
 
 
 def test_kernel_density_by_hand():
@@ -120,14 +137,15 @@ def test_likely_cameras_are_alike(bank):
     """Of level cameras and some of any roll, only the level ones are likely."""
     from posebank.labelling.camera_prior import _cell_areas
 
-    assert PLATEAU == 0.3
+    assert (PLATEAU, SHRINKAGE) == (0.5, 0.2)
     likely = {}
     for name in ("limits", "mixed"):
         people = simulate_people(bank, 0, TruthSettings(n_people=80, seen_by=name)).people
         penalty = np.array(fit_cameras(bank, people, FREE).prior.table)[:, 36:]  # roll from 0
         area = _cell_areas()[:, :36]
-        likely[name] = ((penalty == 0) * area).sum() / area.sum()
-        assert penalty[20, 0] == 0  # elevation 10, roll 0
+        half = 2 * SIGMA**2 * np.log(2)
+        likely[name] = ((penalty < half) * area).sum() / area.sum()
+        assert penalty[20, 0] < half  # elevation 10, roll 0
         assert penalty[20, 24] > 2 * SIGMA**2 * np.log(3)  # roll 120
     # The limits are 0.076 of all cameras, the level ones 0.007, before smoothing.
     assert 0.005 < likely["mixed"] < likely["limits"] < 0.2

@@ -43,8 +43,10 @@ UNIFORM = 0.1
 """Share of uniformly distributed cameras in a fitted prior."""
 PSEUDO_PEOPLE = 10.0
 """People with cameras of the preset ``photographs`` that are added to those of the data set."""
-PLATEAU = 0.3
+PLATEAU = 0.5
 """Where a fitted prior is cut off: share of the largest density after wide smoothing."""
+SHRINKAGE = 0.2
+"""Exponent of the preset ``photographs`` in a fitted prior; the fitted density has the rest."""
 _SMOOTHING = 0.7  # standard deviation of the kernel density, in steps of the table
 _WIDE_SMOOTHING = 2.0  # the same, of the density whose maximum is taken
 _ITERATIONS = 30
@@ -136,7 +138,8 @@ def fit_camera_prior(bank: PoseBank, people: People, matches: Matches) -> Camera
     Where joints are hidden, many cameras fit a pose about as well, and the best one lies at the
     nearest peak of the prior, however low that peak is. The peaks of an estimate are mostly chance,
     or poses that the bank lacks; so that they do not raise the maximum, it is taken after smoothing
-    the density with a kernel of 10 degrees.
+    the density with a kernel of 10 degrees. For the same reason the fitted density is shrunk
+    towards the preset ``photographs``: the prior is a weighted geometric mean of both.
 
     Parameters
     ----------
@@ -160,7 +163,8 @@ def fit_camera_prior(bank: PoseBank, people: People, matches: Matches) -> Camera
     column = np.rint(np.abs(roll) / STEP).astype(np.intp)
     area = _cell_areas()
     elevations, rolls = np.meshgrid(ELEVATIONS, STEP * np.arange(_HALF), indexing="ij")
-    expected = _photographs(elevations, rolls) * area
+    photographs = _photographs(elevations, rolls)
+    expected = photographs * area
     pseudo = PSEUDO_PEOPLE * expected / expected.sum()
     density = np.ones_like(area)
     for _ in range(_ITERATIONS):
@@ -174,7 +178,8 @@ def fit_camera_prior(bank: PoseBank, people: People, matches: Matches) -> Camera
     largest = _kernel_density(share, area, _WIDE_SMOOTHING).max()
     cut = np.minimum(smooth, PLATEAU * largest)
     density = (1 - UNIFORM) * cut / (cut * area).sum() + UNIFORM
-    return CameraPrior.from_array(_penalty(density)[:, _ABSOLUTE_ROLLS])
+    shrunk = density ** (1 - SHRINKAGE) * photographs**SHRINKAGE
+    return CameraPrior.from_array(_penalty(shrunk)[:, _ABSOLUTE_ROLLS])
 
 
 def _kernel_density(share: Array, area: Array, spread: float) -> Array:
