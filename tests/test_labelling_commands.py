@@ -49,6 +49,15 @@ def test_matching_fits_a_prior_and_labels_use_it(workspace):
     np.testing.assert_array_equal(load_labels(workspace).joints_3d, fitted)
 
 
+def test_matches_of_another_fit_are_out_of_date(workspace, monkeypatch):
+    asked = ("match", "-w", workspace, "--workers", 1, "-k", 5, "--json")
+    run(*asked)
+    before = priors_of_matches(workspace)
+    monkeypatch.setattr("posebank.labelling.camera_prior.SHRINKAGE", 0.5)
+    assert json.loads(run(*asked).stdout)["stages"][0]["status"] == "made"
+    assert priors_of_matches(workspace) != before
+
+
 def test_presets_are_kept_in_the_manifest(workspace):
     common = ("-w", workspace, "--workers", 1, "-k", 3)
     run("match", "--camera", "level", *common)

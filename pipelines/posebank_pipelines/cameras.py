@@ -19,6 +19,7 @@ from posebank.labelling.camera_prior import (
     calibration_rows,
     describe_prior,
     fit_cameras,
+    fit_constants,
     preset_prior,
 )
 from posebank.matching import MatchSettings
@@ -64,6 +65,13 @@ def camera_name(settings: MatchSettings, camera: str | None) -> str:
             )
         return "any"
     return camera or "fitted"
+
+
+def deciding_camera(camera: str) -> dict[str, Any]:
+    """Return what a camera prior adds to the settings that decide a stage's result."""
+    if camera == "fitted":
+        return {"camera": camera, "camera_fit": fit_constants()}
+    return {"camera": camera}
 
 
 def dataset_priors(

@@ -55,6 +55,20 @@ _ABSOLUTE_ROLLS = np.abs(np.rint(ROLLS / STEP)).astype(np.intp)  # (72,) columns
 _HALF = len(ROLLS) // 2 + 1  # absolute rolls 0, 5, ..., 180 degrees
 
 
+def fit_constants() -> dict[str, float]:
+    """Return the constants that decide a fitted prior."""
+    return {
+        "people": CALIBRATION_PEOPLE,
+        "joints": CALIBRATION_JOINTS,
+        "uniform": UNIFORM,
+        "pseudo_people": PSEUDO_PEOPLE,
+        "plateau": PLATEAU,
+        "shrinkage": SHRINKAGE,
+        "smoothing": _SMOOTHING,
+        "wide_smoothing": _WIDE_SMOOTHING,
+    }
+
+
 @dataclass(frozen=True)
 class FittedCameras:
     """The cameras of a data set.

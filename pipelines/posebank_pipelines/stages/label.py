@@ -19,6 +19,7 @@ from posebank_pipelines.cameras import (
     camera_name,
     camera_of_matches,
     dataset_priors,
+    deciding_camera,
     priors_of_matches,
     priors_to_manifest,
 )
@@ -86,7 +87,7 @@ def label_people(
     """
     matched_with = settings_of_matches(workspace)
     camera = camera or camera_of_matches(workspace)
-    decided = deciding(settings) | {"camera": camera}
+    decided = deciding(settings) | deciding_camera(camera)
     reads = ["bank", "annotations", "matches"]
     if settings.estimator == "mixture":
         training = LifterSettings(steps=settings.lifter_steps)

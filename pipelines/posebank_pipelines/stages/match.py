@@ -17,7 +17,13 @@ from posebank.schemas import matches_to_table
 from posebank.warm_up import NOTICE, is_warm, warm_up
 from posebank.workspace import load_bank, people_rows
 from posebank_pipelines.camera_degrees import limits_of_matcher
-from posebank_pipelines.cameras import Priors, camera_name, dataset_priors, priors_to_manifest
+from posebank_pipelines.cameras import (
+    Priors,
+    camera_name,
+    dataset_priors,
+    deciding_camera,
+    priors_to_manifest,
+)
 from posebank_pipelines.partitions import Partition, row_ranges
 from posebank_pipelines.runner import Runner
 from posebank_pipelines.stage import Stage, StageResult
@@ -114,7 +120,7 @@ def match_people(
         As of ``camera_name``.
     """
     camera = camera_name(settings, camera)
-    decided = deciding(settings) | {"camera": camera}
+    decided = deciding(settings) | deciding_camera(camera)
     stage = Stage(workspace, "matches", decided, reads=["bank", "annotations"], seed=settings.seed)
     if stage.is_current:
         return stage.result()
