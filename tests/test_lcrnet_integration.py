@@ -57,6 +57,43 @@ def test_the_best_mode_of_each_person_is_the_default():
     assert every.score == pytest.approx([0.7, 0.6, 0.2, 0.1])
 
 
+def test_the_mean_leaves_out_a_neighbour_of_the_same_pose():
+    width = np.ptp(proposal()[0][:, 0])
+    near, far = 0.2 * width, 0.6 * width  # IoU of the boxes 0.8 / 1.2 and 0.4 / 1.6
+    flat, deep = stacked(proposal(0), proposal(near), proposal(far, 0.05))
+    score = np.array([0.5, 0.2, 0.3])
+    found = integrate(flat, deep, score, IntegrationSettings())
+    np.testing.assert_allclose(found.joints_2d, [proposal(0.2 / 0.7 * near)[0]])
+    np.testing.assert_allclose(found.joints_3d, [proposal()[1]])
+    assert found.score == pytest.approx([1.0])  # the mode's, without numbers of boxes
+    # As the paper has it, the neighbour is averaged in.
+    every = integrate(flat, deep, score, SETTINGS)
+    np.testing.assert_allclose(every.joints_2d, [proposal(0.2 * near + 0.3 * far)[0]])
+    np.testing.assert_allclose(every.joints_3d, [proposal(0, 0.3 * 0.05)[1]])
+
+
+def test_a_person_has_the_score_of_the_box_that_is_surest_of_one():
+    # Three boxes on a person, of two modes 0.5 m apart; one box on another; numbers in any order.
+    flat, deep = stacked(
+        proposal(0), proposal(2, 0.5), proposal(1), proposal(3, 0.5), proposal(4), proposal(900)
+    )
+    score = np.array([0.4, 0.35, 0.3, 0.1, 0.2, 0.8])
+    box = np.array([7, 7, 2, 2, -1, 5])
+    found = integrate(flat, deep, score, IntegrationSettings(), box)
+    # Box 7 says 0.75, over both modes; box 2 0.4, box -1 0.2. All first modes together: 0.9.
+    assert found.score == pytest.approx([0.8, 0.75])
+    np.testing.assert_allclose(found.joints_2d[0], proposal(900)[0])
+    np.testing.assert_allclose(found.joints_2d[1], proposal((0.3 + 0.2 * 4) / 0.9)[0])
+    every = integrate(flat, deep, score, SETTINGS, box)
+    assert every.score == pytest.approx([0.9, 0.8, 0.45])
+
+
+def test_a_box_on_two_people_counts_for_each_by_its_own_proposals():
+    flat, deep = stacked(proposal(0), proposal(900))
+    found = integrate(flat, deep, np.array([0.6, 0.3]), IntegrationSettings(), np.array([1, 1]))
+    assert found.score == pytest.approx([0.6, 0.3])
+
+
 def test_sum_of_scores_reorders():
     flat, deep = stacked(proposal(0), proposal(900), proposal(901), proposal(902))
     found = integrate(flat, deep, np.array([0.9, 0.4, 0.4, 0.4]), SETTINGS)
@@ -85,8 +122,8 @@ def test_nothing_and_one(work):
     assert point.score == pytest.approx([0.3])
 
 
-def slow_ppi(flat, deep, score, settings):
-    """Section 3.5 word for word, one proposal at a time."""
+def slow_ppi(flat, deep, score, number, settings):
+    """Section 3.5 word for word, one proposal at a time, and what we make of it."""
 
     def box(p):
         return (*p.min(axis=0), *p.max(axis=0))
@@ -100,12 +137,18 @@ def slow_ppi(flat, deep, score, settings):
         area = [(c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)]
         return w * h / (sum(area) - w * h)
 
+    def mean(rows):
+        total = sum(score[i] for i in rows)
+        return tuple(sum(score[i] * p[i] for i in rows) / total for p in (flat, deep))
+
     left = sorted(range(len(score)), key=lambda i: -score[i])
     poses = []
     while left:
         top = left[0]
         group = [i for i in left if i == top or iou(flat[i], flat[top]) > settings.iou]
         left = [i for i in left if i not in group]
+        boxes = {number[i] for i in group}
+        surest = max(sum(score[i] for i in group if number[i] == b) for b in boxes)
         person = []
         while group:
             best = group[0]
@@ -116,15 +159,13 @@ def slow_ppi(flat, deep, score, settings):
                 < settings.distance_m
             ]
             group = [i for i in group if i not in mode]
-            total = sum(score[i] for i in mode)
-            person.append(
-                (
-                    total,
-                    sum(score[i] * flat[i] for i in mode) / total,
-                    sum(score[i] * deep[i] for i in mode) / total,
-                )
-            )
-        poses += person if settings.all_modes else [max(person, key=lambda p: p[0])]
+            person.append((sum(score[i] for i in mode), mode))
+        if settings.all_modes:
+            poses += [(total, *mean(mode)) for total, mode in person]
+        else:
+            _, mode = max(person, key=lambda p: p[0])
+            near = [i for i in mode if i == mode[0] or iou(flat[i], flat[mode[0]]) >= 0.5]
+            poses.append((surest, *mean(near)))
     return sorted(poses, key=lambda p: -p[0])
 
 
@@ -137,12 +178,14 @@ def test_ppi_equals_the_slow_reading(seed, n, all_modes):
     flat = flat + rng.normal(0, 3, flat.shape)
     deep = deep + rng.choice([0, 0.3], (n, 1, 1)) + rng.normal(0, 0.03, deep.shape)
     score = rng.uniform(0.01, 1, n)
-    found = integrate(flat, deep, score, chosen)
-    expected = slow_ppi(flat, deep, score, chosen)
+    box = rng.integers(-3, 4, n)
+    found = integrate(flat, deep, score, chosen, box)
+    expected = slow_ppi(flat, deep, score, box, chosen)
     np.testing.assert_allclose(found.score, [e[0] for e in expected])
     np.testing.assert_allclose(found.joints_2d, [e[1] for e in expected])
     np.testing.assert_allclose(found.joints_3d, [e[2] for e in expected], atol=1e-12)
     # The order in which proposals come does not matter.
     shuffled = rng.permutation(n)
-    again = integrate(flat[shuffled], deep[shuffled], score[shuffled], chosen)
+    again = integrate(flat[shuffled], deep[shuffled], score[shuffled], chosen, box[shuffled])
+    np.testing.assert_allclose(again.score, found.score)
     np.testing.assert_allclose(again.joints_2d, found.joints_2d)

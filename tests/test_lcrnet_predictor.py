@@ -102,6 +102,25 @@ def test_proposals_of_the_mirrored_image_are_mirrored_back(predictor):
     torch.testing.assert_close(both.joints_2d[n:, wrist, 1], flipped.joints_2d[:, other, 1])
     torch.testing.assert_close(both.joints_3d[n:, wrist, 0], -flipped.joints_3d[:, other, 0])
     torch.testing.assert_close(both.boxes[n:, 0], 96 - flipped.boxes[:, 2])
+    # Boxes keep their numbers apart, and the proposals of one box have one number.
+    assert not set(both.box[:n].tolist()) & set(both.box[n:].tolist())
+    for part in (both.box[:n], both.box[n:]):
+        numbers, counts = part.unique(return_counts=True)
+        assert 1 < len(numbers) < n
+        assert counts.max() <= ALL.max_per_box
+    for number in both.box.unique():
+        assert len(both.boxes[both.box == number].unique(dim=0)) == 1
+
+
+def test_a_persons_score_is_what_its_surest_box_says(predictor):
+    image = np.random.default_rng(4).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)
+    proposals = predictor.propose([tensor], ALL)[0]
+    found = predictor.predict([image], ["a"], settings=ALL)
+    boxes = torch.zeros(int(proposals.box.max()) + 1).index_add_(0, proposals.box, proposals.score)
+    assert boxes.max() < 1  # what is left is background
+    # No person has more than the surest box, and the box's proposals are of one person here.
+    assert found.score[0] == pytest.approx(float(boxes.max()), abs=1e-5)
 
 
 def test_no_proposal_is_no_pose(predictor):

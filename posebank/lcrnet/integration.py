@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from posebank.geometry.overlap import box_iou
-from posebank.lcrnet.settings import IntegrationSettings
+from posebank.lcrnet.settings import FOREGROUND_IOU, IntegrationSettings
 
 Array = NDArray[np.floating]
 
@@ -27,15 +27,24 @@ class Poses:
 
 
 def integrate(
-    joints_2d: Array, joints_3d: Array, score: Array, settings: IntegrationSettings
+    joints_2d: Array,
+    joints_3d: Array,
+    score: Array,
+    settings: IntegrationSettings,
+    box: NDArray[np.integer] | None = None,
 ) -> Poses:
     """Integrate pose proposals (section 3.5, equations 6 and 7).
 
     Proposals are grouped by the IoU of the boxes around their 2D joints with the top one of those
     left; within a group, those whose mean 3D joint distance from the top one is below T_3D form a
-    mode, and their score-weighted means in 2D and 3D are one pose, of the sum of their scores.
-    Of a group, which is a person, the mode of the highest sum is returned; with ``all_modes``
-    every one is.
+    mode. With ``all_modes`` each mode is a pose, as in the paper: the score-weighted means of its
+    2D and 3D joints, of the sum of the scores.
+
+    Otherwise a group is a person, with one pose, from the mode of the highest sum. The mean is
+    over the proposals of the mode that overlap its top one by an IoU of 0.5, which is what makes a
+    box one on the person in training: people who stand close together are in one group, and in
+    one mode if their poses are alike. The score is that of the person, whichever the pose: of
+    each box the scores of its proposals in the group are added up, and the highest sum is taken.
 
     Parameters
     ----------
@@ -47,17 +56,35 @@ def integrate(
         Score of each proposal, above 0.
     settings : IntegrationSettings
         Thresholds of the integration.
+    box : array (n,) of int, or None
+        Number of the box that each proposal was made from. Without it the score of a person's pose
+        is the sum over the mode.
     """
     order = np.argsort(-score, kind="stable")
     p, q, s = joints_2d[order], joints_3d[order], np.asarray(score, np.float64)[order]
-    group = _groups(_boxes(p), settings.iou)
+    boxes = _boxes(p)
+    group = _groups(boxes, settings.iou)
     mode = _modes(q, group, settings.distance_m)
-    poses = _means(p, q, s, mode)
-    if not settings.all_modes:
-        _, first = np.unique(mode, return_index=True)
-        best = _first_of_each(group[first], poses[2])
-        poses = (poses[0][best], poses[1][best], poses[2][best])
-    return _best(*poses, settings.max_poses)
+    sums = np.bincount(mode, s).astype(np.float64)
+    if settings.all_modes:
+        return _best(*_means(p, q, s, mode), sums, settings.max_poses)
+    _, top = np.unique(mode, return_index=True)
+    best = _first_of_each(group[top], sums)
+    near = _overlap_of_two(boxes, boxes[top[mode]]) >= FOREGROUND_IOU
+    near[top] = True  # also a box of no area
+    flat, deep = _means(p, q, np.where(near, s, 0), mode)
+    person = sums[best] if box is None else _highest_box(group, np.asarray(box)[order], s)
+    return _best(flat[best], deep[best], person, settings.max_poses)
+
+
+def _highest_box(group: NDArray[np.int64], box: NDArray[np.integer], score: Array) -> Array:
+    """Highest sum of the scores (n,) of one box within each group; groups count from 0."""
+    order = np.lexsort((box, group))
+    group, box = group[order], box[order]
+    new = np.ones(len(group), bool)
+    new[1:] = (np.diff(group) != 0) | (np.diff(box) != 0)
+    sums = np.add.reduceat(score[order], np.flatnonzero(new))
+    return np.asarray(sums[_first_of_each(group[new], sums)])
 
 
 def _first_of_each(group: NDArray[np.int64], score: Array) -> NDArray[np.intp]:
@@ -95,6 +122,15 @@ def _boxes(joints_2d: Array) -> Array:  # pragma: no cover
                 low, high = min(low, value), max(high, value)
             boxes[row, axis], boxes[row, 2 + axis] = low, high
     return boxes
+
+
+@njit(cache=True)
+def _overlap_of_two(a: Array, b: Array) -> Array:  # pragma: no cover
+    """IoU (n,) of each box (n, 4) with the one in the same row of the other array."""
+    iou = np.empty(len(a))
+    for row in range(len(a)):
+        iou[row] = box_iou(a[row], b[row])
+    return iou
 
 
 @njit(cache=True)
@@ -149,8 +185,8 @@ def _modes(
 @njit(cache=True)
 def _means(
     joints_2d: Array, joints_3d: Array, score: Array, mode: NDArray[np.int64]
-) -> tuple[Array, Array, Array]:  # pragma: no cover
-    """Score-weighted means in 2D and 3D of each mode, and the sums of the scores (equation 7)."""
+) -> tuple[Array, Array]:  # pragma: no cover
+    """Score-weighted means in 2D and 3D of each mode (equation 7)."""
     n_modes = 0
     for row in range(len(mode)):
         n_modes = max(n_modes, mode[row] + 1)
@@ -167,4 +203,4 @@ def _means(
     for row in range(n_modes):
         flat[row] /= sums[row]
         deep[row] /= sums[row]
-    return flat, deep, sums
+    return flat, deep

@@ -32,7 +32,7 @@ class Proposals:
     """Pose proposals of one image: one row for each box and class kept.
 
     boxes (n, 4), joints_2d (n, 13, 2): pixels of the network's input. joints_3d (n, 13, 3) m,
-    score (n,), classes (n,) in 1..C.
+    score (n,), classes (n,) in 1..C. box (n,): a number for each box, the same for its proposals.
     """
 
     boxes: Tensor
@@ -40,6 +40,7 @@ class Proposals:
     joints_3d: Tensor
     score: Tensor
     classes: Tensor
+    box: Tensor
 
 
 class LCRNet(nn.Module):
@@ -232,7 +233,7 @@ class LCRNet(nn.Module):
         counts = torch.bincount(torch.bucketize(row, last, right=True), minlength=len(boxes))
         parts = (
             part.split(counts.tolist())
-            for part in (box, joints_2d, joints_3d, top[row, column], classes)
+            for part in (box, joints_2d, joints_3d, top[row, column], classes, row)
         )
         return [Proposals(*columns) for columns in zip(*parts, strict=True)]
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_keypoints
 
 from posebank.lcrnet.data import Example
-from posebank.lcrnet.integration import integrate
 from posebank.lcrnet.model import LCRNet
+from posebank.lcrnet.predictor import integrated
 from posebank.lcrnet.settings import IntegrationSettings
 from posebank.skeleton import LIMBS, J
 
@@ -35,12 +35,7 @@ def training_pictures(model: LCRNet, examples: Sequence[Example]) -> list[Tensor
     pictures = []
     for example, boxes, proposals in zip(examples, regions, proposed, strict=True):
         image = example.image.cpu()
-        poses = integrate(
-            proposals.joints_2d.cpu().numpy(),
-            proposals.joints_3d.cpu().numpy(),
-            proposals.score.cpu().numpy(),
-            IntegrationSettings(max_poses=_N_POSES),
-        )
+        poses = integrated("ppi", proposals, IntegrationSettings(max_poses=_N_POSES))
         panels = [
             _with_poses(
                 _with_boxes(image, example.targets.boxes.cpu()), example.targets.joints_2d.cpu()

@@ -23,7 +23,7 @@ from posebank.shards import PoseShards
 from posebank.skeleton import MIRROR, N_JOINTS, centred
 from posebank.types import Predictions, texts
 
-INTEGRATIONS = {"ppi": integrate, "nms": nms}
+INTEGRATIONS = ("ppi", "nms")
 _BATCH = 8
 _MOST_HELD = 64
 
@@ -72,6 +72,7 @@ class Predictor:
                     proposals.joints_3d,
                     proposals.score,
                     proposals.classes,
+                    proposals.box,
                 )
             )
         return scaled
@@ -134,25 +135,30 @@ class Predictor:
         tensors = [torch.from_numpy(np.ascontiguousarray(i)).permute(2, 0, 1) for i in images]
         each = []
         for proposals, image_id in zip(self.propose(tensors, chosen), image_ids, strict=True):
-            joints_2d, joints_3d, score = (
-                values.cpu().double().numpy()
-                for values in (proposals.joints_2d, proposals.joints_3d, proposals.score)
-            )
             each.append(
                 {
-                    name: _predictions(
-                        INTEGRATIONS[name](joints_2d, joints_3d, score, chosen), image_id
-                    )
+                    name: _predictions(integrated(name, proposals, chosen), image_id)
                     for name in integrations
                 }
             )
         return each
 
 
+def integrated(integration: str, proposals: Proposals, settings: IntegrationSettings) -> Poses:
+    """Poses from the proposals of an image, by ``ppi`` or ``nms``."""
+    joints_2d, joints_3d, score = (
+        values.cpu().double().numpy()
+        for values in (proposals.joints_2d, proposals.joints_3d, proposals.score)
+    )
+    if integration == "nms":
+        return nms(joints_2d, joints_3d, score, settings)
+    return integrate(joints_2d, joints_3d, score, settings, proposals.box.cpu().numpy())
+
+
 def _mirrored(proposals: Proposals, width: int) -> Proposals:
     """Proposals of a mirrored image of this width, in the image itself.
 
-    ``classes`` remain those of the mirrored image.
+    ``classes`` remain those of the mirrored image; its boxes are numbered from -1 downwards.
     """
     order = torch.from_numpy(MIRROR.copy()).to(proposals.boxes.device)
     boxes, flat = proposals.boxes.clone(), proposals.joints_2d[:, order].clone()
@@ -160,7 +166,7 @@ def _mirrored(proposals: Proposals, width: int) -> Proposals:
     flat[..., 0] = width - flat[..., 0]
     deep = proposals.joints_3d[:, order].clone()
     deep[..., 0] *= -1
-    return Proposals(boxes, flat, deep, proposals.score, proposals.classes)
+    return Proposals(boxes, flat, deep, proposals.score, proposals.classes, -1 - proposals.box)
 
 
 def _both(some: Proposals, more: Proposals) -> Proposals:

@@ -14,6 +14,8 @@ SCHEDULES = ("step", "cosine")
 SIZES = ("short_side", "native")
 OPTIMIZERS = ("sgd", "adamw")
 PRECISIONS = ("float32", "bfloat16", "float16")
+FOREGROUND_IOU = 0.5
+"""What overlaps a person's box by this much is on that person (section 3.1)."""
 
 
 _POSITIVE = (
@@ -297,8 +299,8 @@ class IntegrationSettings:
     iou : overlap of the boxes around 2D joints that makes a group (the paper's value for MPII).
     distance_m : T_3D, largest mean joint distance within a mode (100 mm for MPII, 200 mm for
         Human3.6M in the paper; 300 mm is better for the network of configs/lspe.toml).
-    all_modes : return every mode of a group, as the paper's text has it; else the best one of
-        each group, which is a person.
+    all_modes : return every mode of a group, as the paper's text has it; else one pose of each
+        group, which is a person (see ``integrate``).
     nms_iou : overlap at which NMS suppresses. max_poses : poses of an image.
     mirrored : add the proposals of the mirrored image, mirrored back.
     """

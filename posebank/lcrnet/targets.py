@@ -13,10 +13,9 @@ from torchvision.ops import box_iou
 
 from posebank.anchors import assign
 from posebank.geometry.boxes import boxes_around
+from posebank.lcrnet.settings import FOREGROUND_IOU
 from posebank.skeleton import LOWER_LIMBS, UPPER_BODY, indices, is_annotated
 
-FOREGROUND_IOU = 0.5
-"""A box is background below this overlap with every pose's box (section 3.1)."""
 IGNORED = -1
 """Label of a box that is neither a person nor background."""
 
