@@ -48,6 +48,38 @@ def test_a_person_missing_from_one_counts_in_2d_and_not_in_3d():
     assert table.loc["MPJPE (mm)", "people"] == 3
 
 
+def test_map_is_compared_over_groups_with_a_narrower_interval():
+    rng = np.random.default_rng(3)
+    truth = scene(rng, people_in=(2, 3) * 12)
+    first = perfect(truth, rng)
+    missed = rng.random(first.joints_2d.shape[:2]) < 0.4
+    first = replace(first, joints_2d=first.joints_2d + 60 * missed[..., None])
+    second = first.joints_2d.copy()
+    second[::5, J["r_ankle"]] += 60
+    second = replace(first, joints_2d=second)
+    settings = replace(QUICK, bootstrap=200)
+    table = paired_difference(first, second, truth, settings).set_index("metric")
+    scores = [evaluate(found, truth, settings).numbers["map"] for found in (first, second)]
+    for name, value in (("mAP@0.5 (%)", "value"), ("mAP@1 (%)", "at_1")):
+        row = table.loc[name]
+        expected = scores[0][value] - scores[1][value]
+        assert row["difference"] == pytest.approx(expected)
+        assert 0 < row["difference_low"] < expected < row["difference_high"]
+        assert row["people"] == len(truth)
+    low, high = scores[0]["interval"]
+    row = table.loc["mAP@0.5 (%)"]
+    assert row["difference_high"] - row["difference_low"] < 0.5 * (high - low)
+
+
+def test_without_groups_there_is_no_map():
+    rng = np.random.default_rng(4)
+    truth = scene(rng, people_in=(1, 1, 1))
+    found = perfect(truth, rng)
+    metrics = paired_difference(found, found, truth, QUICK)["metric"]
+    assert len(metrics) == 5
+    assert not metrics.str.startswith("mAP").any()
+
+
 def test_equal_predictions_do_not_differ():
     rng = np.random.default_rng(2)
     truth = scene(rng)

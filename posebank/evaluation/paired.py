@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from posebank.evaluation.groups import protocol_groups
+from posebank.evaluation.multi_person import average_precision
 from posebank.evaluation.pck import right_or_not
 from posebank.evaluation.predictions import match_image_ids
 from posebank.evaluation.scoring import (
+    Scored,
+    group_detections,
+    mean_ap_interval,
     mean_intervals,
     protocol_people,
     score_people,
@@ -44,15 +51,14 @@ def paired_difference(
     pandas.DataFrame
         One row for each metric: ``metric``, ``difference`` with ``difference_low`` and
         ``difference_high``, the bootstrap interval over images, and ``people`` who count. Shares
-        are in percentage points, 3D errors in millimetres over the people found in both.
+        and mAP are in percentage points, 3D errors in millimetres over the people found in both.
     """
     settings = settings or EvaluationSettings()
-    scores = [
-        score_people(
-            match_image_ids(scored_enough(found, settings), truth.image_id)[0], truth, settings
-        )
+    matched = [
+        match_image_ids(scored_enough(found, settings), truth.image_id)[0]
         for found in (first, second)
     ]
+    scores = [score_people(found, truth, settings) for found in matched]
     single = protocol_people(truth)[:, None]
 
     def share(distances: list[NDArray[np.float64]], threshold: float) -> NDArray[np.float64]:
@@ -69,7 +75,7 @@ def paired_difference(
     }
     bounds = np.array(mean_intervals(truth, settings).of(list(measures.values())))
     known = [~np.isnan(values) for values in measures.values()]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "metric": list(measures),
             "difference": [
@@ -81,3 +87,39 @@ def paired_difference(
             "people": [int(counts.any(axis=1).sum()) for counts in known],
         }
     )
+    return pd.concat([table, _of_groups(matched, scores, truth, settings)], ignore_index=True)
+
+
+def _of_groups(
+    matched: Sequence[Predictions],
+    scores: Sequence[Scored],
+    truth: GroundTruth,
+    settings: EvaluationSettings,
+) -> pd.DataFrame:
+    """The difference in mAP over the groups of people, in the columns of ``paired_difference``."""
+    both = [
+        protocol_groups(found, truth, scored.head_size, scored.annotated, settings.group_margin)
+        for found, scored in zip(matched, scores, strict=True)
+    ]
+    images = both[0][1]
+    people = sum(len(group.true_2d) for group in both[0][0])
+
+    def row(threshold: float) -> dict[str, str | float]:
+        ours, theirs = (group_detections(groups, threshold, settings) for groups, _ in both)
+
+        def difference(weight: NDArray[np.float64]) -> float:
+            # The annotated joints are the same, so what is NaN is NaN in both.
+            each = average_precision(ours, weight) - average_precision(theirs, weight)
+            known = each[~np.isnan(each)]
+            return float(known.mean()) if len(known) else float("nan")
+
+        low, high = mean_ap_interval(difference, images, settings)
+        return {
+            "metric": f"mAP@{threshold:g} (%)",
+            "difference": difference(np.ones(len(images))),
+            "difference_low": low,
+            "difference_high": high,
+            "people": people,
+        }
+
+    return pd.DataFrame([row(threshold) for threshold in (settings.threshold, 1.0) if people])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from posebank.evaluation.breakdown import Measures, breakdown, by_joint, rarity_
 from posebank.evaluation.coco_keypoints import coco_ap, coco_ap_of_file
 from posebank.evaluation.groups import protocol_groups
 from posebank.evaluation.headsize import HEAD_SIZE_SOURCES, head_sizes, torso_sizes
-from posebank.evaluation.multi_person import Detections, average_precision, detect
+from posebank.evaluation.multi_person import Detections, Group, average_precision, detect
 from posebank.evaluation.pck import (
     PckScore,
     area_of_joints,
@@ -318,24 +319,14 @@ def _multi_person(
     groups, images = protocol_groups(
         predictions, truth, scored.head_size, scored.annotated, settings.group_margin
     )
-
-    def at(threshold: float) -> Detections:
-        return detect(groups, threshold, strict=settings.strict, unannotated=settings.unannotated)
-
-    image_of = np.unique(np.array(images, dtype=str), return_inverse=True)[1]
+    near, wide = (group_detections(groups, t, settings) for t in (settings.threshold, 1.0))
 
     def bounds(detections: Detections) -> Interval:
-        low, high = interval(
-            lambda weight: _mean(average_precision(detections, weight[image_of])),
-            len(set(images)),
-            # Each replicate sums all detections of 13 joints; a fifth of the replicates will do.
-            replicates=min(settings.bootstrap, 200),
-            confidence=settings.confidence,
-            rng=np.random.default_rng(settings.seed),
+        low, high = mean_ap_interval(
+            lambda weight: _mean(average_precision(detections, weight)), images, settings
         )
         return (float(np.clip(low, 0, 100)), float(np.clip(high, 0, 100)))
 
-    near, wide = at(settings.threshold), at(1.0)
     ap = average_precision(near)
     return ap, {
         "threshold": settings.threshold,
@@ -347,6 +338,30 @@ def _multi_person(
         "images": len(set(images)),
         "people": int(sum(len(g.true_2d) for g in groups)),
     }
+
+
+def group_detections(
+    groups: Sequence[Group], threshold: float, settings: EvaluationSettings
+) -> Detections:
+    """Return the joints of the groups' predictions that are right within ``threshold``."""
+    return detect(groups, threshold, strict=settings.strict, unannotated=settings.unannotated)
+
+
+def mean_ap_interval(
+    statistic: Callable[[NDArray[np.float64]], float],
+    images: Sequence[str],
+    settings: EvaluationSettings,
+) -> Interval:
+    """Return the interval of a statistic of the groups' weights; ``images`` are the groups'."""
+    names, image_of = np.unique(np.array(images, dtype=str), return_inverse=True)
+    return interval(
+        lambda weight: statistic(weight[image_of]),
+        len(names),
+        # Each replicate sums all detections of 13 joints; a fifth of the replicates will do.
+        replicates=min(settings.bootstrap, 200),
+        confidence=settings.confidence,
+        rng=np.random.default_rng(settings.seed),
+    )
 
 
 def _tables(
