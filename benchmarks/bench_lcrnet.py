@@ -228,11 +228,12 @@ def ppi_ms(n_boxes=300, n_classes=10, n_people=3, n_modes=4):
     deep = base[person, mode] + rng.normal(0, 0.03, (n, 13, 3))
     flat = deep[..., :2] * 100 + np.array([[200, 300]]) + person[:, None, None] * [400, 0]
     score = rng.uniform(0.01, 1, n)
+    box = np.repeat(np.arange(n_boxes), n_classes)
     settings = IntegrationSettings()
     times = []
     for _ in range(51):
         start = perf_counter()
-        poses = integrate(flat, deep, score, settings)
+        poses = integrate(flat, deep, score, settings, box)
         times.append(1000 * (perf_counter() - start))
     return {"proposals": n, "poses": len(poses.score), "median_ms": median(times[1:])}
 
