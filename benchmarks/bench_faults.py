@@ -178,9 +178,10 @@ def whole(options: argparse.Namespace) -> None:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            sys.exit(f"{stage} ended with {os.waitstatus_to_exitcode(status)}")
         row = {
             "stage": stage,
-            "exit": os.waitstatus_to_exitcode(status),
             "seconds": round(time.perf_counter() - start, 1),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
             "largest_mb": round(usage.ru_maxrss / 1024),
