@@ -167,7 +167,7 @@ def memory(options: argparse.Namespace) -> None:
 def whole(options: argparse.Namespace) -> None:
     """Time and memory of each stage of a large job through the command line, without images.
 
-    The processor time is of all processes of the command, the memory of the largest of them.
+    The processor time and the memory are those of the calling process, without the workers.
     """
     workspace = make_workspace(
         options.source, options.scratch / "whole", options.n_people, options.poses
@@ -183,8 +183,8 @@ def whole(options: argparse.Namespace) -> None:
         row = {
             "stage": stage,
             "seconds": round(time.perf_counter() - start, 1),
-            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-            "largest_mb": round(usage.ru_maxrss / 1024),
+            "caller_cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+            "caller_mb": round(usage.ru_maxrss / 1024),
             "disk_mb": round(
                 sum(path.stat().st_size for path in (workspace / made).iterdir()) / 1e6
             ),
