@@ -1,4 +1,4 @@
-"""What every benchmark shares: timing and the JSON report with commit and versions."""
+"""What benchmarks share: timing, a large bank, the JSON report with commit and versions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import psutil
+
+from posebank.types import PoseBank, texts
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -29,6 +33,15 @@ def seconds(work: Callable[[], Any], repeats: int = 3, warm_up: int = 1) -> floa
         work()
         times.append(time.perf_counter() - start)
     return median(times)
+
+
+def million(bank: PoseBank, n: int) -> PoseBank:
+    """A bank of n poses: real ones with joints moved by about a centimetre."""
+    rng = np.random.default_rng(0)
+    rows = np.arange(n) % len(bank)
+    noise = rng.standard_normal((n, 13, 3), dtype=np.float32) * np.float32(0.01)
+    big = bank.take(rows)
+    return replace(big, pose_id=texts(map(str, range(n))), joints_3d=big.joints_3d + noise)
 
 
 def _version(package: str) -> str:

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _common import million
 from numba import njit
 from numpy.typing import NDArray
 
@@ -57,7 +58,7 @@ _PART_ROWS = 1 << 14
 def make_workspace(source: Path, folder: Path, people: int, poses: int = 300) -> Path:
     """Write a workspace with the source's first poses, and its people repeated.
 
-    More poses than the source has are copies, with joints moved by about a centimetre.
+    Where the source has fewer poses, they are repeated, with joints moved by a centimetre.
     """
     if (folder / "annotations" / artefacts.MANIFEST).exists():
         return folder
@@ -67,13 +68,8 @@ def make_workspace(source: Path, folder: Path, people: int, poses: int = 300) ->
     repeated = replace(known.take(rows), person_id=names)
     _write(folder / "annotations", "annotations", repeated, ANNOTATIONS)
     bank = load_bank(source)
-    rows = np.arange(poses) % len(bank) if poses > len(bank) else np.arange(poses)
-    chosen = bank.take(rows)
-    noise = np.random.default_rng(0).normal(0, 0.01, chosen.joints_3d.shape)
-    noise[: len(bank)] = 0
-    moved = (chosen.joints_3d + noise).astype(np.float32)
-    names = texts(f"{name}#{i}" for i, name in enumerate(chosen.pose_id))
-    _write(folder / "bank", "bank", replace(chosen, pose_id=names, joints_3d=moved), BANK)
+    some = bank.take(slice(0, poses)) if poses <= len(bank) else million(bank, poses)
+    _write(folder / "bank", "bank", some, BANK)
     return folder
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import faiss
 import numpy as np
-from _common import ROOT, SHARED_DATA, report
+from _common import ROOT, SHARED_DATA, million, report
 from numpy.typing import NDArray
 
 from posebank.annotations import read_annotations
@@ -88,15 +88,6 @@ def faiss_straight(bank: PoseBank, people: People, settings: MatchSettings, ever
         )
         search += time.process_time() - start
     return build, search, sum(map(len, groups)), len(groups)
-
-
-def million(bank: PoseBank, n: int) -> PoseBank:
-    """A bank of n poses: real ones with joints moved by about a centimetre."""
-    rng = np.random.default_rng(0)
-    rows = np.arange(n) % len(bank)
-    noise = rng.standard_normal((n, 13, 3), dtype=np.float32) * np.float32(0.01)
-    big = bank.take(rows)
-    return replace(big, pose_id=texts(map(str, range(n))), joints_3d=big.joints_3d + noise)
 
 
 def timed(bank: PoseBank, people: People, settings: MatchSettings) -> tuple[float, float]:
