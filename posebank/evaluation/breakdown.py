@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from posebank.evaluation.bootstrap import Interval, MeanIntervals
+from posebank.evaluation.pck import mean_of_known
 from posebank.skeleton import JOINT_NAMES, N_JOINTS
 from posebank.types import Anchors
 
@@ -73,7 +74,7 @@ def breakdown(
     )
     for measure in fields(Measures):
         numbers = getattr(measures, measure.name)
-        table[measure.name] = np.array([_mean(numbers[mask]) for mask in masks], np.float64)
+        table[measure.name] = np.array([mean_of_known(numbers[mask]) for mask in masks], np.float64)
         if measure.name in _WITH_INTERVAL:
             _add_intervals(table, measure.name, draw.of_groups(numbers, group, len(values)))
     return table
@@ -86,7 +87,7 @@ def by_joint(measures: Measures, draw: MeanIntervals) -> pd.DataFrame:
     )
     for measure in fields(Measures):
         columns = list(np.split(getattr(measures, measure.name), N_JOINTS, axis=1))
-        table[measure.name] = [_mean(column) for column in columns]
+        table[measure.name] = [mean_of_known(column) for column in columns]
         if measure.name in _WITH_INTERVAL:
             _add_intervals(table, measure.name, draw.of(columns))
     return table
@@ -128,8 +129,3 @@ def rarity_bins(anchors: Anchors, joints_3d: NDArray[np.floating]) -> NDArray[np
     bins = np.searchsorted(edges, np.nan_to_num(rarity), side="right") - 1
     labels = np.array([*names, ""], dtype=object)
     return labels[np.where(np.isnan(rarity), len(names), bins)]
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")

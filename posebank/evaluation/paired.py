@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from posebank.evaluation.groups import protocol_groups
 from posebank.evaluation.multi_person import average_precision
-from posebank.evaluation.pck import right_or_not
+from posebank.evaluation.pck import mean_of_known, right_or_not
 from posebank.evaluation.predictions import match_image_ids
 from posebank.evaluation.scoring import (
     Scored,
@@ -109,9 +109,9 @@ def _of_groups(
 
         def difference(weight: NDArray[np.float64]) -> float:
             # The annotated joints are the same, so what is NaN is NaN in both.
-            each = average_precision(ours, weight) - average_precision(theirs, weight)
-            known = each[~np.isnan(each)]
-            return float(known.mean()) if len(known) else float("nan")
+            return mean_of_known(
+                average_precision(ours, weight) - average_precision(theirs, weight)
+            )
 
         low, high = mean_ap_interval(difference, images, settings)
         return {

@@ -93,9 +93,9 @@ def share_within(distance: Floats, threshold: float, *, strict: bool = False) ->
         per_joint=per_joint,
         count=np.asarray(count, np.int64),
         weighted=100 * float(_ratio(hits.sum(), count.sum())),
-        unweighted=_mean(per_joint),
+        unweighted=mean_of_known(per_joint),
         limbs_weighted=100 * float(_ratio(hits[limbs].sum(), count[limbs].sum())),
-        limbs_unweighted=_mean(per_joint[limbs]),
+        limbs_unweighted=mean_of_known(per_joint[limbs]),
     )
 
 
@@ -164,7 +164,7 @@ def area_under_curve(distance: Floats, upper: float) -> float:
     >>> area_under_curve(np.array([[0.0, 0.25]]), 0.5)
     75.0
     """
-    return 100 * _mean(area_of_joints(distance, upper))
+    return 100 * mean_of_known(area_of_joints(distance, upper))
 
 
 def _ratio(part: NDArray[Any] | float, whole: NDArray[Any] | float) -> NDArray[np.float64]:
@@ -172,7 +172,7 @@ def _ratio(part: NDArray[Any] | float, whole: NDArray[Any] | float) -> NDArray[n
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
 
 
-def _mean(values: Floats) -> float:
-    """Mean of what is not NaN, NaN of nothing."""
+def mean_of_known(values: Floats) -> float:
+    """Return the mean of the values (n,) that are not NaN; NaN if there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

@@ -21,6 +21,7 @@ from posebank.evaluation.pck import (
     PckScore,
     area_of_joints,
     area_under_curve,
+    mean_of_known,
     pck_curve,
     relative_distances,
     right_or_not,
@@ -194,9 +195,9 @@ def evaluate(
         "pck": _torso(scored, single, settings, draw),
         "map": map_numbers,
         "mpjpe": _mpjpe(scored, truth, settings, draw),
-        "pixels": {"mean": _mean(scored.pixels), "interval": draw.of([scored.pixels])[0]},
+        "pixels": {"mean": mean_of_known(scored.pixels), "interval": draw.of([scored.pixels])[0]},
         "exchanged": {
-            "share": 100 * _mean(scored.exchanged),
+            "share": 100 * mean_of_known(scored.exchanged),
             "interval": draw.of([100 * scored.exchanged[:, None]])[0],
         },
         "oks": _oks(predictions, truth, coco),
@@ -241,11 +242,6 @@ def mean_intervals(truth: GroundTruth, settings: EvaluationSettings) -> MeanInte
         confidence=settings.confidence,
         seed=settings.seed,
     )
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _share(score: PckScore) -> dict[str, float]:
@@ -303,7 +299,7 @@ def _mpjpe(
     errors = {name: getattr(scored, name) for name in ("absolute", "rigid", "similarity")}
     bounds = draw.of(list(errors.values()))
     for (name, values), (low, high) in zip(errors.items(), bounds, strict=True):
-        result[name] = _mean(values)
+        result[name] = mean_of_known(values)
         result[f"{name}_interval"] = (low, high)
     has_truth = np.isfinite(truth.joints_3d).all(axis=(1, 2))
     measured = ~np.isnan(scored.absolute[:, 0])
@@ -323,16 +319,16 @@ def _multi_person(
 
     def bounds(detections: Detections) -> Interval:
         low, high = mean_ap_interval(
-            lambda weight: _mean(average_precision(detections, weight)), images, settings
+            lambda weight: mean_of_known(average_precision(detections, weight)), images, settings
         )
         return (float(np.clip(low, 0, 100)), float(np.clip(high, 0, 100)))
 
     ap = average_precision(near)
     return ap, {
         "threshold": settings.threshold,
-        "value": _mean(ap),
+        "value": mean_of_known(ap),
         "interval": bounds(near),
-        "at_1": _mean(average_precision(wide)),
+        "at_1": mean_of_known(average_precision(wide)),
         "at_1_interval": bounds(wide),
         "groups": len(groups),
         "images": len(set(images)),
