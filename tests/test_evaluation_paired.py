@@ -10,17 +10,22 @@ from posebank.evaluation import evaluate, paired_difference
 from posebank.skeleton import J
 
 
+def nearly_alike(truth, rng, missed, every, joint):
+    """Both miss the same joints by far; the second misses a joint of some people more."""
+    first = perfect(truth, rng)
+    far = rng.random(first.joints_2d.shape[:2]) < missed
+    first = replace(first, joints_2d=first.joints_2d + 60 * far[..., None])
+    joints = first.joints_2d.copy()
+    joints[::every, joint] += 60
+    return first, replace(first, joints_2d=joints)
+
+
 def test_difference_is_that_of_the_scores_and_its_interval_is_narrower():
     rng = np.random.default_rng(0)
     truth = scene(rng, people_in=(1, 2) * 20)
-    first = perfect(truth, rng)
-    # Both miss the same joints by far; the second misses one joint of a few people more.
-    missed = rng.random(first.joints_2d.shape[:2]) < 0.5
-    first = replace(first, joints_2d=first.joints_2d + 60 * missed[..., None])
-    second = first.joints_2d.copy()
-    second[::6, J["l_knee"]] += 60
+    first, second = nearly_alike(truth, rng, missed=0.5, every=6, joint=J["l_knee"])
     deeper = first.joints_3d + np.linspace(0, 0.1, len(first))[:, None, None]
-    second = replace(first, joints_2d=second, joints_3d=deeper)
+    second = replace(second, joints_3d=deeper)
     settings = replace(QUICK, bootstrap=300, selection="iou", root="none")
     table = paired_difference(first, second, truth, settings).set_index("metric")
     scores = [evaluate(found, truth, settings).numbers for found in (first, second)]
@@ -51,12 +56,7 @@ def test_a_person_missing_from_one_counts_in_2d_and_not_in_3d():
 def test_map_is_compared_over_groups_with_a_narrower_interval():
     rng = np.random.default_rng(3)
     truth = scene(rng, people_in=(2, 3) * 12)
-    first = perfect(truth, rng)
-    missed = rng.random(first.joints_2d.shape[:2]) < 0.4
-    first = replace(first, joints_2d=first.joints_2d + 60 * missed[..., None])
-    second = first.joints_2d.copy()
-    second[::5, J["r_ankle"]] += 60
-    second = replace(first, joints_2d=second)
+    first, second = nearly_alike(truth, rng, missed=0.4, every=5, joint=J["r_ankle"])
     settings = replace(QUICK, bootstrap=200)
     table = paired_difference(first, second, truth, settings).set_index("metric")
     scores = [evaluate(found, truth, settings).numbers["map"] for found in (first, second)]
