@@ -44,7 +44,7 @@ UNIFORM = 0.1
 PSEUDO_PEOPLE = 10.0
 """People with cameras of the preset ``photographs`` that are added to those of the data set."""
 PLATEAU = 0.5
-"""Where a fitted prior is cut off: share of the largest density after wide smoothing."""
+"""A fitted prior is cut off at this share of its maximum after wide smoothing."""
 SHRINKAGE = 0.2
 """Exponent of the preset ``photographs`` in a fitted prior; the fitted density has the rest."""
 _SMOOTHING = 0.7  # standard deviation of the kernel density, in steps of the table
@@ -66,6 +66,7 @@ def fit_constants() -> dict[str, float]:
         "shrinkage": SHRINKAGE,
         "smoothing": _SMOOTHING,
         "wide_smoothing": _WIDE_SMOOTHING,
+        "iterations": _ITERATIONS,
     }
 
 
