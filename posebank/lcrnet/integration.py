@@ -41,10 +41,10 @@ def integrate(
     2D and 3D joints, of the sum of the scores.
 
     Otherwise a group is a person, with one pose, from the mode of the highest sum. The mean is
-    over the proposals of the mode that overlap its top one by an IoU of 0.5, which is what makes a
-    box one on the person in training: people who stand close together are in one group, and in
-    one mode if their poses are alike. The score is that of the person, whichever the pose: of
-    each box the scores of its proposals in the group are added up, and the highest sum is taken.
+    over the proposals of the mode whose IoU with its top one is at least ``FOREGROUND_IOU``,
+    because people who stand close together are in one group, and in one mode if their poses are
+    alike. The score is the confidence that there is a person, whatever the pose: the scores of
+    each box's proposals in the group are added up, and the highest sum is taken.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def training_pictures(model: LCRNet, examples: Sequence[Example]) -> list[Tensor
     pictures = []
     for example, boxes, proposals in zip(examples, regions, proposed, strict=True):
         image = example.image.cpu()
-        poses = integrated("ppi", proposals, IntegrationSettings(max_poses=_N_POSES))
+        poses = integrated(["ppi"], proposals, IntegrationSettings(max_poses=_N_POSES))["ppi"]
         panels = [
             _with_poses(
                 _with_boxes(image, example.targets.boxes.cpu()), example.targets.joints_2d.cpu()

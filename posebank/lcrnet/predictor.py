@@ -18,12 +18,11 @@ from posebank.lcrnet.devices import pick_device
 from posebank.lcrnet.images import padded_size, resized
 from posebank.lcrnet.integration import Poses, integrate, nms
 from posebank.lcrnet.model import LCRNet, Proposals
-from posebank.lcrnet.settings import IntegrationSettings, TrainSettings
+from posebank.lcrnet.settings import INTEGRATIONS, IntegrationSettings, TrainSettings
 from posebank.shards import PoseShards
 from posebank.skeleton import MIRROR, N_JOINTS, centred
 from posebank.types import Predictions, texts
 
-INTEGRATIONS = ("ppi", "nms")
 _BATCH = 8
 _MOST_HELD = 64
 
@@ -135,24 +134,26 @@ class Predictor:
         tensors = [torch.from_numpy(np.ascontiguousarray(i)).permute(2, 0, 1) for i in images]
         each = []
         for proposals, image_id in zip(self.propose(tensors, chosen), image_ids, strict=True):
-            each.append(
-                {
-                    name: _predictions(integrated(name, proposals, chosen), image_id)
-                    for name in integrations
-                }
-            )
+            poses = integrated(integrations, proposals, chosen)
+            each.append({name: _predictions(found, image_id) for name, found in poses.items()})
         return each
 
 
-def integrated(integration: str, proposals: Proposals, settings: IntegrationSettings) -> Poses:
-    """Poses from the proposals of an image, by ``ppi`` or ``nms``."""
+def integrated(
+    integrations: Sequence[str], proposals: Proposals, settings: IntegrationSettings
+) -> dict[str, Poses]:
+    """Return the poses of an image by each of some ``INTEGRATIONS``, from its proposals."""
     joints_2d, joints_3d, score = (
         values.cpu().double().numpy()
         for values in (proposals.joints_2d, proposals.joints_3d, proposals.score)
     )
-    if integration == "nms":
-        return nms(joints_2d, joints_3d, score, settings)
-    return integrate(joints_2d, joints_3d, score, settings, proposals.box.cpu().numpy())
+    box = proposals.box.cpu().numpy()
+    return {
+        name: nms(joints_2d, joints_3d, score, settings)
+        if name == "nms"
+        else integrate(joints_2d, joints_3d, score, settings, box)
+        for name in integrations
+    }
 
 
 def _mirrored(proposals: Proposals, width: int) -> Proposals:

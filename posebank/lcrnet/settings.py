@@ -14,8 +14,10 @@ SCHEDULES = ("step", "cosine")
 SIZES = ("short_side", "native")
 OPTIMIZERS = ("sgd", "adamw")
 PRECISIONS = ("float32", "bfloat16", "float16")
+INTEGRATIONS = ("ppi", "nms")
+"""How pose proposals become poses; the first is the default."""
 FOREGROUND_IOU = 0.5
-"""What overlaps a person's box by this much is on that person (section 3.1)."""
+"""Overlap with a person's box from which on a box is foreground (section 3.1)."""
 
 
 _POSITIVE = (

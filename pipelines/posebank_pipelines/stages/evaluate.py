@@ -22,6 +22,7 @@ from posebank.evaluation import (
     read_predictions,
 )
 from posebank.lcrnet import IntegrationSettings
+from posebank.lcrnet.settings import INTEGRATIONS
 from posebank.parquet import read_parquet
 from posebank.schemas import PREDICTIONS, from_table, to_table
 from posebank.types import Anchors, Predictions
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = {"before": "checkpoint_initial.pt", "after": "checkpoint.pt"}
 """The network before and after training."""
-
-INTEGRATIONS = ("ppi", "nms")
 
 
 def evaluation_folder(workspace: Path, name: str) -> Path:
