@@ -108,10 +108,10 @@ def test_free_dual_is_the_top_of_the_dual():
         query, mask = queries.unit[p], queries.mask[p]
         moments(query, mask, poses, i, a, g)
         m[:] = 0
-        bound = free_dual(a, g, 2.0)
+        bound, _ = free_dual(a, g, 2.0)
         # Its steps end later than those of the dual with limits.
         assert ascend(a, g, cell, used, 2.0, 0.0, m, work) <= bound + 1e-8
         best = error_norm(query[mask], poses[i, mask].astype(float), cameras).min() ** 2
         assert bound <= best + 1e-9
         # It stops where it is high enough.
-        assert (free_dual(a, g, 0.3) >= 0.3) == (bound >= 0.3)
+        assert (free_dual(a, g, 0.3)[0] >= 0.3) == (bound >= 0.3)

@@ -41,6 +41,11 @@ class Cameras(NamedTuple):
     cones : (3, 3) for the affine bound: cosine, sine of a largest roll and the least penalty
         outside the cone before; the last is of the cameras outside all cones (8 where there is
         none).
+    rolls : (73, 3) the rolls in cells of 5 degrees, for the bounds of single poses: the image of
+        the up axis at the lowest roll of a cell (the last row ends the last cell), and the least
+        penalty of the cameras of the cell (inf where none is allowed).
+    lower_rolls : (72, 2) the next cell with a lower penalty, upwards and downwards; -1 for none.
+    has_rolls : whether any cell has a penalty.
     """
 
     min_elevation: float
@@ -54,6 +59,9 @@ class Cameras(NamedTuple):
     levels: Array
     cones: Array
     has_cones: bool
+    rolls: Array
+    lower_rolls: NDArray[np.int64]
+    has_rolls: bool
 
 
 def cameras_to_search(limits: CameraLimits, prior: CameraPrior | None) -> Cameras:
@@ -61,6 +69,7 @@ def cameras_to_search(limits: CameraLimits, prior: CameraPrior | None) -> Camera
     table = np.zeros((N_ELEVATIONS, N_ROLLS)) if prior is None else np.array(prior.table)
     levels = _levels(limits, table)
     cones = _cones(levels)
+    rolls = _rolls(limits, table)
     usual_elevation, usual_penalty = _usual(limits, table)
     return Cameras(
         min_elevation=limits.min_elevation,
@@ -74,6 +83,9 @@ def cameras_to_search(limits: CameraLimits, prior: CameraPrior | None) -> Camera
         levels=levels,
         cones=cones,
         has_cones=bool((cones[:2, 0] <= 1).any() or cones[2, 2] > 0),
+        rolls=rolls,
+        lower_rolls=_lower_rolls(rolls[:-1, 2]),
+        has_rolls=bool((rolls[:-1, 2] > 0).any()),
     )
 
 
@@ -89,10 +101,15 @@ def _usual(limits: CameraLimits, table: Array) -> tuple[float, float]:
 
 
 def _cell_minima(table: Array) -> Array:
-    """Return the least control value (36, 72) that the spline uses in each cell of the table."""
+    """Return a lower bound (36, 72) of the spline in each cell of the table.
+
+    The least of the cell's 16 Bezier control values, whose convex hull has the spline in it.
+    """
     rows = np.clip(np.arange(N_ELEVATIONS - 1)[:, None] + np.arange(-1, 3), 0, N_ELEVATIONS - 1)
     columns = (np.arange(N_ROLLS)[:, None] + np.arange(-1, 3)) % N_ROLLS
-    result: Array = table[rows].min(axis=1)[:, columns].min(axis=2)
+    to_bezier = np.array([[1, 4, 1, 0], [0, 4, 2, 0], [0, 2, 4, 0], [0, 1, 4, 1]]) / 6
+    values = table[rows[:, :, None, None], columns]  # (36, 4, 72, 4)
+    result: Array = np.einsum("ai,ribj,cj->rabc", to_bezier, values, to_bezier).min(axis=(1, 3))
     return result
 
 
@@ -137,3 +154,27 @@ def _cones(levels: Array) -> Array:
         cones[place] = math.cos(levels[i, 2]), math.sin(levels[i, 2]), outside
     cones[2, 2] = levels[last + 1, 3] if last + 1 < len(levels) else 8.0
     return cones
+
+
+def _rolls(limits: CameraLimits, table: Array) -> Array:
+    """Return the rolls of ``Cameras``."""
+    edges = np.append(ROLLS, math.pi)
+    allowed = (ELEVATIONS[:-1] <= limits.max_elevation) & (ELEVATIONS[1:] >= limits.min_elevation)
+    least = _cell_minima(table)[allowed].min(axis=0)
+    # A limit within a cell leaves the whole cell.
+    nearest = np.minimum(np.abs(edges[:-1]), np.abs(edges[1:]))
+    least[nearest > limits.max_roll] = np.inf
+    return np.column_stack([np.sin(edges), -np.cos(edges), np.append(least, np.inf)])
+
+
+def _lower_rolls(penalty: Array) -> NDArray[np.int64]:
+    """Return the next cells of ``Cameras`` with a lower penalty."""
+    n = len(penalty)
+    found = np.full((n, 2), -1)
+    for cell in range(n):
+        for way, step in enumerate((1, -1)):
+            others = (cell + step * np.arange(1, n)) % n
+            lower = others[penalty[others] < penalty[cell]]
+            if len(lower):
+                found[cell, way] = lower[0]
+    return found

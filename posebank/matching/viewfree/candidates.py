@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from posebank.matching.viewfree.cameras import Cameras
 from posebank.matching.viewfree.compiled import inner, outer
 from posebank.matching.viewfree.decide import Query, Tools, approximate
-from posebank.matching.viewfree.refine import invert, measure, moments
+from posebank.matching.viewfree.refine import affine_up, measure, moments
 from posebank.skeleton import N_JOINTS
 
 Array = NDArray[np.float64]
@@ -99,19 +99,10 @@ def _halve(short: Shortlist) -> None:
 @inner()
 def _affine_bound(cameras: Cameras, tools: Tools) -> float:
     """The affine bound of the pair in ``tools`` in float64, as ``affine.affine_bounds``."""
-    a, g, i = tools.a, tools.g, tools.inverse
-    trace = g[0] + g[1] + g[2]
-    if invert(g, 0.0, i) < 1e-12 * trace * trace * trace:
-        return -1.0
-    bound = 1.0
-    for c in range(2):
-        x, y, z = a[3 * c], a[3 * c + 1], a[3 * c + 2]
-        bound -= x * (i[0] * x + 2 * i[3] * y + 2 * i[4] * z) + y * (i[1] * y + 2 * i[5] * z)
-        bound -= i[2] * z * z
-    if cameras.has_cones:
-        length = math.sqrt(i[1])
-        across = abs(a[0] * i[3] + a[1] * i[1] + a[2] * i[5]) / length
-        down = (a[3] * i[3] + a[4] * i[1] + a[5] * i[5]) / length
+    bound, p, q, form, _, _ = affine_up(tools.a, tools.g, 1e-12, tools.inverse)
+    if bound > -1.0 and cameras.has_cones:
+        length = math.sqrt(form)
+        across, down = abs(p) / length, q / length
         least = cameras.cones[2, 2]
         for c in range(2):
             cos, sin = cameras.cones[c, 0], cameras.cones[c, 1]

@@ -25,10 +25,11 @@ from posebank.matching.viewfree.dual import (
     scratch,
 )
 from posebank.matching.viewfree.dual_free import free_dual
-from posebank.matching.viewfree.prior import least_penalty
+from posebank.matching.viewfree.prior import least_over_rolls, least_penalty
 from posebank.matching.viewfree.refine import (
     View,
     affine_start,
+    affine_up,
     likely_start,
     moments,
     new_view,
@@ -54,6 +55,7 @@ _FAILURES = 3  # proofs given up before the rest of a person's are not tried
 # With a prior no proof closes to the tolerance: the first halvings narrow the gap, more hardly do.
 _PARTS_WITH_PRIOR, _FAILURES_WITH_PRIOR = 12, 1
 _NARROW = 1e-3  # radians
+_FLAT = 1e-5  # determinant of the scatter, of its trace cubed, below which rounding would matter
 # Of cameras that need no proof.
 _FEW_STEPS, _SMALL_GAIN = constant(12), 1e-6
 _UNLIKELY = 0.01  # penalty above the usual one from which a likelier camera is tried
@@ -143,14 +145,24 @@ def _with_room(solved: Solved) -> Solved:
 def _lower_bound(cameras: Cameras, target: float, tools: Tools) -> float:
     """Lower bound of the cost squared of the pair in ``tools``; stops at ``target``.
 
-    The dual of all cameras allowed and the least penalty of any.
+    The dual of all cameras allowed with the least penalty of any, or, where they are higher, the
+    bounds of the best affine camera and of the dual's with the least penalty of each roll.
     """
     least = cameras.levels[0, 3]
-    goal = target + DUAL_ROUNDING - least
-    dual = free_dual(tools.a, tools.g, goal)
-    if dual < 0 or (cameras.limited and dual < goal):
-        dual = max(dual, _ascend_all(goal, tools))
-    return dual - DUAL_ROUNDING + least
+    target += DUAL_ROUNDING
+    bound = -1.0
+    if cameras.has_rolls:
+        up = affine_up(tools.a, tools.g, _FLAT, tools.inverse)
+        bound = least_over_rolls(cameras, up)
+        if bound > target:
+            return bound - DUAL_ROUNDING
+    dual, up = free_dual(tools.a, tools.g, target - least)
+    bound = max(bound, dual + least)
+    if cameras.has_rolls and dual >= 0 and bound < target:
+        bound = max(bound, least_over_rolls(cameras, up))
+    if dual < 0 or (cameras.limited and bound < target):
+        bound = max(bound, _ascend_all(target - least, tools) + least)
+    return bound - DUAL_ROUNDING
 
 
 @inner()

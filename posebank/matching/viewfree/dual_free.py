@@ -11,6 +11,11 @@ The best m of a given size r points along the sum D = sum_i z_i / (l_i^2 - r^2),
 concave function of r, ::
 
     1 - sum_i l_i |z_i| / (l_i^2 - r^2) + r |D|.
+
+The Lagrangian is a quadratic form, so that a camera other than its minimiser costs at least the
+form of the difference more. Of the image of the up axis, two of the camera's numbers, the minimiser
+and the inverse of the form follow with the products w_i of the axis with the eigenvectors: a camera
+whose up axis is seen elsewhere has a bound of its own (``prior.least_over_rolls``).
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.matching.viewfree.compiled import Six, lean, outer
+from posebank.matching.viewfree.compiled import Six, Three, lean, outer
 
 Array = NDArray[np.float64]
 
@@ -46,10 +51,11 @@ def _turn(cos: float, sin: float, i: float, j: float) -> tuple[float, float]:
 
 
 @lean()
-def _in_principal_axes(a: Array, g: Array) -> tuple[float, float, float, Six]:
-    """Eigenvalues of g, and the rows of a in its eigenvectors, by Jacobi's method."""
+def _in_principal_axes(a: Array, g: Array) -> tuple[Three, Six, Three]:
+    """Eigenvalues of g; the rows of a, and the y axis, in its eigenvectors, by Jacobi's method."""
     x, y, z, xy, xz, yz = g[0], g[1], g[2], g[3], g[4], g[5]
     u0, u1, u2, v0, v1, v2 = a[0], a[1], a[2], a[3], a[4], a[5]
+    w0, w1, w2 = 0.0, 1.0, 0.0
     small = 1e-16 * (x + y + z)
     for _ in range(_SWEEPS):
         if abs(xy) + abs(xz) + abs(yz) <= small:
@@ -57,17 +63,20 @@ def _in_principal_axes(a: Array, g: Array) -> tuple[float, float, float, Six]:
         x, y, c, s = _rotate(x, y, xy)
         xy, (xz, yz) = 0.0, _turn(c, s, xz, yz)
         (u0, u1), (v0, v1) = _turn(c, s, u0, u1), _turn(c, s, v0, v1)
+        w0, w1 = _turn(c, s, w0, w1)
         x, z, c, s = _rotate(x, z, xz)
         xz, (xy, yz) = 0.0, _turn(c, s, xy, yz)
         (u0, u2), (v0, v2) = _turn(c, s, u0, u2), _turn(c, s, v0, v2)
+        w0, w2 = _turn(c, s, w0, w2)
         y, z, c, s = _rotate(y, z, yz)
         yz, (xy, xz) = 0.0, _turn(c, s, xy, xz)
         (u1, u2), (v1, v2) = _turn(c, s, u1, u2), _turn(c, s, v1, v2)
-    return x, y, z, (u0, u1, u2, v0, v1, v2)
+        w1, w2 = _turn(c, s, w1, w2)
+    return (x, y, z), (u0, u1, u2, v0, v1, v2), (w0, w1, w2)
 
 
 @outer()
-def free_dual(a: Array, g: Array, target: float) -> float:
+def free_dual(a: Array, g: Array, target: float) -> tuple[float, Six]:
     """Lower bound of ``error_norm`` squared over all cameras; stops at ``target``.
 
     Parameters
@@ -80,17 +89,22 @@ def free_dual(a: Array, g: Array, target: float) -> float:
     Returns
     -------
     float
-        -1 for poses that are nearly flat.
+        The bound, -1 for poses that are nearly flat.
+    up : tuple of 6 floats
+        The bound at the last multipliers, the image of the up axis in the camera that minimises
+        the Lagrangian there, and the inverse (xx xy yy) of the Lagrangian's quadratic form for
+        cameras that see the axis elsewhere. For ``prior.least_over_rolls``.
     """
-    l0, l1, l2, (u0, u1, u2, v0, v1, v2) = _in_principal_axes(a, g)
+    (l0, l1, l2), (u0, u1, u2, v0, v1, v2), (w0, w1, w2) = _in_principal_axes(a, g)
     high = min(l0, l1, l2)
     if not high > _FLAT * (l0 + l1 + l2):
-        return -1.0
+        return -1.0, (-1.0, 0.0, 0.0, 1.0, 0.0, 1.0)
     x0, x1, x2 = u0 * u0 - v0 * v0, u1 * u1 - v1 * v1, u2 * u2 - v2 * v2
     y0, y1, y2 = 2 * u0 * v0, 2 * u1 * v1, 2 * u2 * v2
     n0, n1, n2 = l0 * (u0 * u0 + v0 * v0), l1 * (u1 * u1 + v1 * v1), l2 * (u2 * u2 + v2 * v2)
     low, r, best = 0.0, 0.0, 0.0
     for _ in range(_STEPS):
+        size = r
         s0, s1, s2 = 1 / (l0 * l0 - r * r), 1 / (l1 * l1 - r * r), 1 / (l2 * l2 - r * r)
         x, y = x0 * s0 + x1 * s1 + x2 * s2, y0 * s0 + y1 * s1 + y2 * s2
         length = math.sqrt(x * x + y * y)
@@ -118,4 +132,17 @@ def free_dual(a: Array, g: Array, target: float) -> float:
         r += step
         if not low < r < high:
             r = 0.5 * (low + high)
-    return best
+    # The multipliers, and with them the inverse of each block of the form.
+    m1, m2 = (size * x / length, size * y / length) if length > 0 else (size, 0.0)
+    p0, p1, p2 = w0 * s0, w1 * s1, w2 * s2
+    along, across = p0 * l0 * u0 + p1 * l1 * u1 + p2 * l2 * u2, p0 * u0 + p1 * u1 + p2 * u2
+    down, aside = p0 * l0 * v0 + p1 * l1 * v1 + p2 * l2 * v2, p0 * v0 + p1 * v1 + p2 * v2
+    form, both = p0 * w0 * l0 + p1 * w1 * l1 + p2 * w2 * l2, p0 * w0 + p1 * w1 + p2 * w2
+    return best, (
+        bound,
+        along - m1 * across - m2 * aside,
+        down + m1 * aside - m2 * across,
+        form - m1 * both,
+        -m2 * both,
+        form + m1 * both,
+    )

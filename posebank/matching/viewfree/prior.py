@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posebank.geometry.camera_prior import N_ELEVATIONS, N_ROLLS, STEP
+from posebank.matching.viewfree.cameras import Cameras
 from posebank.matching.viewfree.compiled import Four, Six, inner, lean
 
 Array = NDArray[np.float64]
@@ -94,3 +95,43 @@ def least_penalty(table: Array, part: Array) -> float:
         middle = penalty_at(table, 0.5 * (part[0] + part[1]), 0.5 * (part[4] + part[5]))[0]
         least = max(least, middle - 0.5 * (by_row * (x2 - x1) + by_column * (y2 - y1)))
     return least
+
+
+@lean()
+def _away(rolls: Array, edge: int, up: Six) -> float:
+    """Quadratic form of the difference of up from the ray at an edge of the rolls."""
+    x, y = rolls[edge, 0], rolls[edge, 1]
+    p, q, xx, xy, yy = up[1], up[2], up[3], up[4], up[5]
+    det = xx * yy - xy * xy
+    squared = (p * (yy * p - xy * q) + q * (xx * q - xy * p)) / det
+    along = x * (yy * p - xy * q) + y * (xx * q - xy * p)
+    if along > 0:
+        squared -= along * along / (det * (yy * x * x - 2 * xy * x * y + xx * y * y))
+    return squared
+
+
+@inner()
+def least_over_rolls(cameras: Cameras, up: Six) -> float:
+    """Lower bound of the cost squared of a pose, with the prior's penalty of the rolls.
+
+    A camera with a roll in a cell sees the up axis in a cone: it costs at least the bound of any
+    camera, what it takes to move the axis there, and the least penalty of the cell. Farther cells
+    matter only if their penalty is lower.
+
+    Parameters
+    ----------
+    cameras : Cameras
+        Cameras allowed.
+    up : tuple of 6 floats
+        A bound over all cameras, the image of the up axis in the camera that has it, and the
+        inverse (xx xy yy) of the quadratic form of differences from it.
+    """
+    rolls, n_cells = cameras.rolls, cameras.lower_rolls.shape[0]
+    own = min(int((math.atan2(up[1], -up[2]) + math.pi) * _PER_RADIAN), n_cells - 1)
+    least = rolls[own, 2]
+    for way in range(2):  # upwards to the lowest roll of a cell, downwards to the highest
+        cell = cameras.lower_rolls[own, way]
+        while cell >= 0:
+            least = min(least, rolls[cell, 2] + max(_away(rolls, cell + way, up), 0.0))
+            cell = cameras.lower_rolls[cell, way]
+    return up[0] + least

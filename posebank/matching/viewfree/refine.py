@@ -489,6 +489,37 @@ def affine_start(a: Array, g: Array, inverse: Array, view: View) -> bool:
     return towards(a, view, b1 * b5 - b2 * b4, b2 * b3 - b0 * b5, b0 * b4 - b1 * b3)
 
 
+@lean()
+def affine_up(a: Array, g: Array, flat: float, inverse: Array) -> Six:
+    """Bound of the best affine camera, and where it sees the up axis.
+
+    Parameters
+    ----------
+    a, g : array (6,)
+        Sums of the pair, from ``moments``.
+    flat : float
+        Determinant of the scatter, of its trace cubed, below which there is no bound (-1).
+    inverse : array (6,)
+        Receives the inverse of the scatter.
+
+    Returns
+    -------
+    The bound, the image of the up axis, and what ``prior.least_over_rolls`` wants of a camera that
+    sees the axis elsewhere.
+    """
+    trace = g[0] + g[1] + g[2]
+    i = inverse
+    if not invert(g, 0.0, i) > flat * trace * trace * trace:
+        return -1.0, 0.0, 0.0, 1.0, 0.0, 1.0
+    bound = 1.0
+    for c in range(2):
+        x, y, z = a[3 * c], a[3 * c + 1], a[3 * c + 2]
+        bound -= x * (i[0] * x + 2 * i[3] * y + 2 * i[4] * z) + y * (i[1] * y + 2 * i[5] * z)
+        bound -= i[2] * z * z
+    p, q = a[0] * i[3] + a[1] * i[1] + a[2] * i[5], a[3] * i[3] + a[4] * i[1] + a[5] * i[5]
+    return bound, p, q, i[1], 0.0, i[1]
+
+
 @inner()
 def likely_start(a: Array, g: Array, cameras: Cameras, view: View) -> None:
     """Set the view to the best of a ring of upright cameras at the usual elevation."""
