@@ -26,7 +26,6 @@ from posebank.types import Matches, People, PoseBank
 if TYPE_CHECKING:
     import torch
 
-_CHUNK = 32  # people of one pattern per task of the view-free search
 _SCORES = 1 << 25  # scores of views held at once
 _MARGIN = 4  # candidates decided in float64, times k
 _VIEWS_PER_POSE = 12
@@ -111,7 +110,7 @@ def _viewfree(
     if device is None:
         columns = np.ascontiguousarray(poses.transpose(1, 2, 0))
         rows, rotations, floors = search.search_viewfree(
-            units, masks, _chunks(queries), columns, poses, cameras, k, apart
+            units, masks, columns, poses, cameras, k, apart
         )
     else:
         from posebank.matching.viewfree.search_torch import search_on_device  # noqa: PLC0415 - torch
@@ -124,15 +123,6 @@ def _viewfree(
     if settings.prior is not None:
         cost += settings.prior.penalty(best.rotation[rank, 0])
     best.gap[rank] = np.maximum(np.sqrt(cost) - np.sqrt(np.maximum(floors, 0.0)) - TOLERANCE, 0.0)
-
-
-def _chunks(queries: Queries) -> NDArray[np.int64]:
-    """Where the chunks of the queries' groups begin, one after the other, and the end."""
-    starts = [0]
-    for group in queries.groups():
-        end = starts[-1] + len(group)
-        starts += [*range(starts[-1] + _CHUNK, end, _CHUNK), end]
-    return np.array(starts, np.int64)
 
 
 def _views(

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.matching.viewfree.affine import BLOCK, affine_bounds, whiten
+from posebank.matching.viewfree.affine import BLOCK, Block, affine_bounds, factor, load, new_block
 from posebank.matching.viewfree.cameras import Cameras
 from posebank.matching.viewfree.candidates import (
     Shortlist,
     empty_shortlist,
+    equal,
     rank_candidates,
     shortlist_block,
 )
@@ -38,7 +39,7 @@ from posebank.matching.viewfree.decide import (
 )
 from posebank.matching.viewfree.refine import moments
 from posebank.matching.viewfree.threads import on_threads
-from posebank.skeleton import N_JOINTS
+from posebank.threads import n_threads
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -47,6 +48,8 @@ Flags = NDArray[np.bool_]
 
 _GROUP = 512  # blocks searched before the limits are made tighter
 _FIRST_BLOCKS = 8
+_CHUNK = 32  # people for whom each block of the bank is read once
+_CHUNKS_PER_THREAD = 4  # at least, where there are as many people, so that threads end together
 _PAIRS = 1024  # whose costs are computed in one call
 
 
@@ -120,14 +123,14 @@ def _finish(
 
 
 class _Chunk(NamedTuple):
-    """People of one pattern of joints who are searched for together.
+    """People who are searched for together, those of one pattern of joints consecutive.
 
-    units : (size, 13, 2); mask : (13,); cameras, apart : as of ``search_viewfree``.
+    units : (size, 13, 2); masks : (size, 13); cameras, apart : as of ``search_viewfree``.
     rows (size, k), rotations (size, k, 9), floors (size,) : receive what is found.
     """
 
     units: Array
-    mask: Flags
+    masks: Flags
     cameras: Cameras
     apart: float
     rows: Rows
@@ -143,25 +146,22 @@ def _bound_group(
     bounds: Array32,
     lowest: Array32,
     short: list[Shortlist],
-    work: Array32,
+    block: Block,
 ) -> None:
-    """Affine bounds of a group of blocks, from block ``start``, and the shortlists' share of them.
+    """Affine bounds of a group of blocks, from number ``start``, and the shortlists' share of them.
 
-    bounds : (size, blocks * BLOCK); lowest : (size, blocks); work : (13 * 3 + 5, BLOCK).
+    bounds : (size, blocks * BLOCK); lowest : (size, blocks); block : working arrays.
     """
     n_poses = bank.shape[2]
-    cones = chunk.cameras.cones.astype(np.float32)
-    w = work[: 3 * N_JOINTS].reshape(N_JOINTS, 3, BLOCK)
-    slack, products = work[3 * N_JOINTS], work[3 * N_JOINTS + 1 :]
-    units = chunk.units.astype(np.float32)
+    cones, units = chunk.cameras.cones.astype(np.float32), chunk.units.astype(np.float32)
     for b in range(lowest.shape[1]):
         at = (start + b) * BLOCK
-        whiten(chunk.mask, bank, at, min(at + BLOCK, n_poses), w, slack, products)
+        load(bank, at, block)
         for p in range(units.shape[0]):
+            if p == 0 or not equal(chunk.masks[p], chunk.masks[p - 1]):
+                factor(chunk.masks[p], min(BLOCK, n_poses - at), block)
             some = bounds[p, b * BLOCK : (b + 1) * BLOCK]
-            lowest[p, b] = affine_bounds(
-                units[p], w, slack, cones, chunk.cameras.has_cones, products, some
-            )
+            lowest[p, b] = affine_bounds(units[p], block, cones, some)
             if chunk.rows.shape[1] > 1 and lowest[p, b] < short[p].threshold[0]:
                 shortlist_block(short[p], at, some)
 
@@ -172,18 +172,18 @@ def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
     size, k, n_poses = chunk.rows.shape[0], chunk.rows.shape[1], bank.shape[2]
     n_blocks = (n_poses + BLOCK - 1) // BLOCK
     group = min(_GROUP, n_blocks)
-    work = np.empty((3 * N_JOINTS + 5, BLOCK), np.float32)
+    block = new_block()
     bounds = np.empty((size, group * BLOCK), np.float32)
     lowest = np.empty((size, group), np.float32)
     tools = tools_for(chunk.cameras)
     solved = [nothing_solved(ROOM) for _ in range(size)]
-    short = [empty_shortlist(chunk.mask.sum(), k, n_poses) for _ in range(size)]
+    short = [empty_shortlist(chunk.masks[p].sum(), k, n_poses) for p in range(size)]
     limit = np.full(size, np.inf)
     for start in range(0, n_blocks, group):
         blocks = min(group, n_blocks - start)
-        _bound_group(chunk, bank, start, bounds, lowest[:, :blocks], short, work)
+        _bound_group(chunk, bank, start, bounds, lowest[:, :blocks], short, block)
         for p in range(size):
-            query = Query(chunk.units[p], chunk.mask, poses, chunk.cameras)
+            query = Query(chunk.units[p], chunk.masks[p], poses, chunk.cameras)
             solved[p], limit[p], floor = _look(
                 query,
                 start * BLOCK,
@@ -195,7 +195,7 @@ def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
             )
             chunk.floors[p] = min(chunk.floors[p], floor)
     for p in range(size):
-        query = Query(chunk.units[p], chunk.mask, poses, chunk.cameras)
+        query = Query(chunk.units[p], chunk.masks[p], poses, chunk.cameras)
         chunk.floors[p] = _finish(
             query,
             solved[p],
@@ -212,7 +212,6 @@ def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
 def search_viewfree(
     units: Array,
     masks: Flags,
-    chunk_starts: Rows,
     bank: Array32,
     poses: Array32,
     cameras: Cameras,
@@ -226,9 +225,7 @@ def search_viewfree(
     units : array (n_people, 13, 2)
         Normalised 2D poses, one per query.
     masks : array (n_people, 13)
-        Annotated joints; people of one chunk share them.
-    chunk_starts : array (n_chunks + 1,)
-        Rows where chunks begin.
+        Annotated joints; people with equal ones are consecutive.
     bank : array (13, 3, n_poses)
         The bank, in the order in which every pose is bounded.
     poses : array (n_poses, 13, 3)
@@ -246,15 +243,16 @@ def search_viewfree(
     camera has a cost squared below this, within ``decide.TOLERANCE`` of the cost.
     """
     n_people = units.shape[0]
+    size = min(_CHUNK, -(-n_people // (_CHUNKS_PER_THREAD * n_threads())))
     rows = np.full((n_people, k), -1, np.int64)
     rotations = np.zeros((n_people, k, 9))
     floors = np.full(n_people, np.inf)
 
     def search(i: int) -> None:
-        some = slice(chunk_starts[i], chunk_starts[i + 1])
+        some = slice(i * size, (i + 1) * size)
         chunk = _Chunk(
             units[some],
-            masks[some.start],
+            masks[some],
             cameras,
             apart,
             rows[some],
@@ -263,7 +261,7 @@ def search_viewfree(
         )
         _search_chunk(chunk, bank, poses)
 
-    on_threads(search, len(chunk_starts) - 1)
+    on_threads(search, -(-n_people // size))
     return rows, rotations, floors
 
 

@@ -40,10 +40,14 @@ _FIRST = 64  # poses whose costs give a person's first limit
 
 
 class _Bank(NamedTuple):
-    """On the device: columns (13, 3, n) with n a multiple of ``BLOCK``, poses (n_poses, 13, 3)."""
+    """On the device: poses (n_poses, 13, 3); the same about the mean of their joints.
 
-    columns: Tensor
+    columns : (13, 3, n), n a multiple of ``BLOCK``; trace : (n,) sum of all squares, float64.
+    """
+
     poses: Tensor
+    columns: Tensor
+    trace: Tensor
 
 
 class _People(NamedTuple):
@@ -115,9 +119,9 @@ def search_on_device(
 
 def _to_device(poses: Array32, device: torch.device) -> _Bank:
     on_device = torch.from_numpy(poses).to(device)
-    columns = on_device.permute(1, 2, 0)
-    padded = torch.nn.functional.pad(columns, (0, -len(poses) % BLOCK))
-    return _Bank(padded.contiguous(), on_device)
+    columns = (on_device - on_device.mean(1, keepdim=True)).permute(1, 2, 0)
+    padded = torch.nn.functional.pad(columns, (0, -len(poses) % BLOCK)).contiguous()
+    return _Bank(on_device, padded, padded.double().square().sum((0, 1)))
 
 
 @contextmanager
@@ -131,26 +135,42 @@ def _float32_products() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _whiten(columns: Tensor, n_poses: int) -> tuple[Tensor, Tensor]:
-    """Orthonormal columns w (3, m, n) of poses over m joints and their slack (n,).
+def _sum_products(c: Tensor, d: Tensor) -> Tensor:
+    """Sums (n,) over the joints of products of two columns (m, n), in float64."""
+    return (c.double() * d).sum(0)
 
-    As ``affine.whiten``. columns : (m, 3, n).
+
+def _whiten(bank: _Bank, joints: Tensor) -> tuple[Tensor, Tensor]:
+    """Orthonormal columns w (3, m, n) of poses over some joints (m,) and their slack (n,).
+
+    As ``affine.factor``, in its names.
     """
-    w = columns[:, [0, 2, 1]].transpose(0, 1).contiguous()
-    w -= w.mean(1, keepdim=True)
-    trace = (w * w).sum((0, 1))
-    least = torch.full_like(trace, torch.inf)
-    for d in range(3):
-        for e in range(d):
-            w[d] -= (w[d] * w[e]).sum(0) * w[e]
-        norm = (w[d] * w[d]).sum(0)
-        least = torch.minimum(least, norm)
-        w[d] /= norm.clamp(min=1e-20).sqrt()
-    slack = 1 - SAFETY - ROUNDING * (trace / least.clamp(min=1e-20)).sqrt()
-    flat = ~(least > FLAT * trace)
+    x, y, z = bank.columns[joints].unbind(1)
+    share = 1 / len(joints)
+    sx, sy, sz = (c.sum(0, dtype=torch.float64) for c in (x, y, z))
+    xx, zz, yy = _sum_products(x, x), _sum_products(z, z), _sum_products(y, y)
+    xz = _sum_products(x, z) - share * sx * sz
+    xy = _sum_products(x, y) - share * sx * sy
+    zy = _sum_products(z, y) - share * sz * sy
+    trace = bank.trace + 1e-20
+    least = 1e-14 * trace
+    ix = 1 / torch.maximum(xx - share * sx * sx, least)
+    zx = -xz * ix
+    iz = 1 / torch.maximum(zz - share * sz * sz + zx * xz, least)
+    across = -xy * ix
+    zy += across * xz
+    yz = -zy * iz
+    iy = 1 / torch.maximum(yy - share * sy * sy + across * xy + yz * zy, least)
+    yx = across + yz * zx
+    column_x, column_z = ix + iz * zx * zx + iy * yx * yx, iz + iy * yz * yz
+    stretched = (column_x * xx + column_z * zz + iy * yy).sqrt()
+    slack = (1 - SAFETY - ROUNDING * stretched).float()
+    w = torch.stack([x, z + zx.float() * x, y + yx.float() * x + yz.float() * z])
+    w *= torch.stack([ix, iz, iy]).sqrt().float()[:, None]
+    flat = ~((column_x + column_z + iy) * trace < 1 / FLAT)
     slack[flat] = -1.0
     w.masked_fill_(flat, 0.0)
-    slack[n_poses:] = float(OUT)
+    slack[len(bank.poses) :] = float(OUT)
     return w, slack
 
 
@@ -185,7 +205,7 @@ def _bounds(
     changes = np.flatnonzero((masks[1:] != masks[:-1]).any(axis=1)) + 1
     for start, stop in zip([0, *changes], [*changes, len(masks)], strict=True):
         joints = torch.from_numpy(np.flatnonzero(masks[start])).to(device)
-        w, slack = _whiten(bank.columns[joints], len(bank.poses))
+        w, slack = _whiten(bank, joints)
         unit = torch.from_numpy(units[start:stop]).to(device).float()[:, joints]
         for at in range(0, stop - start, size):
             yield start + at, _affine_bounds(unit[at : at + size], w, slack, cameras)
