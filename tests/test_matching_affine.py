@@ -24,25 +24,25 @@ CAMERAS = {"any": ANY, "roll": ROLL, "prior": PRIOR}
 
 
 @njit
-def _all_bounds(unit, mask, columns, cones, bounds, lowest):
-    block = new_block()
-    for b in range(bounds.shape[0]):
+def _all_bounds(units, mask, columns, cones, bounds, lowest):
+    block = new_block(1)
+    for b in range(lowest.shape[1]):
         load(columns, b * BLOCK, block)
-        factor(mask, min(BLOCK, columns.shape[2] - b * BLOCK), block)
-        lowest[b] = affine_bounds(unit, block, cones, bounds[b])
+        factor(mask, min(BLOCK, columns.shape[2] - b * BLOCK), block, 0)
+        affine_bounds(units, block, 0, cones, b, bounds, lowest)
 
 
 def compiled_bounds(unit, mask, poses, cameras):
     """Bounds (n_poses,) by the compiled loops; 8 beyond the bank."""
-    n = len(poses)
-    bounds = np.empty((-(-n // BLOCK), BLOCK), np.float32)
+    n_blocks = -(-len(poses) // BLOCK)
+    bounds = np.empty((1, n_blocks * BLOCK), np.float32)
+    lowest = np.empty((1, n_blocks), np.float32)
     columns = np.ascontiguousarray(poses.transpose(1, 2, 0))
-    cones = cameras.cones.astype(np.float32)
-    lowest = np.empty(len(bounds), np.float32)
-    _all_bounds(unit.astype(np.float32), mask, columns, cones, bounds, lowest)
-    np.testing.assert_array_equal(lowest, bounds.min(axis=1))
-    assert (bounds.ravel()[n:] >= 8).all()
-    return bounds.ravel()[:n].astype(np.float64)
+    units = np.ascontiguousarray(unit.T[None], np.float32)
+    _all_bounds(units, mask, columns, cameras.cones.astype(np.float32), bounds, lowest)
+    np.testing.assert_array_equal(lowest[0], bounds.reshape(n_blocks, BLOCK).min(axis=1))
+    assert (bounds[0, len(poses) :] >= 8).all()
+    return bounds[0, : len(poses)].astype(np.float64)
 
 
 def exact_bounds(unit, mask, poses, cameras):

@@ -37,7 +37,7 @@ SAFETY = 2e-6  # of error_norm squared
 ROUNDING = 5e-6  # the same, per unit of how much the products are stretched
 FLAT = 1e-8  # least 1 / (|L^-1|^2 trace of all joints' scatter) of a pose with an affine bound
 _FUSED = {"contract"}
-_N_SUMS, _N_FACTORS, _QUARTER = 9, 8, BLOCK // 4
+_N_SUMS, _N_FACTORS, _PART = 9, 8, BLOCK // 8
 
 
 class Block(NamedTuple):
@@ -50,10 +50,10 @@ class Block(NamedTuple):
         last joint of zeros.
     totals, missing : (9 rows) sums over all joints and over those that are not annotated, of x, y,
         z, xx, zz, yy, xz, xy and zy.
-    factors : (8 rows) what ``affine_bounds`` needs: 1 less the rounding allowed for (-1 where a
-        pose is too flat for a bound, 8 beyond the bank); of L^-1, each row divided by its last
-        element, those of z with x, y with x, y with z; the squares of the last elements, and the
-        last of the last row itself.
+    factors : (n_patterns, 8 rows) what ``affine_bounds`` needs for each pattern: 1 less the
+        rounding allowed for (-1 where a pose is too flat for a bound, 8 beyond the bank); of L^-1,
+        each row divided by its last element, those of z with x, y with x, y with z; the squares of
+        the last elements, and the last of the last row itself.
     row : (1 row) scratch.
     """
 
@@ -65,13 +65,13 @@ class Block(NamedTuple):
 
 
 @inner()
-def new_block() -> Block:
-    """Return room for a block."""
+def new_block(n_patterns: int) -> Block:
+    """Return room for a block and some patterns of joints."""
     return Block(
         np.zeros(3 * (N_JOINTS + 1) * BLOCK, np.float32),
         np.empty(_N_SUMS * BLOCK),
         np.empty(_N_SUMS * BLOCK),
-        np.empty(_N_FACTORS * BLOCK, np.float32),
+        np.empty((n_patterns, _N_FACTORS * BLOCK), np.float32),
         np.empty(BLOCK, np.float32),
     )
 
@@ -133,15 +133,16 @@ def _add_two(pose: Array32, other: Array32, sums: Array) -> None:
 
 
 @inner(fastmath=_FUSED)
-def factor(mask: Flags, width: int, block: Block) -> None:
+def factor(mask: Flags, width: int, block: Block, pattern: int) -> None:
     """Compute the block's factors for a pattern of annotated joints (13,); ``width`` poses."""
+    factors = block.factors[pattern]
     missing = np.empty(N_JOINTS, np.bool_)
     for j in range(N_JOINTS):
         missing[j] = not mask[j]
     _add_joints(missing, block.poses, block.missing)
-    _invert(1.0 / mask.sum(), block.totals, block.missing, block.factors)
+    _invert(1.0 / mask.sum(), block.totals, block.missing, factors)
     for i in range(width, BLOCK):
-        block.factors[i] = np.float32(8.0)
+        factors[i] = np.float32(8.0)
 
 
 @inner(fastmath=_FUSED)
@@ -184,9 +185,15 @@ def _invert(share: float, totals: Array, missing: Array, factors: Array32) -> No
 
 @inner(fastmath=True)
 def affine_bounds(  # noqa: PLR0915 - unrolled by hand
-    unit: Array32, block: Block, cones: Array32, bounds: Array32
-) -> float:
-    """Lower bound of the cost squared of a block's poses; returns the lowest.
+    units: Array32,
+    block: Block,
+    pattern: int,
+    cones: Array32,
+    b: int,
+    bounds: Array32,
+    lowest: Array32,
+) -> None:
+    """Lower bounds of the cost squared of a block's poses, for people of one pattern of joints.
 
     The best 2 x 3 affine camera B = A G^-1 bounds every camera. The image of the up axis of a
     camera whose roll is limited to less than 90 degrees also lies in a cone; the second column of
@@ -196,86 +203,97 @@ def affine_bounds(  # noqa: PLR0915 - unrolled by hand
 
     Parameters
     ----------
-    unit : array (13, 2)
-        Normalised 2D pose.
+    units : array (n, 2, 13)
+        Normalised 2D poses.
     block : Block
-        Poses, with the factors for the joints that are annotated.
+        Poses, with their factors.
+    pattern : int
+        Which of these are for the joints that are annotated.
     cones : array (3, 3)
         Cones of the up axis, of ``Cameras``.
-    bounds : array (BLOCK,)
+    b : int
+        The block's place in ``bounds`` and ``lowest``.
+    bounds : array (n, n_blocks * BLOCK)
         Receives the bounds.
+    lowest : array (n, n_blocks)
+        Receives the lowest of each person.
     """
-    poses, factors, zero = block.poses, block.factors, np.float32(0.0)
-    u, v = unit[:, 0], unit[:, 1]
-    u0, u1, u2, u3, u4, u5, u6 = u[0], u[1], u[2], u[3], u[4], u[5], u[6]
-    u7, u8, u9, u10, u11, u12 = u[7], u[8], u[9], u[10], u[11], u[12]
-    v0, v1, v2, v3, v4, v5, v6 = v[0], v[1], v[2], v[3], v[4], v[5], v[6]
-    v7, v8, v9, v10, v11, v12 = v[7], v[8], v[9], v[10], v[11], v[12]
+    poses, factors, least_of_eight = block.poses, block.factors[pattern], block.row
+    zero = np.float32(0.0)
     c0, s0, t0 = cones[0, 0], cones[0, 1], cones[0, 2]
     c1, s1, t1 = cones[1, 0], cones[1, 1], cones[1, 2]
     t2 = cones[2, 2]
-    # Written out: a loop over joints inside one over poses is not vectorised. In this order the six
-    # sums and the numbers added to them stay in registers.
-    for i in range(BLOCK):
-        x, y, z = poses[i], poses[BLOCK + i], poses[2 * BLOCK + i]
-        ux, uy, uz = u0 * x, u0 * y, u0 * z
-        vx, vy, vz = v0 * x, v0 * y, v0 * z
-        x, y, z = poses[3 * BLOCK + i], poses[4 * BLOCK + i], poses[5 * BLOCK + i]
-        ux, uy, uz = ux + u1 * x, uy + u1 * y, uz + u1 * z
-        vx, vy, vz = vx + v1 * x, vy + v1 * y, vz + v1 * z
-        x, y, z = poses[6 * BLOCK + i], poses[7 * BLOCK + i], poses[8 * BLOCK + i]
-        ux, uy, uz = ux + u2 * x, uy + u2 * y, uz + u2 * z
-        vx, vy, vz = vx + v2 * x, vy + v2 * y, vz + v2 * z
-        x, y, z = poses[9 * BLOCK + i], poses[10 * BLOCK + i], poses[11 * BLOCK + i]
-        ux, uy, uz = ux + u3 * x, uy + u3 * y, uz + u3 * z
-        vx, vy, vz = vx + v3 * x, vy + v3 * y, vz + v3 * z
-        x, y, z = poses[12 * BLOCK + i], poses[13 * BLOCK + i], poses[14 * BLOCK + i]
-        ux, uy, uz = ux + u4 * x, uy + u4 * y, uz + u4 * z
-        vx, vy, vz = vx + v4 * x, vy + v4 * y, vz + v4 * z
-        x, y, z = poses[15 * BLOCK + i], poses[16 * BLOCK + i], poses[17 * BLOCK + i]
-        ux, uy, uz = ux + u5 * x, uy + u5 * y, uz + u5 * z
-        vx, vy, vz = vx + v5 * x, vy + v5 * y, vz + v5 * z
-        x, y, z = poses[18 * BLOCK + i], poses[19 * BLOCK + i], poses[20 * BLOCK + i]
-        ux, uy, uz = ux + u6 * x, uy + u6 * y, uz + u6 * z
-        vx, vy, vz = vx + v6 * x, vy + v6 * y, vz + v6 * z
-        x, y, z = poses[21 * BLOCK + i], poses[22 * BLOCK + i], poses[23 * BLOCK + i]
-        ux, uy, uz = ux + u7 * x, uy + u7 * y, uz + u7 * z
-        vx, vy, vz = vx + v7 * x, vy + v7 * y, vz + v7 * z
-        x, y, z = poses[24 * BLOCK + i], poses[25 * BLOCK + i], poses[26 * BLOCK + i]
-        ux, uy, uz = ux + u8 * x, uy + u8 * y, uz + u8 * z
-        vx, vy, vz = vx + v8 * x, vy + v8 * y, vz + v8 * z
-        x, y, z = poses[27 * BLOCK + i], poses[28 * BLOCK + i], poses[29 * BLOCK + i]
-        ux, uy, uz = ux + u9 * x, uy + u9 * y, uz + u9 * z
-        vx, vy, vz = vx + v9 * x, vy + v9 * y, vz + v9 * z
-        x, y, z = poses[30 * BLOCK + i], poses[31 * BLOCK + i], poses[32 * BLOCK + i]
-        ux, uy, uz = ux + u10 * x, uy + u10 * y, uz + u10 * z
-        vx, vy, vz = vx + v10 * x, vy + v10 * y, vz + v10 * z
-        x, y, z = poses[33 * BLOCK + i], poses[34 * BLOCK + i], poses[35 * BLOCK + i]
-        ux, uy, uz = ux + u11 * x, uy + u11 * y, uz + u11 * z
-        vx, vy, vz = vx + v11 * x, vy + v11 * y, vz + v11 * z
-        x, y, z = poses[36 * BLOCK + i], poses[37 * BLOCK + i], poses[38 * BLOCK + i]
-        ux, uy, uz = ux + u12 * x, uy + u12 * y, uz + u12 * z
-        vx, vy, vz = vx + v12 * x, vy + v12 * y, vz + v12 * z
-        zx, yx, yz = factors[BLOCK + i], factors[2 * BLOCK + i], factors[3 * BLOCK + i]
-        uy, vy = uy + yx * ux + yz * uz, vy + yx * vx + yz * vz
-        uz, vz = uz + zx * ux, vz + zx * vx
-        bound = factors[i] - factors[4 * BLOCK + i] * (ux * ux + vx * vx)
-        bound -= factors[5 * BLOCK + i] * (uz * uz + vz * vz)
-        bound -= factors[6 * BLOCK + i] * (uy * uy + vy * vy)
-        # Distance of (|a|, -b) to the cone |a| cos(roll) <= -b sin(roll).
-        a, b = abs(factors[7 * BLOCK + i] * uy), factors[7 * BLOCK + i] * vy
-        away = max(c0 * a + s0 * b, zero)
-        along = min(s0 * a - c0 * b, zero)
-        least = away * away + (along * along if away > zero else zero) + t0
-        away = max(c1 * a + s1 * b, zero)
-        along = min(s1 * a - c1 * b, zero)
-        least = min(least, away * away + (along * along if away > zero else zero) + t1)
-        bounds[i] = bound + min(least, t2)
-    # The compiler does not vectorise a minimum: most of it is taken pose by pose.
-    least_of_four, lowest = block.row, np.float32(8.0)
-    for i in range(_QUARTER):
-        low = min(bounds[i], bounds[_QUARTER + i])
-        least_of_four[i] = min(low, bounds[2 * _QUARTER + i], bounds[3 * _QUARTER + i])
-    for i in range(_QUARTER):
-        lowest = min(lowest, least_of_four[i])
-    return float(lowest)
+    # Arrays are taken apart once and not for each person: every view counts its references.
+    for n in range(units.shape[0]):
+        q, out = units[n], bounds[n, b * BLOCK : (b + 1) * BLOCK]
+        u0, u1, u2, u3, u4, u5 = q[0, 0], q[0, 1], q[0, 2], q[0, 3], q[0, 4], q[0, 5]
+        u6, u7, u8, u9, u10, u11 = q[0, 6], q[0, 7], q[0, 8], q[0, 9], q[0, 10], q[0, 11]
+        v0, v1, v2, v3, v4, v5 = q[1, 0], q[1, 1], q[1, 2], q[1, 3], q[1, 4], q[1, 5]
+        v6, v7, v8, v9, v10, v11 = q[1, 6], q[1, 7], q[1, 8], q[1, 9], q[1, 10], q[1, 11]
+        u12, v12 = q[0, 12], q[1, 12]
+        # Written out: a loop over joints inside one over poses is not vectorised. In this order the
+        # six sums and the numbers added to them stay in registers.
+        for i in range(BLOCK):
+            x, y, z = poses[i], poses[BLOCK + i], poses[2 * BLOCK + i]
+            ux, uy, uz = u0 * x, u0 * y, u0 * z
+            vx, vy, vz = v0 * x, v0 * y, v0 * z
+            x, y, z = poses[3 * BLOCK + i], poses[4 * BLOCK + i], poses[5 * BLOCK + i]
+            ux, uy, uz = ux + u1 * x, uy + u1 * y, uz + u1 * z
+            vx, vy, vz = vx + v1 * x, vy + v1 * y, vz + v1 * z
+            x, y, z = poses[6 * BLOCK + i], poses[7 * BLOCK + i], poses[8 * BLOCK + i]
+            ux, uy, uz = ux + u2 * x, uy + u2 * y, uz + u2 * z
+            vx, vy, vz = vx + v2 * x, vy + v2 * y, vz + v2 * z
+            x, y, z = poses[9 * BLOCK + i], poses[10 * BLOCK + i], poses[11 * BLOCK + i]
+            ux, uy, uz = ux + u3 * x, uy + u3 * y, uz + u3 * z
+            vx, vy, vz = vx + v3 * x, vy + v3 * y, vz + v3 * z
+            x, y, z = poses[12 * BLOCK + i], poses[13 * BLOCK + i], poses[14 * BLOCK + i]
+            ux, uy, uz = ux + u4 * x, uy + u4 * y, uz + u4 * z
+            vx, vy, vz = vx + v4 * x, vy + v4 * y, vz + v4 * z
+            x, y, z = poses[15 * BLOCK + i], poses[16 * BLOCK + i], poses[17 * BLOCK + i]
+            ux, uy, uz = ux + u5 * x, uy + u5 * y, uz + u5 * z
+            vx, vy, vz = vx + v5 * x, vy + v5 * y, vz + v5 * z
+            x, y, z = poses[18 * BLOCK + i], poses[19 * BLOCK + i], poses[20 * BLOCK + i]
+            ux, uy, uz = ux + u6 * x, uy + u6 * y, uz + u6 * z
+            vx, vy, vz = vx + v6 * x, vy + v6 * y, vz + v6 * z
+            x, y, z = poses[21 * BLOCK + i], poses[22 * BLOCK + i], poses[23 * BLOCK + i]
+            ux, uy, uz = ux + u7 * x, uy + u7 * y, uz + u7 * z
+            vx, vy, vz = vx + v7 * x, vy + v7 * y, vz + v7 * z
+            x, y, z = poses[24 * BLOCK + i], poses[25 * BLOCK + i], poses[26 * BLOCK + i]
+            ux, uy, uz = ux + u8 * x, uy + u8 * y, uz + u8 * z
+            vx, vy, vz = vx + v8 * x, vy + v8 * y, vz + v8 * z
+            x, y, z = poses[27 * BLOCK + i], poses[28 * BLOCK + i], poses[29 * BLOCK + i]
+            ux, uy, uz = ux + u9 * x, uy + u9 * y, uz + u9 * z
+            vx, vy, vz = vx + v9 * x, vy + v9 * y, vz + v9 * z
+            x, y, z = poses[30 * BLOCK + i], poses[31 * BLOCK + i], poses[32 * BLOCK + i]
+            ux, uy, uz = ux + u10 * x, uy + u10 * y, uz + u10 * z
+            vx, vy, vz = vx + v10 * x, vy + v10 * y, vz + v10 * z
+            x, y, z = poses[33 * BLOCK + i], poses[34 * BLOCK + i], poses[35 * BLOCK + i]
+            ux, uy, uz = ux + u11 * x, uy + u11 * y, uz + u11 * z
+            vx, vy, vz = vx + v11 * x, vy + v11 * y, vz + v11 * z
+            x, y, z = poses[36 * BLOCK + i], poses[37 * BLOCK + i], poses[38 * BLOCK + i]
+            ux, uy, uz = ux + u12 * x, uy + u12 * y, uz + u12 * z
+            vx, vy, vz = vx + v12 * x, vy + v12 * y, vz + v12 * z
+            zx, yx, yz = factors[BLOCK + i], factors[2 * BLOCK + i], factors[3 * BLOCK + i]
+            uy, vy = uy + yx * ux + yz * uz, vy + yx * vx + yz * vz
+            uz, vz = uz + zx * ux, vz + zx * vx
+            bound = factors[i] - factors[4 * BLOCK + i] * (ux * ux + vx * vx)
+            bound -= factors[5 * BLOCK + i] * (uz * uz + vz * vz)
+            bound -= factors[6 * BLOCK + i] * (uy * uy + vy * vy)
+            # Distance of (across, -down) to the cone across cos(roll) <= -down sin(roll).
+            across, down = abs(factors[7 * BLOCK + i] * uy), factors[7 * BLOCK + i] * vy
+            away = max(c0 * across + s0 * down, zero)
+            along = min(s0 * across - c0 * down, zero)
+            least = away * away + (along * along if away > zero else zero) + t0
+            away = max(c1 * across + s1 * down, zero)
+            along = min(s1 * across - c1 * down, zero)
+            least = min(least, away * away + (along * along if away > zero else zero) + t1)
+            out[i] = bound + min(least, t2)
+        # The compiler does not vectorise a minimum: most of it is taken pose by pose.
+        for i in range(_PART):
+            low = min(out[i], out[_PART + i], out[2 * _PART + i], out[3 * _PART + i])
+            low = min(low, out[4 * _PART + i], out[5 * _PART + i], out[6 * _PART + i])
+            least_of_eight[i] = min(low, out[7 * _PART + i])
+        low = least_of_eight[0]
+        for i in range(_PART):
+            low = min(low, least_of_eight[i])
+        lowest[n, b] = low

@@ -21,7 +21,6 @@ from posebank.skeleton import N_JOINTS
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 Rows = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 SPARE = 64  # shortlisted beyond those looked at, as float32 bounds are rounded by the device
 _PER_CANDIDATE, _LEAST = 4, 256
@@ -171,12 +170,11 @@ def _insert(ranked: Array, order: Rows, rows: Rows, n: int, cost: float) -> None
 
 
 @inner()
-def equal(some: Array | Flags, others: Array | Flags) -> bool:
-    """Whether two arrays (n,) have the same elements."""
-    same = True
+def _equal(some: Array, others: Array) -> bool:
+    equal = True
     for i in range(some.shape[0]):
-        same = same and some[i] == others[i]
-    return same
+        equal = equal and some[i] == others[i]
+    return equal
 
 
 @inner()
@@ -224,7 +222,7 @@ def rank_candidates(
             cost = np.inf
             if row != rows[0]:
                 moments(query.unit, query.mask, query.poses, row, tools.a, tools.g)
-                if equal(tools.a, best_a) and equal(tools.g, best_g):
+                if _equal(tools.a, best_a) and _equal(tools.g, best_g):
                     cost = least
                     cameras[tried] = rotations[0]
                 else:

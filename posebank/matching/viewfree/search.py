@@ -18,7 +18,6 @@ from posebank.matching.viewfree.cameras import Cameras
 from posebank.matching.viewfree.candidates import (
     Shortlist,
     empty_shortlist,
-    equal,
     rank_candidates,
     shortlist_block,
 )
@@ -126,11 +125,13 @@ class _Chunk(NamedTuple):
     """People who are searched for together, those of one pattern of joints consecutive.
 
     units : (size, 13, 2); masks : (size, 13); cameras, apart : as of ``search_viewfree``.
+    patterns : first person of each pattern, and the number of people.
     rows (size, k), rotations (size, k, 9), floors (size,) : receive what is found.
     """
 
     units: Array
     masks: Flags
+    patterns: Rows
     cameras: Cameras
     apart: float
     rows: Rows
@@ -140,30 +141,32 @@ class _Chunk(NamedTuple):
 
 @inner()
 def _bound_group(
-    chunk: _Chunk,
-    bank: Array32,
-    start: int,
-    bounds: Array32,
-    lowest: Array32,
-    short: list[Shortlist],
-    block: Block,
+    chunk: _Chunk, bank: Array32, start: int, bounds: Array32, lowest: Array32, block: Block
 ) -> None:
-    """Affine bounds of a group of blocks, from number ``start``, and the shortlists' share of them.
+    """Affine bounds of a group of blocks, from number ``start``.
 
     bounds : (size, blocks * BLOCK); lowest : (size, blocks); block : working arrays.
     """
     n_poses = bank.shape[2]
-    cones, units = chunk.cameras.cones.astype(np.float32), chunk.units.astype(np.float32)
+    cones = chunk.cameras.cones.astype(np.float32)
+    units = chunk.units.transpose(0, 2, 1).astype(np.float32)
     for b in range(lowest.shape[1]):
         at = (start + b) * BLOCK
         load(bank, at, block)
-        for p in range(units.shape[0]):
-            if p == 0 or not equal(chunk.masks[p], chunk.masks[p - 1]):
-                factor(chunk.masks[p], min(BLOCK, n_poses - at), block)
-            some = bounds[p, b * BLOCK : (b + 1) * BLOCK]
-            lowest[p, b] = affine_bounds(units[p], block, cones, some)
-            if chunk.rows.shape[1] > 1 and lowest[p, b] < short[p].threshold[0]:
-                shortlist_block(short[p], at, some)
+        # Of all patterns first, so that afterwards the poses stay in the first cache.
+        for i in range(chunk.patterns.shape[0] - 1):
+            factor(chunk.masks[chunk.patterns[i]], min(BLOCK, n_poses - at), block, i)
+        for i in range(chunk.patterns.shape[0] - 1):
+            some = slice(chunk.patterns[i], chunk.patterns[i + 1])
+            affine_bounds(units[some], block, i, cones, b, bounds[some], lowest[some])
+
+
+@inner()
+def _shortlist(short: Shortlist, start: int, bounds: Array32, lowest: Array32) -> None:
+    """Add the best poses of a group, from row ``start`` on, to the shortlist."""
+    for b in range(lowest.shape[0]):
+        if lowest[b] < short.threshold[0]:
+            shortlist_block(short, start + b * BLOCK, bounds[b * BLOCK : (b + 1) * BLOCK])
 
 
 @outer(cache=True)
@@ -172,7 +175,7 @@ def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
     size, k, n_poses = chunk.rows.shape[0], chunk.rows.shape[1], bank.shape[2]
     n_blocks = (n_poses + BLOCK - 1) // BLOCK
     group = min(_GROUP, n_blocks)
-    block = new_block()
+    block = new_block(chunk.patterns.shape[0] - 1)
     bounds = np.empty((size, group * BLOCK), np.float32)
     lowest = np.empty((size, group), np.float32)
     tools = tools_for(chunk.cameras)
@@ -181,8 +184,10 @@ def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
     limit = np.full(size, np.inf)
     for start in range(0, n_blocks, group):
         blocks = min(group, n_blocks - start)
-        _bound_group(chunk, bank, start, bounds, lowest[:, :blocks], short, block)
+        _bound_group(chunk, bank, start, bounds, lowest[:, :blocks], block)
         for p in range(size):
+            if k > 1:
+                _shortlist(short[p], start * BLOCK, bounds[p], lowest[p, :blocks])
             query = Query(chunk.units[p], chunk.masks[p], poses, chunk.cameras)
             solved[p], limit[p], floor = _look(
                 query,
@@ -249,10 +254,13 @@ def search_viewfree(
     floors = np.full(n_people, np.inf)
 
     def search(i: int) -> None:
-        some = slice(i * size, (i + 1) * size)
+        some = slice(i * size, min((i + 1) * size, n_people))
+        new = (masks[some][1:] != masks[some][:-1]).any(axis=1)
+        patterns = np.array([0, *np.flatnonzero(new) + 1, some.stop - some.start])
         chunk = _Chunk(
             units[some],
             masks[some],
+            patterns,
             cameras,
             apart,
             rows[some],
