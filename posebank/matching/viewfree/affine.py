@@ -15,7 +15,7 @@ the six elements of A L^-T are off by 19 u sqrt(3) s together. Their squares sum
 this sum is off by twice that, by its square, which is less than 13 u s where the bound is positive,
 and by 4 u s as the pose about the mean is rounded: at most 83 u s, below ``ROUNDING``. The squares,
 their sum and the cones add at most 30 u, and L, which is float64 and rounded after,
-20 x 1.1e-16 / ``FLAT``: together below ``SAFETY``.
+60 x 1.1e-16 / ``FLAT``: together below ``SAFETY``.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ Flags = NDArray[np.bool_]
 BLOCK = 128  # poses that stay in the first cache (20 KB) for all people of a chunk
 SAFETY = 2e-6  # of error_norm squared
 ROUNDING = 5e-6  # the same, per unit of how much the products are stretched
-FLAT = 1e-8  # least 1 / (|L^-1|^2 trace of all joints' scatter) of a pose with an affine bound
+FLAT = 1e-7  # least 1 / (|L^-1|^2 trace of all joints' scatter) of a pose with an affine bound
 _FUSED = {"contract"}
 _N_SUMS, _N_FACTORS, _PART = 9, 8, BLOCK // 8
 
 
 class Block(NamedTuple):
-    """Poses next to each other in the bank, and what is computed of them for a pattern of joints.
+    """Poses next to each other in the bank, and what is computed of them for patterns of joints.
 
-    All arrays are flat, rows of ``BLOCK`` numbers, one for each pose: of arrays with more axes the
-    compiler does not know which rows overlap, and computes one pose after the other.
+    Arrays are flat: rows of ``BLOCK`` numbers, one for each pose. Of arrays with more axes the
+    compiler does not know which rows overlap, and does not vectorise loops.
 
     poses : (42 rows) x, y, z of the joints about the mean of all 13, 0 beyond the bank's end, and a
         last joint of zeros.
