@@ -12,7 +12,14 @@ from posebank.geometry.camera_prior import CameraPrior
 from posebank.geometry.cameras import CameraLimits, camera_rotation
 from posebank.matching.queries import make_queries
 from posebank.matching.viewfree import search_torch
-from posebank.matching.viewfree.affine import BLOCK, affine_bounds, factor, load, new_block
+from posebank.matching.viewfree.affine import (
+    BLOCK,
+    affine_bounds,
+    factor,
+    in_blocks,
+    load,
+    new_block,
+)
 from posebank.matching.viewfree.cameras import cameras_to_search
 from posebank.mocap import BankSettings, discover, poses_from_clip, read_clip
 
@@ -24,11 +31,11 @@ CAMERAS = {"any": ANY, "roll": ROLL, "prior": PRIOR}
 
 
 @njit
-def _all_bounds(units, mask, columns, cones, bounds, lowest):
+def _all_bounds(units, mask, bank, n_poses, cones, bounds, lowest):
     block = new_block(1)
     for b in range(lowest.shape[1]):
-        load(columns, b * BLOCK, block)
-        factor(mask, min(BLOCK, columns.shape[2] - b * BLOCK), block, 0)
+        load(bank[b], block)
+        factor(mask, min(BLOCK, n_poses - b * BLOCK), block, 0)
         affine_bounds(units, block, 0, cones, b, bounds, lowest)
 
 
@@ -37,9 +44,9 @@ def compiled_bounds(unit, mask, poses, cameras):
     n_blocks = -(-len(poses) // BLOCK)
     bounds = np.empty((1, n_blocks * BLOCK), np.float32)
     lowest = np.empty((1, n_blocks), np.float32)
-    columns = np.ascontiguousarray(poses.transpose(1, 2, 0))
     units = np.ascontiguousarray(unit.T[None], np.float32)
-    _all_bounds(units, mask, columns, cameras.cones.astype(np.float32), bounds, lowest)
+    cones = cameras.cones.astype(np.float32)
+    _all_bounds(units, mask, in_blocks(poses), len(poses), cones, bounds, lowest)
     np.testing.assert_array_equal(lowest[0], bounds.reshape(n_blocks, BLOCK).min(axis=1))
     assert (bounds[0, len(poses) :] >= 8).all()
     return bounds[0, : len(poses)].astype(np.float64)

@@ -108,10 +108,7 @@ def _viewfree(
     k = min(settings.k, len(bank))
     apart = N_JOINTS * (settings.min_distance_mm / 1000) ** 2
     if device is None:
-        columns = np.ascontiguousarray(poses.transpose(1, 2, 0))
-        rows, rotations, floors = search.search_viewfree(
-            units, masks, columns, poses, cameras, k, apart
-        )
+        rows, rotations, floors = search.search_viewfree(units, masks, poses, cameras, k, apart)
     else:
         from posebank.matching.viewfree.search_torch import search_on_device  # noqa: PLC0415 - torch
 

@@ -76,22 +76,31 @@ def new_block(n_patterns: int) -> Block:
     )
 
 
+def in_blocks(poses: Array32) -> Array32:
+    """Return poses (n, 13, 3) as (n_blocks, 13, 3, BLOCK), zeros after the last."""
+    whole, rest = divmod(len(poses), BLOCK)
+    blocks = np.zeros((whole + (rest > 0), N_JOINTS, 3, BLOCK), np.float32)
+    parted = poses[: whole * BLOCK].reshape(whole, BLOCK, N_JOINTS, 3)
+    blocks[:whole] = parted.transpose(0, 2, 3, 1)
+    if rest:
+        blocks[whole, ..., :rest] = poses[whole * BLOCK :].transpose(1, 2, 0)
+    return blocks
+
+
 @inner(fastmath=_FUSED)
-def load(bank: Array32, start: int, block: Block) -> None:
-    """Put the poses of the bank (13, 3, n_poses) from ``start`` on into the block."""
-    width = min(BLOCK, bank.shape[2] - start)
-    mean = block.row[:width]
+def load(poses: Array32, block: Block) -> None:
+    """Put poses (13, 3, BLOCK), of ``in_blocks``, into the block."""
+    mean = block.row
     for d in range(3):
         mean[:] = np.float32(0.0)
         for j in range(N_JOINTS):
-            row = bank[j, d, start : start + width]  # an index start + i is not vectorised
-            for i in range(width):
+            row = poses[j, d]
+            for i in range(BLOCK):
                 mean[i] += row[i] * np.float32(1 / N_JOINTS)
         for j in range(N_JOINTS):
-            row, out = bank[j, d, start : start + width], block.poses[(3 * j + d) * BLOCK :]
-            for i in range(width):
+            row, out = poses[j, d], block.poses[(3 * j + d) * BLOCK :]
+            for i in range(BLOCK):
                 out[i] = row[i] - mean[i]
-            out[width:BLOCK] = np.float32(0.0)
     _add_joints(np.ones(N_JOINTS, np.bool_), block.poses, block.totals)
 
 

@@ -13,7 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posebank.matching.viewfree.affine import BLOCK, Block, affine_bounds, factor, load, new_block
+from posebank.matching.viewfree.affine import (
+    BLOCK,
+    Block,
+    affine_bounds,
+    factor,
+    in_blocks,
+    load,
+    new_block,
+)
 from posebank.matching.viewfree.cameras import Cameras
 from posebank.matching.viewfree.candidates import (
     Shortlist,
@@ -52,18 +60,36 @@ _CHUNKS_PER_THREAD = 4  # at least, where there are as many people, so that thre
 _PAIRS = 1024  # whose costs are computed in one call
 
 
+class _Group(NamedTuple):
+    """Blocks of the bank: the first, and how far each is from the one before.
+
+    Neighbours in a bank are alike. With blocks from everywhere, the first group brings a limit that
+    is nearly the last.
+    """
+
+    first: int
+    step: int
+
+
+@inner()
+def _first_row(group: _Group, b: int) -> int:
+    """Row of the bank of the first pose of block b of the group."""
+    return (group.first + b * group.step) * BLOCK
+
+
 @inner()
 def _first_limit(
-    query: Query, start: int, bounds: Array32, lowest: Array32, limit: float, tools: Tools
+    query: Query, group: _Group, bounds: Array32, lowest: Array32, limit: float, tools: Tools
 ) -> float:
     """Cost squared of good cameras of the best pose of the best blocks, or ``limit`` if lower."""
     for block in np.argsort(lowest.astype(np.float64))[:_FIRST_BLOCKS]:
         if lowest[block] > limit:
             break
-        at = block * BLOCK
-        at += np.argmin(bounds[at : at + BLOCK])
-        if bounds[at] < OUT:
-            moments(query.unit, query.mask, query.poses, start + at, tools.a, tools.g)
+        some = bounds[block * BLOCK : (block + 1) * BLOCK]
+        i = np.argmin(some)
+        if some[i] < OUT:
+            row = _first_row(group, block) + i
+            moments(query.unit, query.mask, query.poses, row, tools.a, tools.g)
             limit = min(limit, approximate(query.cameras, tools, True))
     return limit
 
@@ -83,19 +109,19 @@ def _below(bounds: Array32, lowest: Array32, limit: float) -> Rows:
 @inner()
 def _look(
     query: Query,
-    start: int,
+    group: _Group,
     bounds: Array32,
     lowest: Array32,
     solved: Solved,
     limit: float,
     tools: Tools,
 ) -> tuple[Solved, float, float]:
-    """Exclude or solve the poses from ``start`` on; returns as ``decide.try_poses``."""
-    limit = _first_limit(query, start, bounds, lowest, limit, tools)
+    """Exclude or solve the poses of a group; returns as ``decide.try_poses``."""
+    limit = _first_limit(query, group, bounds, lowest, limit, tools)
     rows = _below(bounds, lowest, limit)
     low = bounds[rows]
     for i in range(rows.shape[0]):
-        rows[i] += start
+        rows[i] = _first_row(group, rows[i] // BLOCK) + rows[i] % BLOCK
     return try_poses(query, rows, low, solved, limit, tools)
 
 
@@ -141,57 +167,65 @@ class _Chunk(NamedTuple):
 
 @inner()
 def _bound_group(
-    chunk: _Chunk, bank: Array32, start: int, bounds: Array32, lowest: Array32, block: Block
+    chunk: _Chunk,
+    bank: Array32,
+    n_poses: int,
+    group: _Group,
+    bounds: Array32,
+    lowest: Array32,
+    block: Block,
 ) -> None:
-    """Affine bounds of a group of blocks, from number ``start``.
+    """Affine bounds of a group of blocks.
 
     bounds : (size, blocks * BLOCK); lowest : (size, blocks); block : working arrays.
     """
-    n_poses = bank.shape[2]
     cones = chunk.cameras.cones.astype(np.float32)
     units = chunk.units.transpose(0, 2, 1).astype(np.float32)
     for b in range(lowest.shape[1]):
-        at = (start + b) * BLOCK
-        load(bank, at, block)
+        load(bank[group.first + b * group.step], block)
+        width = min(BLOCK, n_poses - _first_row(group, b))
         # Of all patterns first, so that afterwards the poses stay in the first cache.
         for i in range(chunk.patterns.shape[0] - 1):
-            factor(chunk.masks[chunk.patterns[i]], min(BLOCK, n_poses - at), block, i)
+            factor(chunk.masks[chunk.patterns[i]], width, block, i)
         for i in range(chunk.patterns.shape[0] - 1):
             some = slice(chunk.patterns[i], chunk.patterns[i + 1])
             affine_bounds(units[some], block, i, cones, b, bounds[some], lowest[some])
 
 
 @inner()
-def _shortlist(short: Shortlist, start: int, bounds: Array32, lowest: Array32) -> None:
-    """Add the best poses of a group, from row ``start`` on, to the shortlist."""
+def _shortlist(short: Shortlist, group: _Group, bounds: Array32, lowest: Array32) -> None:
+    """Add the best poses of a group to the shortlist."""
     for b in range(lowest.shape[0]):
         if lowest[b] < short.threshold[0]:
-            shortlist_block(short, start + b * BLOCK, bounds[b * BLOCK : (b + 1) * BLOCK])
+            some = bounds[b * BLOCK : (b + 1) * BLOCK]
+            shortlist_block(short, _first_row(group, b), some)
 
 
 @outer(cache=True)
 def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
-    """Search for the people of one chunk; bank, poses as of ``search_viewfree``."""
-    size, k, n_poses = chunk.rows.shape[0], chunk.rows.shape[1], bank.shape[2]
-    n_blocks = (n_poses + BLOCK - 1) // BLOCK
-    group = min(_GROUP, n_blocks)
+    """Search for the people of one chunk; bank : poses (n_poses, 13, 3) ``in_blocks``."""
+    size, k = chunk.rows.shape
+    n_blocks, n_poses = bank.shape[0], poses.shape[0]
+    n_groups = (n_blocks + _GROUP - 1) // _GROUP
+    most = (n_blocks + n_groups - 1) // n_groups
     block = new_block(chunk.patterns.shape[0] - 1)
-    bounds = np.empty((size, group * BLOCK), np.float32)
-    lowest = np.empty((size, group), np.float32)
+    bounds = np.empty((size, most * BLOCK), np.float32)
+    lowest = np.empty((size, most), np.float32)
     tools = tools_for(chunk.cameras)
     solved = [nothing_solved(ROOM) for _ in range(size)]
     short = [empty_shortlist(chunk.masks[p].sum(), k, n_poses) for p in range(size)]
     limit = np.full(size, np.inf)
-    for start in range(0, n_blocks, group):
-        blocks = min(group, n_blocks - start)
-        _bound_group(chunk, bank, start, bounds, lowest[:, :blocks], block)
+    for first in range(n_groups):
+        group = _Group(first, n_groups)
+        blocks = (n_blocks - first + n_groups - 1) // n_groups
+        _bound_group(chunk, bank, n_poses, group, bounds, lowest[:, :blocks], block)
         for p in range(size):
             if k > 1:
-                _shortlist(short[p], start * BLOCK, bounds[p], lowest[p, :blocks])
+                _shortlist(short[p], group, bounds[p], lowest[p, :blocks])
             query = Query(chunk.units[p], chunk.masks[p], poses, chunk.cameras)
             solved[p], limit[p], floor = _look(
                 query,
-                start * BLOCK,
+                group,
                 bounds[p, : blocks * BLOCK],
                 lowest[p, :blocks],
                 solved[p],
@@ -217,7 +251,6 @@ def _search_chunk(chunk: _Chunk, bank: Array32, poses: Array32) -> None:
 def search_viewfree(
     units: Array,
     masks: Flags,
-    bank: Array32,
     poses: Array32,
     cameras: Cameras,
     k: int,
@@ -231,10 +264,8 @@ def search_viewfree(
         Normalised 2D poses, one per query.
     masks : array (n_people, 13)
         Annotated joints; people with equal ones are consecutive.
-    bank : array (13, 3, n_poses)
-        The bank, in the order in which every pose is bounded.
     poses : array (n_poses, 13, 3)
-        The bank, in the order in which single poses are solved.
+        The bank.
     cameras : Cameras
         Cameras to search.
     k : int
@@ -247,7 +278,7 @@ def search_viewfree(
     rows (n_people, k), -1 where fewer; rotations (n_people, k, 9); floors (n_people,): no pose and
     camera has a cost squared below this, within ``decide.TOLERANCE`` of the cost.
     """
-    n_people = units.shape[0]
+    n_people, bank = units.shape[0], in_blocks(poses)
     size = min(_CHUNK, -(-n_people // (_CHUNKS_PER_THREAD * n_threads())))
     rows = np.full((n_people, k), -1, np.int64)
     rotations = np.zeros((n_people, k, 9))
