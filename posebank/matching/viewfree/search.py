@@ -86,7 +86,7 @@ def _first_limit(
         if lowest[block] > limit:
             break
         some = bounds[block * BLOCK : (block + 1) * BLOCK]
-        i = np.argmin(some)
+        i = int(np.argmin(some))
         if some[i] < OUT:
             row = _first_row(group, block) + i
             moments(query.unit, query.mask, query.poses, row, tools.a, tools.g)
