@@ -50,7 +50,14 @@ _CAN_FORK = "fork" in multiprocessing.get_all_start_methods() and sys.platform !
 
 _METHOD = "distributed.worker.multiprocessing-method"
 _VARIABLES = "distributed.nanny.pre-spawn-environ"
-_PROFILE = "distributed.worker.profile.enabled"  # takes 8 % of the time of matching
+# Dask profiles the tasks and looks at the machine several times a second, which takes 8 and 2 % of
+# the time of matching.
+_WATCH_LESS = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.system-monitor.disk": False,
+}
 
 _POLL_S = 1.0  # how often the state of the cluster is looked at
 _KILL_AGAIN_S = 0.05  # between two rounds of killing the workers of a cluster that is closed
@@ -283,7 +290,7 @@ class Runner:
         self._others = set(multiprocessing.active_children())
         with environment_of_children(variables):
             with held_back(signal.SIGINT):
-                chosen: dict[str, Any] = {_VARIABLES: variables, _PROFILE: False}
+                chosen: dict[str, Any] = {_VARIABLES: variables, **_WATCH_LESS}
                 if sys.platform.startswith("linux"):
                     start_fork_server(variables)
                     # Dask sets the variables in this process each time that a worker starts.
