@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from matching_oracle import random_bank, random_people
 
 from posebank.geometry.camera_prior import CameraPrior
-from posebank.geometry.cameras import CameraLimits, within_limits
-from posebank.matching import MatchSettings, match
+from posebank.geometry.cameras import CameraLimits, camera_rotation, within_limits
+from posebank.matching import MatchSettings, match, matcher
 from posebank.matching.viewfree.candidates import empty_shortlist, most_poses, shortlist_block
 
 N_POSES, N_PEOPLE = 41, 9
@@ -89,3 +90,26 @@ def test_shortlist_keeps_the_lowest_bounds():
     assert keep <= n < 2 * keep
     np.testing.assert_array_equal(bounds[short.rows[:n]], short.bounds[:n])
     np.testing.assert_array_equal(np.sort(short.bounds[:n])[:keep], np.sort(bounds)[:keep])
+
+
+def test_a_large_bank_is_searched_to_its_last_pose(monkeypatch):
+    """More than one group of blocks: no pose is left out, and each keeps its row."""
+    n_poses = 2 * 65_536 + 77  # three groups, and a last block that is not full
+    bank, people = random_bank(n_poses, seed=3), random_people(5, seed=6)
+    rows = np.random.default_rng(0).permutation(n_poses)
+    found, _ = match(bank, people, MatchSettings(k=7, prior=PRIOR))
+    shuffled, _ = match(bank.take(rows), people, MatchSettings(k=7, prior=PRIOR))
+    np.testing.assert_array_equal(rows[shuffled.pose_row], found.pose_row)
+    np.testing.assert_array_equal(shuffled.rotation, found.rotation)
+    # The last poses of the bank, seen by a camera, are their own best match.
+    last = n_poses - 1 - np.arange(5) * 64
+    joints = bank.joints_3d[last] @ camera_rotation(0.3, 0.2, 0.1).T
+    seen = replace(people, joints_2d=100 * joints[..., :2], state=np.ones_like(people.state))
+    again, _ = match(bank, seen, MatchSettings(k=1))
+    np.testing.assert_array_equal(again.pose_row[:, 0], last)
+    assert again.error_norm.max() < 1e-5
+    # The search on a device looks at the poses in another order.
+    monkeypatch.setattr(matcher, "gpu", lambda _name: torch.device("cpu"))
+    on_device, _ = match(bank, people, MatchSettings(k=7, prior=PRIOR))
+    np.testing.assert_array_equal(on_device.pose_row, found.pose_row)
+    np.testing.assert_array_equal(on_device.rotation, found.rotation)
