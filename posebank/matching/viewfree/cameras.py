@@ -41,9 +41,9 @@ class Cameras(NamedTuple):
     cones : (3, 3) for the affine bound: cosine, sine of a largest roll and the least penalty
         outside the cone before; the last is of the cameras outside all cones (8 where there is
         none).
-    rolls : (73, 3) the rolls in cells of 5 degrees, for the bounds of single poses: the image of
-        the up axis at the lowest roll of a cell (the last row ends the last cell), and the least
-        penalty of the cameras of the cell (inf where none is allowed).
+    rolls : (73, 3) the rolls in cells of 5 degrees, for the bounds of single poses: the direction
+        of the up axis in the image at the lowest roll of a cell (the last row ends the last cell),
+        and the least penalty of the cameras of the cell (inf where none is allowed).
     lower_rolls : (72, 2) the next cell with a lower penalty, upwards and downwards; -1 for none.
     has_rolls : whether any cell has a penalty.
     """

@@ -12,10 +12,10 @@ concave function of r, ::
 
     1 - sum_i l_i |z_i| / (l_i^2 - r^2) + r |D|.
 
-The Lagrangian is a quadratic form, so that a camera other than its minimiser costs at least the
-form of the difference more. Of the image of the up axis, two of the camera's numbers, the minimiser
-and the inverse of the form follow with the products w_i of the axis with the eigenvectors: a camera
-whose up axis is seen elsewhere has a bound of its own (``prior.least_over_rolls``).
+The Lagrangian is quadratic, so that any other camera costs more than its minimiser, by at least the
+quadratic form of the difference. With the products w_i of the up axis with the eigenvectors, the
+image of that axis in the minimiser follows, and the inverse of the form restricted to this image:
+from these ``prior.least_over_rolls`` has a bound for each roll.
 """
 
 from __future__ import annotations

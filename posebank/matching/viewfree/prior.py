@@ -114,9 +114,9 @@ def _away(rolls: Array, edge: int, up: Six) -> float:
 def least_over_rolls(cameras: Cameras, up: Six) -> float:
     """Lower bound of the cost squared of a pose, with the prior's penalty of the rolls.
 
-    A camera with a roll in a cell sees the up axis in a cone: it costs at least the bound of any
-    camera, what it takes to move the axis there, and the least penalty of the cell. Farther cells
-    matter only if their penalty is lower.
+    A camera with a roll in a cell projects the up axis into a cone: it costs at least the bound of
+    any camera, the least of the quadratic form over the cone, and the least penalty of the cell.
+    Cells farther away matter only if their penalty is lower.
 
     Parameters
     ----------

@@ -491,7 +491,7 @@ def affine_start(a: Array, g: Array, inverse: Array, view: View) -> bool:
 
 @lean()
 def affine_up(a: Array, g: Array, flat: float, inverse: Array) -> Six:
-    """Bound of the best affine camera, and where it sees the up axis.
+    """Bound of the best affine camera, and the image of the up axis in it.
 
     Parameters
     ----------
@@ -504,8 +504,8 @@ def affine_up(a: Array, g: Array, flat: float, inverse: Array) -> Six:
 
     Returns
     -------
-    The bound, the image of the up axis, and what ``prior.least_over_rolls`` wants of a camera that
-    sees the axis elsewhere.
+    The bound, the image of the up axis, and the inverse (xx xy yy) of the quadratic form of
+    differences from it: the argument of ``prior.least_over_rolls``.
     """
     trace = g[0] + g[1] + g[2]
     i = inverse
